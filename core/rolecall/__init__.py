@@ -1,0 +1,134 @@
+"""A team of LLM roles on one request, inside one rate limit, with nothing paid for twice.
+
+What is listed in `__all__` is public; what needs an event loop or plugins is imported when it is
+first used, so that a plugin costs the command line little.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from .agents import Agent, Route, Team
+from .causes import Action, Cause
+from .config import ProviderSettings, Settings
+from .errors import (
+    AllRoutesFailed,
+    CallFailed,
+    JournalCorrupt,
+    PluginError,
+    ProviderError,
+    RolecallError,
+    RunBusy,
+    RunError,
+    SettingsError,
+    TeamError,
+    UsageError,
+)
+from .events import (
+    AgentBlocked,
+    AgentDone,
+    AgentFailed,
+    AgentStarted,
+    CallEnded,
+    CallEvent,
+    CallStarted,
+    CallText,
+    CallWaiting,
+    Event,
+    FellBack,
+    Observer,
+    Retrying,
+    RunEnded,
+    RunStarted,
+    StepReused,
+)
+from .hookspecs import hookimpl
+from .ledger import Ledger, Totals
+from .limits import Call, Clock, Limiter, Outcome, SendLimiter, SystemClock
+from .messages import (
+    Closeable,
+    HasCeiling,
+    HasModel,
+    Message,
+    NeedsSetup,
+    Preparable,
+    Provider,
+    Request,
+    Response,
+    Stop,
+    Usage,
+    Watch,
+)
+
+if TYPE_CHECKING:
+    from .dispatch import Dispatcher
+    from .host import Host
+    from .llm import LLM
+
+__all__ = [
+    "LLM",
+    "Action",
+    "Agent",
+    "AgentBlocked",
+    "AgentDone",
+    "AgentFailed",
+    "AgentStarted",
+    "AllRoutesFailed",
+    "Call",
+    "CallEnded",
+    "CallEvent",
+    "CallFailed",
+    "CallStarted",
+    "CallText",
+    "CallWaiting",
+    "Cause",
+    "Clock",
+    "Closeable",
+    "Dispatcher",
+    "Event",
+    "FellBack",
+    "HasCeiling",
+    "HasModel",
+    "Host",
+    "JournalCorrupt",
+    "Ledger",
+    "Limiter",
+    "Message",
+    "NeedsSetup",
+    "Observer",
+    "Outcome",
+    "PluginError",
+    "Preparable",
+    "Provider",
+    "ProviderError",
+    "ProviderSettings",
+    "Request",
+    "Response",
+    "Retrying",
+    "RolecallError",
+    "Route",
+    "RunBusy",
+    "RunEnded",
+    "RunError",
+    "RunStarted",
+    "SendLimiter",
+    "Settings",
+    "SettingsError",
+    "StepReused",
+    "Stop",
+    "SystemClock",
+    "Team",
+    "TeamError",
+    "Totals",
+    "Usage",
+    "UsageError",
+    "Watch",
+    "hookimpl",
+]
+
+_LATER = {"Dispatcher": "dispatch", "Host": "host", "LLM": "llm"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LATER:
+        return getattr(import_module(f".{_LATER[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,246 @@
+"""Settings: `[tool.rolecall]` of the nearest pyproject.toml, `.env` beside it, the environment.
+
+Nothing else reads the environment or looks for files of settings.
+"""
+
+import math
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from attrs import Attribute, evolve, field, fields, frozen
+from platformdirs import user_state_dir
+
+from .causes import DEFAULT_ACTIONS, Action, Cause
+from .errors import SettingsError, nearest
+from .messages import Request
+
+VARIABLES = ("ROLECALL_DEBUG",)
+
+
+def _at_least(low: float, above: bool = False) -> Any:
+    def check(_: object, attribute: "Attribute[Any]", value: float | None) -> None:
+        if value is None:
+            return
+        if not math.isfinite(value) or value < low or (above and value == low):
+            raise ValueError(
+                f"{attribute.name} must be {'above' if above else 'at least'} {low:g}, not {value!r}"
+            )
+
+    return check
+
+
+def _only_truncated_continues(_: object, __: object, on: Mapping[Cause, Action]) -> None:
+    for cause, action in on.items():
+        if action is Action.CONTINUE and cause is not Cause.TRUNCATED:
+            raise ValueError(f"on.{cause}: only a truncated answer can continue")
+
+
+@frozen
+class ProviderSettings:
+    """One provider's table, `[tool.rolecall.providers.NAME]`.
+
+    model: instead of the provider's default.
+    api_base: the endpoint's address instead of the vendor's own.
+    requests_per_minute, concurrency: what the pacing limiter keeps to.
+    options: whatever else the provider's plugin documents.
+    """
+
+    model: str = ""
+    api_base: str = ""
+    requests_per_minute: int | None = field(default=None, validator=_at_least(1))
+    concurrency: int | None = field(default=None, validator=_at_least(1))
+    options: Mapping[str, Any] = field(factory=dict)
+
+
+@frozen
+class Settings:
+    """Everything a run can be told.
+
+    interval: least seconds between the starts of any two API calls.
+    block: plugins that are not loaded.
+    agents: agent to its routes, in order of preference.
+    on: cause to action, where not the default.
+    attempts: calls at one route before the next one is asked.
+    max_wait: most seconds an agent spends waiting for retries.
+    continuations: how often a cut answer is asked to go on.
+    max_output_tokens, temperature, timeout, idle_timeout, stream: see `Request`.
+    runs: folder of the run folders.
+    state: folder of what the user's processes share; empty shares nothing.
+    environment: variables, those of `.env` beneath those of the process; never shown.
+    source: the file the settings came from, for messages.
+    """
+
+    interval: float = field(default=0.5, validator=_at_least(0))
+    block: tuple[str, ...] = ()
+    providers: Mapping[str, ProviderSettings] = field(factory=dict)
+    agents: Mapping[str, tuple[str, ...]] = field(factory=dict)
+    on: Mapping[Cause, Action] = field(factory=dict, validator=_only_truncated_continues)
+    attempts: int = field(default=3, validator=_at_least(1))
+    max_wait: float = field(default=120.0, validator=_at_least(0))
+    continuations: int = field(default=4, validator=_at_least(0))
+    max_output_tokens: int = field(default=16_384, validator=_at_least(1))
+    temperature: float | None = field(default=None, validator=_at_least(0))
+    timeout: float = field(default=600.0, validator=_at_least(0, above=True))
+    idle_timeout: float = field(default=60.0, validator=_at_least(0, above=True))
+    stream: bool = True
+    runs: str = "runs"
+    state: str = ""
+    debug: bool = False
+    environment: Mapping[str, str] = field(factory=dict, repr=False)
+    source: str = "the settings"
+
+    @property
+    def actions(self) -> Mapping[Cause, Action]:
+        """Map every cause to its action."""
+        return {**DEFAULT_ACTIONS, **self.on}
+
+    @property
+    def template(self) -> Request:
+        """Give the request whose limits every step starts from."""
+        return Request(
+            system="",
+            messages=(),
+            max_output_tokens=self.max_output_tokens,
+            temperature=self.temperature,
+            timeout=self.timeout,
+            idle_timeout=self.idle_timeout,
+            stream=self.stream,
+        )
+
+    def provider(self, name: str) -> ProviderSettings:
+        """Give a provider's table; the defaults where it has none."""
+        return self.providers.get(name, ProviderSettings())
+
+    def variable(self, *names: str) -> str:
+        """Give the first of these environment variables that is set, or an empty text."""
+        return next((self.environment[name] for name in names if self.environment.get(name)), "")
+
+    def with_environment(self, **variables: str) -> "Settings":
+        """Give settings in which these variables have these values."""
+        return evolve(self, environment={**self.environment, **variables})
+
+
+def load(directory: Path, environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings that apply in a folder; raise SettingsError naming file and key."""
+    candidates = (folder / "pyproject.toml" for folder in (directory, *directory.parents))
+    pyproject = next((path for path in candidates if path.is_file()), None)
+    table = _table(pyproject) if pyproject else {}
+    settings = structure(table, str(pyproject)) if table else Settings()
+    dotenv = (pyproject.parent if pyproject else directory) / ".env"
+    environment = {**_dotenv(dotenv), **(os.environ if environ is None else environ)}
+    return evolve(
+        settings,
+        environment=environment,
+        source=str(pyproject) if pyproject else "the settings",
+        state=settings.state or user_state_dir("rolecall", appauthor=False),
+        debug=settings.debug or _flag(environment, "ROLECALL_DEBUG"),
+    )
+
+
+def structure(table: Mapping[str, Any], source: str = "the settings") -> Settings:
+    """Turn a `[tool.rolecall]` table into settings; raise SettingsError naming the key."""
+    import cattrs
+    from cattrs.gen import make_dict_structure_fn, override
+
+    converter = cattrs.Converter(forbid_extra_keys=True)
+    for kind in (str, bool, int, float):
+        converter.register_structure_hook(kind, _strictly)
+    for words in (Cause, Action):
+        converter.register_structure_hook(words, _word)
+    converter.register_structure_hook_func(lambda kind: kind == tuple[str, ...], _texts)
+    converter.register_structure_hook(
+        Settings,
+        make_dict_structure_fn(
+            Settings,
+            converter,
+            environment=override(omit=True),
+            source=override(omit=True),
+        ),
+    )
+    try:
+        return converter.structure(table, Settings)
+    except cattrs.BaseValidationError as error:
+        path, why = _first(error, ("tool", "rolecall"))
+        raise SettingsError(f"{source}: {'.'.join(path)}: {why}") from error
+
+
+def _first(error: Exception, path: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
+    """Give the key path and the reason of the first thing wrong in cattrs' tree of errors."""
+    from cattrs import (
+        AttributeValidationNote,
+        BaseValidationError,
+        ForbiddenExtraKeysError,
+        IterableValidationNote,
+    )
+
+    if isinstance(error, ForbiddenExtraKeysError):
+        name = min(error.extra_fields)
+        allowed = [f.name for f in fields(error.cl) if f.name not in ("environment", "source")]
+        return (*path, name), f"no such setting{nearest(name, allowed)}"
+    if not isinstance(error, BaseValidationError):
+        return path, str(error) if isinstance(error, ValueError) else "must be a table"
+    inner = error.exceptions[0]
+    for note in getattr(inner, "__notes__", ()):
+        if isinstance(note, AttributeValidationNote):
+            path = (*path, note.name)
+        elif isinstance(note, IterableValidationNote):
+            path = (*path, str(note.index))
+    return _first(inner, path)
+
+
+def _strictly(value: Any, kind: type) -> Any:
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise ValueError(f"must be {_KINDS[kind]}, not {value!r}")
+    return value
+
+
+_KINDS = {str: "a text", bool: "true or false", int: "a whole number", float: "a number"}
+
+
+def _word(value: Any, words: type[Cause] | type[Action]) -> Cause | Action:
+    if value not in list(words):
+        what = words.__name__.lower()
+        raise ValueError(
+            f"{value!r} is no {what}{nearest(str(value), [str(word) for word in words])}"
+        )
+    return words(value)
+
+
+def _texts(value: Any, _: object) -> tuple[str, ...]:
+    items = [value] if isinstance(value, str) else value
+    if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
+        raise ValueError(f"must be a text or a list of texts, not {value!r}")
+    return tuple(items)
+
+
+def _table(pyproject: Path) -> Mapping[str, Any]:
+    try:
+        table = tomllib.loads(pyproject.read_text("utf-8")).get("tool", {}).get("rolecall", {})
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise SettingsError(f"{pyproject}: cannot be read: {error}") from error
+    if not isinstance(table, dict):
+        raise SettingsError(f"{pyproject}: tool.rolecall: must be a table, not {table!r}")
+    return table
+
+
+def _dotenv(path: Path) -> dict[str, str]:
+    if not path.is_file():
+        return {}
+    from dotenv import dotenv_values
+
+    try:
+        return {name: value for name, value in dotenv_values(path).items() if value is not None}
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: cannot be read: {error}") from error
+
+
+def _flag(environment: Mapping[str, str], name: str) -> bool:
+    value = environment.get(name, "").strip().lower()
+    if value not in ("", "0", "1", "true", "false", "yes", "no", "on", "off"):
+        raise SettingsError(f"{name}: must be 1 or 0, not {value!r}")
+    return value in ("1", "true", "yes", "on")

@@ -1,0 +1,118 @@
+"""Every error rolecall raises on purpose, in one tree.
+
+::
+
+    RolecallError                 rolecall can explain it in one line          exit 1
+    ├── UsageError                asked for or configured wrongly              exit 2
+    │   ├── SettingsError         a setting is unknown, of the wrong type or value
+    │   ├── PluginError           a plugin does not load, or breaks a hook's contract
+    │   └── TeamError             the team's graph cannot run
+    ├── RunError                  the run's folder cannot be used              exit 1
+    │   ├── RunBusy               another process is writing it
+    │   └── JournalCorrupt        a record in the middle of the journal is damaged
+    ├── ProviderError             one call failed, for one cause
+    └── CallFailed                an agent got no answer, and its action was to stop
+        └── AllRoutesFailed       … and no route is left                       exit 4
+
+A message names the culprit and the next step; it never holds a key.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import ClassVar
+
+
+class RolecallError(Exception):
+    """Base of the tree; `exit_code` is what the command line ends with."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(RolecallError):
+    exit_code = 2
+
+
+class SettingsError(UsageError):
+    pass
+
+
+class PluginError(UsageError):
+    pass
+
+
+class TeamError(UsageError):
+    pass
+
+
+class RunError(RolecallError):
+    pass
+
+
+class RunBusy(RunError):
+    pass
+
+
+class JournalCorrupt(RunError):
+    pass
+
+
+class ProviderError(RolecallError):
+    """One call failed; providers raise it, the dispatcher acts on it.
+
+    cause: a word of `rolecall.Cause`.
+    retry_after: seconds the vendor asks to wait, or None where it says nothing.
+    retryable: False where the vendor says that asking again is no use.
+    status: the HTTP status, or None where no answer came.
+    headers: the reply's rate-limit headers, lower-case names.
+    """
+
+    def __init__(
+        self,
+        cause: str,
+        message: str,
+        *,
+        retry_after: float | None = None,
+        retryable: bool = True,
+        status: int | None = None,
+        request_id: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.cause = cause
+        self.retry_after = retry_after
+        self.retryable = retryable
+        self.status = status
+        self.request_id = request_id
+        self.headers: Mapping[str, str] = dict(headers or {})
+
+
+class CallFailed(RolecallError):
+    """An agent's step has no answer; `failures` lists (route, error) in the order tried."""
+
+    def __init__(self, agent: str, failures: Sequence[tuple[str, ProviderError]]) -> None:
+        self.agent = agent
+        self.failures = tuple(failures)
+        tried = "; ".join(f"{route}: {error.cause} ({error})" for route, error in self.failures)
+        super().__init__(f"{agent}: {self.summary}: {tried or 'it has none'}")
+
+    @property
+    def summary(self) -> str:
+        return "stopped"
+
+
+class AllRoutesFailed(CallFailed):
+    exit_code = 4
+
+    @property
+    def summary(self) -> str:
+        return "all routes failed"
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """End an error message with the valid word nearest to a wrong one, or with all of them."""
+    from difflib import get_close_matches
+
+    known = sorted(words)
+    near = get_close_matches(word, known, n=1)
+    if near:
+        return f"; did you mean {near[0]!r}?"
+    return f"; known: {', '.join(known)}" if known else ""

@@ -1,0 +1,155 @@
+"""What happened, as frozen records; `at` is seconds since the run's start."""
+
+from typing import Protocol
+
+from attrs import frozen
+
+from .causes import Cause
+from .messages import Stop, Usage
+
+
+@frozen(kw_only=True)
+class Event:
+    at: float
+
+
+@frozen(kw_only=True)
+class RunStarted(Event):
+    """A run begins; `folder` is where its files lie, `agents` its team in order."""
+
+    folder: str
+    request: str
+    agents: tuple[str, ...]
+    first_choices: tuple[tuple[str, str], ...]
+
+
+@frozen(kw_only=True)
+class AgentStarted(Event):
+    """All that the agent needs is there."""
+
+    agent: str
+
+
+@frozen(kw_only=True)
+class CallEvent(Event):
+    """Something about one HTTP attempt; `call` counts the run's calls from 1."""
+
+    call: int
+    agent: str
+    provider: str
+    model: str
+
+
+@frozen(kw_only=True)
+class CallWaiting(CallEvent):
+    """The call asks the limiters for a permit."""
+
+
+@frozen(kw_only=True)
+class CallStarted(CallEvent):
+    """The call has its permit for `step`; `waited` is the seconds it took to get it."""
+
+    step: str
+    waited: float
+
+
+@frozen(kw_only=True)
+class CallText(CallEvent):
+    """A piece of a streamed answer."""
+
+    delta: str
+
+
+@frozen(kw_only=True)
+class CallEnded(CallEvent):
+    """The call is over.
+
+    cause: None where it gave an answer; `detail` says more about it.
+    text, stop: what the model wrote, and why it stopped.
+    step: the key of the step it is made for.
+    waited, took: seconds for the permit, and from permit to end.
+    first_text: seconds from permit to the first piece of text, where the answer was streamed.
+    cost: US dollars, None where the price is unknown.
+    """
+
+    step: str
+    waited: float
+    took: float
+    cause: Cause | None = None
+    detail: str = ""
+    text: str = ""
+    stop: Stop = Stop.END
+    first_text: float | None = None
+    usage: Usage = Usage()
+    cost: float | None = None
+    request_id: str | None = None
+
+
+@frozen(kw_only=True)
+class Retrying(Event):
+    """The same route is asked again, `delay` seconds from now."""
+
+    agent: str
+    route: str
+    cause: Cause
+    delay: float
+
+
+@frozen(kw_only=True)
+class FellBack(Event):
+    """The agent leaves a route; `to` is the next one."""
+
+    agent: str
+    route: str
+    to: str
+    cause: Cause
+
+
+@frozen(kw_only=True)
+class StepReused(Event):
+    """The step was answered before and is not asked again."""
+
+    agent: str
+    step: str
+
+
+@frozen(kw_only=True)
+class AgentDone(Event):
+    """The deliverable is there; `cut` where it stayed cut off by the output limit."""
+
+    agent: str
+    route: str
+    file: str
+    cut: bool = False
+
+
+@frozen(kw_only=True)
+class AgentFailed(Event):
+    """The agent got no answer."""
+
+    agent: str
+    error: str
+
+
+@frozen(kw_only=True)
+class AgentBlocked(Event):
+    """The agent cannot run because `by` failed."""
+
+    agent: str
+    by: str
+
+
+@frozen(kw_only=True)
+class RunEnded(Event):
+    """Nothing is left to do; `interrupted` where a person or a budget ended it."""
+
+    done: int
+    failed: int
+    blocked: int
+    interrupted: bool = False
+
+
+class Observer(Protocol):
+    """Hears every event of a run, in order; one that raises is dropped."""
+
+    def notify(self, event: Event) -> None: ...

@@ -1,0 +1,243 @@
+"""Finds plugins and asks their hooks; the only file that talks to pluggy's manager."""
+
+import inspect
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+import pluggy
+from attrs import evolve, frozen
+
+from . import hookspecs
+from .agents import Agent, Route, Team
+from .config import Settings
+from .errors import PluginError, RolecallError, SettingsError, TeamError, UsageError, nearest
+from .events import Observer
+from .limits import Limiter
+from .messages import Provider
+
+GROUP = "rolecall"
+OWN = "rolecall"
+
+
+@frozen
+class Plugin:
+    """One plugin: its entry point, and why it is not at work if it is not."""
+
+    name: str
+    module: str
+    distribution: str = ""
+    version: str = ""
+    blocked: bool = False
+    failure: str = ""
+    hooks: tuple[str, ...] = ()
+
+
+class Host:
+    """The plugins that are at work.
+
+    A plugin that fails to load is remembered, not raised, so that the others can still be
+    listed; `check` raises the first failure.
+    """
+
+    def __init__(
+        self, points: Iterable[EntryPoint] | None = None, block: Collection[str] = ()
+    ) -> None:
+        self._manager = pluggy.PluginManager(GROUP)
+        self._manager.add_hookspecs(hookspecs)
+        self.plugins: list[Plugin] = []
+        self._failures: list[PluginError] = []
+        found = entry_points(group=GROUP) if points is None else points
+        for point in sorted(found, key=_order):
+            self._load(point, block)
+        unknown = set(block) - {plugin.name for plugin in self.plugins}
+        if unknown:
+            name = min(unknown)
+            hint = nearest(name, [plugin.name for plugin in self.plugins])
+            self._failures.append(PluginError(f"no plugin is called {name!r}{hint}"))
+
+    def check(self) -> None:
+        """Raise the first plugin's failure, if any failed."""
+        if self._failures:
+            raise self._failures[0]
+
+    def register(self, name: str, module: object) -> None:
+        """Add a plugin by hand, as tests and scripts do; raise PluginError if it is unsound."""
+        _refuse_async(name, module)
+        try:
+            self._manager.register(module, name)
+            self._manager.check_pending()
+        except (ValueError, pluggy.PluginValidationError) as error:
+            if self._manager.has_plugin(name):
+                self._manager.unregister(name=name)
+            raise PluginError(f"the plugin {name!r} is unsound: {error}{_skip(name)}") from error
+
+    def _load(self, point: EntryPoint, block: Collection[str]) -> None:
+        dist = point.dist
+        plugin = Plugin(
+            point.name, point.value, dist.name if dist else "", dist.version if dist else ""
+        )
+        twin = next((other for other in self.plugins if other.name == point.name), None)
+        if point.name in block:
+            self.plugins.append(evolve(plugin, blocked=True))
+            return
+        try:
+            if twin is not None:
+                raise PluginError(
+                    f"two plugins are called {point.name!r}: {_owner(twin)} and {_owner(plugin)}; "
+                    f"uninstall one, or skip both with -p no:{point.name}"
+                )
+            self.register(point.name, _import(point))
+        except PluginError as error:
+            self._failures.append(error)
+            self.plugins.append(evolve(plugin, failure=str(error)))
+        else:
+            self.plugins.append(evolve(plugin, hooks=self._hooks(point.name)))
+
+    def _hooks(self, name: str) -> tuple[str, ...]:
+        callers = self._manager.get_hookcallers(self._manager.get_plugin(name)) or []
+        return tuple(sorted(caller.name for caller in callers))
+
+    def providers(self, settings: Settings) -> dict[str, tuple[Provider, str]]:
+        """Collect the providers: name to the provider and the plugin that supplied it."""
+        found: dict[str, tuple[Provider, str]] = {}
+        for plugin, item in self._collect("rolecall_providers", settings=settings):
+            _expect(plugin, item, "a provider", "complete", is_async=True)
+            _enlist(found, "providers", item.name, item, plugin)
+        for name in settings.providers:
+            if name not in found:
+                raise SettingsError(
+                    f"{settings.source}: tool.rolecall.providers.{name}: "
+                    f"no such provider{nearest(name, found)}"
+                )
+        return found
+
+    def limiters(self, settings: Settings) -> list[Limiter]:
+        """Collect the limiters, in the order of the plugins."""
+        found: dict[str, tuple[Limiter, str]] = {}
+        for plugin, item in self._collect("rolecall_limiters", settings=settings):
+            _expect(plugin, item, "a limiter", "acquire", is_async=True)
+            _expect(plugin, item, "a limiter", "ended")
+            _enlist(found, "limiters", item.name, item, plugin)
+        return [limiter for limiter, _ in found.values()]
+
+    def observers(self, settings: Settings) -> list[Observer]:
+        """Collect the observers, in the order of the plugins."""
+        found = []
+        for plugin, item in self._collect("rolecall_observers", settings=settings):
+            _expect(plugin, item, "an observer", "notify", named=False)
+            found.append(item)
+        return found
+
+    def commands(self, cli: object) -> None:
+        """Let the plugins add to the command line; remember those that fail."""
+        for plugin in self._askable("rolecall_commands"):
+            try:
+                self._ask(plugin, "rolecall_commands", cli=cli)
+            except PluginError as error:
+                self._failures.append(error)
+
+    def agents(self) -> dict[str, tuple[Agent, str]]:
+        """Collect the agents: name to the agent and the plugin that supplied it."""
+        found: dict[str, tuple[Agent, str]] = {}
+        for plugin, item in self._collect("rolecall_agents"):
+            if not isinstance(item, Agent):
+                raise _wrong(plugin, f"rolecall_agents gave {item!r}, not an Agent")
+            _enlist(found, "agents", item.name, item, plugin)
+        return found
+
+    def assignment(self, agent: Agent) -> tuple[str, object] | None:
+        """Ask the plugins where an agent runs: the first that answers, and its answer."""
+        for plugin in self._askable("rolecall_assign"):
+            answer = self._ask(plugin, "rolecall_assign", agent=agent)
+            if answer is not None:
+                return plugin, answer
+        return None
+
+    def _collect(self, hook: str, **arguments: Any) -> Iterator[tuple[str, Any]]:
+        """Ask every plugin, in the order they were loaded, and give what each supplied."""
+        askable = set(self._askable(hook))
+        for plugin in [name for name, _ in self._manager.list_name_plugin() if name in askable]:
+            answer = self._ask(plugin, hook, **arguments)
+            if answer is None:
+                continue
+            if isinstance(answer, str | bytes) or not isinstance(answer, Iterable):
+                raise _wrong(plugin, f"{hook} gave {answer!r}, not a list")
+            try:
+                items = list(answer)
+            except Exception as error:
+                raise _wrong(plugin, f"{hook} raised {type(error).__name__}: {error}") from error
+            for item in items:
+                yield plugin, item
+
+    def _askable(self, hook: str) -> list[str]:
+        """Name the plugins that implement a hook, in pluggy's order: the last loaded first."""
+        caller = getattr(self._manager.hook, hook)
+        return [implementation.plugin_name for implementation in reversed(caller.get_hookimpls())]
+
+    def _ask(self, plugin: str, hook: str, **arguments: Any) -> Any:
+        others = [each for name, each in self._manager.list_name_plugin() if name != plugin]
+        caller = self._manager.subset_hook_caller(hook, others)
+        try:
+            answer = caller(**arguments)
+        except RolecallError:
+            raise
+        except Exception as error:
+            raise _wrong(plugin, f"{hook} raised {type(error).__name__}: {error}") from error
+        firstresult = caller.spec is not None and caller.spec.opts.get("firstresult")
+        return answer if firstresult else (answer[0] if answer else None)
+
+
+def _order(point: EntryPoint) -> tuple[bool, str, str]:
+    distribution = point.dist.name if point.dist else ""
+    return distribution != OWN, distribution, point.name
+
+
+def _import(point: EntryPoint) -> object:
+    try:
+        return point.load()
+    except Exception as error:
+        raise PluginError(
+            f"the plugin {point.name!r} ({point.value}) does not load: "
+            f"{type(error).__name__}: {error}{_skip(point.name)}"
+        ) from error
+
+
+def _skip(name: str) -> str:
+    return f"; skip it with -p no:{name}"
+
+
+def _owner(plugin: Plugin) -> str:
+    return f"{plugin.distribution or 'an unnamed distribution'} ({plugin.module})"
+
+
+def _wrong(plugin: str, why: str) -> PluginError:
+    return PluginError(f"the plugin {plugin!r} breaks a hook's contract: {why}{_skip(plugin)}")
+
+
+def _refuse_async(name: str, module: object) -> None:
+    for attribute in dir(module):
+        function = getattr(module, attribute, None)
+        if hasattr(function, f"{GROUP}_impl") and inspect.iscoroutinefunction(function):
+            raise _wrong(name, f"{attribute} is async; hooks are plain functions")
+
+
+def _expect(
+    plugin: str, item: Any, what: str, method: str, is_async: bool = False, named: bool = True
+) -> None:
+    function = getattr(item, method, None)
+    if inspect.isclass(item) or not callable(function):
+        raise _wrong(plugin, f"{item!r} is not {what}: it has no method {method}()")
+    if is_async and not inspect.iscoroutinefunction(function):
+        raise _wrong(plugin, f"{item!r} is not {what}: {method}() must be async")
+    if named and (not isinstance(getattr(item, "name", None), str) or not item.name):
+        raise _wrong(plugin, f"{item!r} is not {what}: it has no name")
+
+
+def _enlist(
+    found: dict[str, tuple[Any, str]], what: str, name: str, item: object, plugin: str
+) -> None:
+    if name in found:
+        owners = f"of the plugins {found[name][1]!r} and {plugin!r}"
+        raise PluginError(f"two {what} are called {name!r}, {owners}{_skip(plugin)}")
+    found[name] = (item, plugin)

@@ -1,0 +1,106 @@
+"""An append-only file of records, one JSON object a line, on disk before anyone relies on it."""
+
+import json
+import os
+import re
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from .errors import JournalCorrupt, RunError
+
+VERSION = 1
+_CHECKED = re.compile(rb'(\{.*),"crc":"([0-9a-f]{8})"\}', re.DOTALL)
+
+Record = dict[str, Any]
+
+
+class Journal:
+    """A journal open for appending.
+
+    `records` holds what was in it; `torn` is the number of bytes of an unfinished last line
+    that were dropped, 0 where there was none. One process at a time may have it open.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        new = not path.exists()
+        try:
+            self._file = open(path, "ab", buffering=0)
+            content = path.read_bytes()
+            self.records, whole = read(content, path.name)
+            self.torn = len(content) - whole
+            if self.torn:
+                self._file.truncate(whole)
+            if new:
+                _sync_folder(path.parent)
+        except OSError as error:
+            raise RunError(f"{path}: cannot be opened: {error.strerror}") from error
+        self._length = whole
+
+    def append(self, type: str, **values: Any) -> None:
+        """Write one record and wait until it is on the disk."""
+        line = _line({"v": VERSION, "type": type, **values})
+        try:
+            if self._file.write(line) != len(line):
+                raise OSError(28, "no space left")
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            # A half-written line must not stand before a later whole one.
+            self._file.truncate(self._length)
+            raise RunError(f"{self.path}: cannot be written: {error.strerror}") from error
+        self._length += len(line)
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def read(content: bytes, name: str = "journal") -> tuple[list[Record], int]:
+    """Give the records of a journal and the length of its whole lines.
+
+    A last line without its end is dropped; any other damage raises JournalCorrupt.
+    """
+    whole = content.rfind(b"\n") + 1
+    return list(_records(content[:whole], name)), whole
+
+
+def _records(content: bytes, name: str) -> Iterator[Record]:
+    for number, line in enumerate(content.splitlines(), 1):
+        checked = _CHECKED.fullmatch(line)
+        if checked is None or f"{zlib.crc32(checked[1]):08x}".encode() != checked[2]:
+            raise JournalCorrupt(
+                f"{name}: line {number} is damaged; restore the file from a copy, "
+                f"or delete the lines from {number} on and resume"
+            )
+        record: Record = json.loads(checked[1] + b"}")
+        if record["v"] > VERSION:
+            raise JournalCorrupt(f"{name}: line {number} was written by a newer rolecall; update")
+        yield record
+
+
+def _line(record: Record) -> bytes:
+    body = json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode("utf-8")[:-1]
+    return body + f',"crc":"{zlib.crc32(body):08x}"}}\n'.encode()
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name != "posix":
+        return  # Windows has no handle of a folder to flush
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,95 @@
+"""What a run came to: calls, tokens, cost and time, by provider and by agent."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from attrs import define, field
+
+from .events import AgentDone, AgentFailed, CallEnded, Event, FellBack, Retrying, StepReused
+from .messages import Usage
+
+
+@define
+class Totals:
+    """The sums of some calls.
+
+    cost: US dollars of the calls whose price is known; `unpriced` counts the others that
+    used tokens. took, waited: seconds of calling, and of waiting for permits and retries.
+    """
+
+    calls: int = 0
+    failed: int = 0
+    usage: Usage = Usage()
+    cost: float = 0.0
+    unpriced: int = 0
+    took: float = 0.0
+    waited: float = 0.0
+
+    def add(self, call: CallEnded) -> None:
+        self.calls += 1
+        self.failed += call.cause is not None
+        self.usage += call.usage
+        self.took += call.took
+        self.waited += call.waited
+        if call.cost is not None:
+            self.cost += call.cost
+        elif call.usage != Usage():
+            self.unpriced += 1
+
+    @property
+    def money(self) -> str:
+        """Show the cost; what has no known price is said to be unknown, not free."""
+        known = f"${self.cost:.4f}"
+        if not self.unpriced:
+            return known
+        return f"{known} + unknown" if self.cost else "unknown"
+
+
+@define
+class Ledger:
+    """Listens to a run and keeps its totals.
+
+    answered: agent to the route that gave its last answer; `reused` are those that paid nothing.
+    """
+
+    total: Totals = field(factory=Totals)
+    providers: dict[str, Totals] = field(factory=dict)
+    models: dict[str, Totals] = field(factory=dict)
+    agents: dict[str, Totals] = field(factory=dict)
+    answered: dict[str, str] = field(factory=dict)
+    cut: set[str] = field(factory=set)
+    reused: set[str] = field(factory=set)
+    failed: dict[str, str] = field(factory=dict)
+    hops: list[FellBack] = field(factory=list)
+
+    def notify(self, event: Event) -> None:
+        match event:
+            case CallEnded():
+                self.total.add(event)
+                self.providers.setdefault(event.provider, Totals()).add(event)
+                self.models.setdefault(f"{event.provider}/{event.model}", Totals()).add(event)
+                self.agents.setdefault(event.agent, Totals()).add(event)
+            case Retrying():
+                self.total.waited += event.delay
+                self.agents.setdefault(event.agent, Totals()).waited += event.delay
+            case FellBack():
+                self.hops.append(event)
+            case StepReused():
+                self.reused.add(event.agent)
+            case AgentFailed():
+                self.failed[event.agent] = event.error
+            case AgentDone():
+                self.answered[event.agent] = event.route
+                if event.cut:
+                    self.cut.add(event.agent)
+            case _:
+                pass
+
+    @property
+    def distribution(self) -> Mapping[str, int]:
+        """Map each provider to the number of agents whose deliverable it wrote."""
+        counts: dict[str, int] = {}
+        for route in self.answered.values():
+            name = route.partition("/")[0]
+            counts[name] = counts.get(name, 0) + 1
+        return MappingProxyType(counts)

@@ -1,0 +1,98 @@
+"""What a limiter is asked, and what it hears."""
+
+import time
+from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
+
+from attrs import field, frozen
+
+from .causes import Cause
+from .messages import Usage
+
+
+class Clock(Protocol):
+    """Time, passed in so that tests need not wait."""
+
+    def now(self) -> float:
+        """Give seconds on a clock that never goes back."""
+        ...
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
+class SystemClock:
+    """The machine's monotonic clock, which all processes read alike."""
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        import asyncio
+
+        await asyncio.sleep(seconds)
+
+
+@frozen
+class Call:
+    """One HTTP attempt that wants to start.
+
+    number: counts the run's calls from 1.
+    input_tokens: an estimate of the prompt's length.
+    max_output_tokens: the most that may come back.
+    priority: the longest path of agents that waits behind this one; higher is more urgent.
+    """
+
+    number: int
+    agent: str
+    provider: str
+    model: str
+    input_tokens: int = 0
+    max_output_tokens: int = 0
+    priority: float = 0.0
+
+
+@frozen
+class Outcome:
+    """How a call ended.
+
+    started: False where it was given up before it was sent.
+    cause: None where it succeeded.
+    retry_after: seconds the vendor asks everyone to wait, or None.
+    headers: the reply's rate-limit headers, lower-case names.
+    """
+
+    started: bool = True
+    cause: Cause | None = None
+    retry_after: float | None = None
+    usage: Usage = Usage()
+    headers: Mapping[str, str] = field(factory=dict, eq=False)
+
+
+class Limiter(Protocol):
+    """Grants a permit before each API call, and hears how the call ended.
+
+    A limiter waits; it does not raise because of a limit. Each granted permit is followed by
+    exactly one `ended`, also for a call that was cancelled or never sent.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    async def acquire(self, call: Call) -> None:
+        """Return once the call may start; a cancelled wait takes no permit."""
+        ...
+
+    def ended(self, call: Call, outcome: Outcome) -> None:
+        """Hear how a call ended that got a permit; return at once."""
+        ...
+
+
+@runtime_checkable
+class SendLimiter(Limiter, Protocol):
+    """A limiter that is asked a second time, right before the request's first byte leaves.
+
+    Between permit and sending lie imports, body building and stalls of the loop; only this
+    moment is what a vendor sees. Not every provider tells it, so `acquire` must limit as well.
+    """
+
+    async def sending(self, call: Call) -> None: ...

@@ -1,0 +1,106 @@
+"""A model for other programs: a prompt in, a text out, under the team's limits."""
+
+import asyncio
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from attrs import evolve
+
+from .agents import Agent
+from .bus import Bus
+from .causes import Cause
+from .config import Settings, load
+from .dispatch import Dispatcher
+from .errors import CallFailed, ProviderError, UsageError, nearest
+from .events import Observer
+from .host import Host
+from .ledger import Ledger
+from .limits import SystemClock
+from .messages import Closeable, Message, Request, Response, Stop
+from .prompts import write
+
+
+class LLM:
+    """Asks the first of its routes that answers, limited, judged and watched as a team's calls.
+
+    routes: in order of preference. system: sent with every prompt.
+    settings: by default those of the current folder, `.env` and the environment.
+    observers: hear every event, beside those of the plugins; `ledger` keeps the totals.
+    Calls raise AllRoutesFailed where no route answers, CallFailed where a cause says stop.
+    It may be used from several threads and event loops at once.
+    """
+
+    def __init__(
+        self,
+        *routes: str,
+        system: str = "",
+        settings: Settings | None = None,
+        host: Host | None = None,
+        observers: Sequence[Observer] = (),
+    ) -> None:
+        self.ledger = Ledger()
+        self._settings = settings or load(Path.cwd())
+        host = host or Host(block=self._settings.block)
+        host.check()
+        self._providers = {
+            name: provider for name, (provider, _) in host.providers(self._settings).items()
+        }
+        self._agent = Agent(name="llm", title="LLM", goal="answer", prompt=system, routes=routes)
+        for route in self._agent.routes:
+            if route.provider not in self._providers:
+                hint = nearest(route.provider, self._providers)
+                raise UsageError(f"there is no provider {route.provider!r}{hint}")
+        self._dispatcher = Dispatcher(
+            self._providers,
+            host.limiters(self._settings),
+            self._settings,
+            SystemClock(),
+            Bus([self.ledger], [*host.observers(self._settings), *observers]),
+        )
+        self._lock = threading.Lock()
+        self._active: Counter[asyncio.AbstractEventLoop] = Counter()
+
+    def call(self, prompt: str) -> str:
+        """Answer a prompt; for programs without an event loop, and beside a running one."""
+        with ThreadPoolExecutor(max_workers=1) as thread:
+            return thread.submit(lambda: asyncio.run(self.acall(prompt))).result()
+
+    async def acall(self, prompt: str) -> str:
+        """Answer a prompt; a text that stays cut off raises CallFailed with `truncated`."""
+        loop = asyncio.get_running_loop()
+        with self._lock:
+            self._active[loop] += 1
+        try:
+            return await self._answer(prompt)
+        finally:
+            with self._lock:
+                self._active[loop] -= 1
+                last = not self._active[loop]
+                if last:
+                    del self._active[loop]
+            if last:  # no connection may outlive the caller's loop
+                for provider in self._providers.values():
+                    if isinstance(provider, Closeable):
+                        await provider.aclose()
+
+    async def _answer(self, prompt: str) -> str:
+        request = evolve(
+            self._settings.template,
+            system=self._agent.prompt,
+            messages=(Message("user", prompt),),
+        )
+        route = self._agent.routes[0]
+
+        async def ask(ordinal: int, request: Request) -> Response:
+            nonlocal route
+            response, route = await self._dispatcher.run(self._agent, request)
+            return response
+
+        text, last = await write(request, ask, self._settings.continuations)
+        if last.stop is Stop.LENGTH:
+            cut = ProviderError(Cause.TRUNCATED, "the output limit cut the answer")
+            raise CallFailed(self._agent.name, [(str(route), cut)])
+        return text

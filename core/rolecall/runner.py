@@ -1,0 +1,183 @@
+"""Walks the team's graph: an agent runs as soon as the deliverables it needs are there."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+from attrs import field, frozen
+
+from .agents import Agent, Team
+from .config import Settings
+from .dispatch import Dispatcher
+from .errors import RolecallError, RunError
+from .events import (
+    AgentBlocked,
+    AgentDone,
+    AgentFailed,
+    AgentStarted,
+    Event,
+    RunEnded,
+    RunStarted,
+    StepReused,
+)
+from .folder import Answer, RunFolder, step_key
+from .messages import Request, Stop
+from .prompts import compose, write
+
+CUT = "> **Cut off.** The output limit ended this deliverable before it was finished.\n\n"
+
+
+@frozen
+class Outcome:
+    """What became of the team's agents.
+
+    failed: agent to its error. blocked: agent to the failed one that it waited for.
+    cut: those whose deliverable stayed cut off.
+    """
+
+    done: tuple[str, ...] = ()
+    failed: Mapping[str, RolecallError] = field(factory=dict)
+    blocked: Mapping[str, str] = field(factory=dict)
+    cut: tuple[str, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """Give 0 when all is done, 4 when an agent ran out of routes, else 1."""
+        if self.failed:
+            return max(error.exit_code for error in self.failed.values())
+        return 1 if self.cut else 0
+
+
+class Runner:
+    """Runs a team on one request, in one folder.
+
+    numbers: agent to the number in its file's name, of the whole team, so that a part of the
+    team writes the same files.
+    left_out: agent to those of its needs that are not part of this run.
+    """
+
+    def __init__(
+        self,
+        team: Team,
+        dispatcher: Dispatcher,
+        folder: RunFolder,
+        settings: Settings,
+        emit: Callable[[Event], None],
+        numbers: Mapping[str, int],
+        left_out: Mapping[str, Sequence[str]],
+    ) -> None:
+        self._team = team
+        self._dispatcher = dispatcher
+        self._folder = folder
+        self._settings = settings
+        self._emit = emit
+        self._numbers = numbers
+        self._left_out = left_out
+        self._texts: dict[str, str] = {}
+        self._cut: list[str] = []
+        self._failed: dict[str, RolecallError] = {}
+        self._blocked: dict[str, str] = {}
+
+    async def run(self, request: str) -> Outcome:
+        """Run every agent that can run; failures stop only what needs them."""
+        self._emit(
+            RunStarted(
+                at=self._dispatcher.at,
+                folder=str(self._folder.path),
+                request=request,
+                agents=tuple(agent.name for agent in self._team),
+                first_choices=tuple(
+                    (agent.name, agent.routes[0].provider) for agent in self._team if agent.routes
+                ),
+            )
+        )
+        self._dispatcher.prepare([route.provider for agent in self._team for route in agent.routes])
+        interrupted = True
+        try:
+            try:
+                await self._walk(request)
+            except* RunError as group:  # the disk takes nothing more: paying on is no use
+                raise group.exceptions[0] from None
+            interrupted = False
+        finally:
+            self._emit(
+                RunEnded(
+                    at=self._dispatcher.at,
+                    done=len(self._texts),
+                    failed=len(self._failed),
+                    blocked=len(self._blocked),
+                    interrupted=interrupted,
+                )
+            )
+        done = tuple(name for name in self._team.agents if name in self._texts)
+        return Outcome(done, dict(self._failed), dict(self._blocked), tuple(self._cut))
+
+    async def _walk(self, request: str) -> None:
+        waiting = {agent.name: len(self._team.needs(agent.name)) for agent in self._team}
+
+        async with asyncio.TaskGroup() as tasks:
+
+            def start(ready: Sequence[str]) -> None:
+                # Callers queue in the order they ask: the longest remaining path goes first.
+                for name in sorted(ready, key=lambda name: -self._team.remaining[name]):
+                    tasks.create_task(work(self._team.agents[name]), name=name)
+
+            async def work(agent: Agent) -> None:
+                try:
+                    await self._write(agent, request)
+                except RunError:
+                    raise
+                except RolecallError as error:
+                    self._fail(agent, error)
+                    return
+                ready = []
+                for name in self._team.dependants[agent.name]:
+                    waiting[name] -= 1
+                    if not waiting[name]:
+                        ready.append(name)
+                start(ready)
+
+            start([name for name, needs in waiting.items() if not needs])
+
+    async def _write(self, agent: Agent, request: str) -> None:
+        self._emit(AgentStarted(at=self._dispatcher.at, agent=agent.name))
+        needs = {
+            name: (self._team.agents[name].title, self._texts[name])
+            for name in self._team.needs(agent.name)
+        }
+        asked = compose(
+            agent, request, needs, self._left_out.get(agent.name, ()), self._settings.template
+        )
+        text, answer = await write(asked, partial(self._step, agent), self._settings.continuations)
+        cut = answer.stop is Stop.LENGTH
+        if cut:
+            text = CUT + text
+            self._cut.append(agent.name)
+        number = self._numbers[agent.name]
+        file = self._folder.save(f"deliverables/{number:02}-{agent.name}.md", text)
+        if agent.plan:
+            self._folder.save("PLAN.md", text)
+        self._texts[agent.name] = text
+        self._emit(
+            AgentDone(
+                at=self._dispatcher.at, agent=agent.name, route=answer.route, file=file, cut=cut
+            )
+        )
+
+    async def _step(self, agent: Agent, ordinal: int, request: Request) -> Answer:
+        key = step_key(agent.name, ordinal, request)
+        priority = self._team.remaining[agent.name]
+        answer = await self._folder.step(
+            key, lambda: self._dispatcher.run(agent, request, key, priority)
+        )
+        if answer.reused:
+            self._emit(StepReused(at=self._dispatcher.at, agent=agent.name, step=key))
+        return answer
+
+    def _fail(self, agent: Agent, error: RolecallError) -> None:
+        self._failed[agent.name] = error
+        self._emit(AgentFailed(at=self._dispatcher.at, agent=agent.name, error=str(error)))
+        for name in self._team.order:
+            if name in self._team.downstream(agent.name) and name not in self._blocked:
+                self._blocked[name] = agent.name
+                self._emit(AgentBlocked(at=self._dispatcher.at, agent=name, by=agent.name))

@@ -1,0 +1,24 @@
+"""Keep secrets out of everything that came from outside and goes into files and messages."""
+
+import re
+from collections.abc import Mapping
+
+MASK = "[secret]"
+SHORTEST = 8
+_TELLING = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL", re.IGNORECASE)
+
+
+class Redactor:
+    """Masks the values of those environment variables whose names tell of a secret."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        values = {
+            value
+            for name, value in environment.items()
+            if _TELLING.search(name) and len(value) >= SHORTEST
+        }
+        longest_first = sorted(values, key=len, reverse=True)
+        self._secret = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
+
+    def __call__(self, text: str) -> str:
+        return self._secret.sub(MASK, text)

@@ -1,0 +1,1 @@
+"""Provide what rolecall ships as plugins."""

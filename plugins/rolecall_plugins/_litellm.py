@@ -1,0 +1,181 @@
+"""Calls vendors through litellm; the only file that imports it, and only once it is needed.
+
+The import takes seconds: `prepare` does it in a thread while a run starts.
+"""
+
+import asyncio
+import gc
+import os
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
+
+from attrs import evolve, frozen
+
+from rolecall import Cause, ProviderError, Request, Response, Settings, Usage
+
+from ._wire import Reply
+
+if TYPE_CHECKING:
+    from ._exchange import Exchange
+
+# Without these litellm fetches price maps over the network and loads the folder's .env itself.
+_QUIET = {
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS": "True",
+    "LITELLM_MODE": "PRODUCTION",
+}
+_importing = threading.Lock()
+
+
+@frozen
+class Vendor:
+    """What differs between vendors.
+
+    prefix: litellm's name for the vendor.
+    keys, bases: environment variables of the key and the endpoint, the first set one wins.
+    reply: makes the reader of one reply.
+    endpoint: completes a base address to the one that litellm wants.
+    """
+
+    name: str
+    prefix: str
+    model: str
+    keys: tuple[str, ...]
+    bases: tuple[str, ...]
+    reply: Callable[[], Reply]
+    endpoint: Callable[[str], str]
+
+
+class LiteLLMProvider:
+    """A provider that is one vendor of litellm."""
+
+    def __init__(self, vendor: Vendor, settings: Settings) -> None:
+        own = settings.provider(vendor.name)
+        self._vendor = vendor
+        self._key = settings.variable(*vendor.keys)
+        self._base = settings.variable(*vendor.bases) or own.api_base
+        self._litellm: Any = None
+        self._handlers: WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = WeakKeyDictionary()
+        self.name = vendor.name
+        self.model = own.model or vendor.model
+
+    def missing(self) -> str | None:
+        if self._key:
+            return None
+        return f"{' or '.join(self._vendor.keys)} is not set"
+
+    def max_output_tokens(self, model: str) -> int | None:
+        litellm = _litellm()
+        entry = litellm.model_cost.get(f"{self._vendor.prefix}/{model}")
+        entry = entry or litellm.model_cost.get(model) or {}
+        ceiling = entry.get("max_output_tokens")
+        return ceiling if isinstance(ceiling, int) else None
+
+    def prepare(self) -> None:
+        self._litellm = _litellm()
+
+    async def complete(self, request: Request) -> Response:
+        if self._litellm is None:
+            await asyncio.to_thread(self.prepare)
+        litellm = self._litellm
+        from ._exchange import Exchange, current
+
+        exchange = Exchange(request, self._vendor.reply)
+        token = current.set(exchange)
+        try:
+            await self._send(litellm, request, exchange)
+            response = await exchange.response()
+        finally:
+            current.reset(token)
+            await exchange.aclose()
+        return evolve(response, cost=self._price(litellm, request.model, response.usage))
+
+    async def aclose(self) -> None:
+        handler = self._handlers.pop(asyncio.get_running_loop(), None)
+        if handler is not None:
+            await handler.close()
+
+    async def _send(self, litellm: Any, request: Request, exchange: "Exchange") -> None:
+        chosen = {} if request.temperature is None else {"temperature": request.temperature}
+        try:
+            answer = await litellm.acompletion(
+                model=f"{self._vendor.prefix}/{request.model}",
+                messages=[
+                    {"role": "system", "content": request.system},
+                    *({"role": each.role, "content": each.text} for each in request.messages),
+                ],
+                max_tokens=request.max_output_tokens,
+                stream=request.stream,
+                timeout=request.timeout,
+                api_key=self._key,
+                api_base=self._vendor.endpoint(self._base) if self._base else None,
+                client=self._handler(),
+                num_retries=0,
+                max_retries=0,
+                **chosen,
+            )
+            if request.stream:
+                async for _ in answer:
+                    pass
+        except Exception as error:
+            # Once it is sent, the exchange knows better than litellm what came of it.
+            if not exchange.sent:
+                raise ProviderError(
+                    Cause.INVALID_REQUEST, f"litellm refused to send the request: {error}"
+                ) from error
+
+    def _handler(self) -> Any:
+        """Give this event loop's HTTP client; connections cannot be shared between loops."""
+        loop = asyncio.get_running_loop()
+        if loop not in self._handlers:
+            from litellm.llms.custom_httpx.http_handler import (
+                AsyncHTTPHandler,
+                get_ssl_configuration,
+            )
+
+            from ._exchange import ExchangeTransport
+
+            ssl = get_ssl_configuration()
+            inner = AsyncHTTPHandler.create_async_transport(
+                ssl_context=None if isinstance(ssl, bool) else ssl,
+                ssl_verify=ssl if isinstance(ssl, bool) else None,
+            )
+            host = urlsplit(self._base).hostname or ""
+            if host == "localhost" or host == "::1" or host.startswith("127."):
+                inner.proxy_cache[host] = None  # no proxy stands between this machine and itself
+            self._handlers[loop] = AsyncHTTPHandler(transport=ExchangeTransport(inner))
+        return self._handlers[loop]
+
+    def _price(self, litellm: Any, model: str, usage: Usage) -> float | None:
+        """Price a call by litellm's bundled map, in US dollars; None where it has no entry."""
+        try:
+            prompt, completion = litellm.cost_per_token(
+                model=model,
+                custom_llm_provider=self._vendor.prefix,
+                prompt_tokens=usage.input,
+                completion_tokens=usage.output,
+                cache_read_input_tokens=usage.cache_read,
+                cache_creation_input_tokens=usage.cache_write,
+            )
+        except Exception:  # litellm raises a bare Exception for a model it does not know
+            return None
+        return float(prompt + completion)
+
+
+def _litellm() -> Any:
+    with _importing:
+        collecting = gc.isenabled()
+        gc.disable()  # the import makes so many objects that collecting costs a quarter of it
+        try:
+            for name, value in _QUIET.items():
+                os.environ.setdefault(name, value)
+            import litellm
+        finally:
+            if collecting:
+                gc.enable()
+    litellm.suppress_debug_info = True
+    litellm.telemetry = False
+    return litellm

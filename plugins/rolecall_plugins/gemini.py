@@ -1,0 +1,36 @@
+"""The provider `gemini`: Google's models, through litellm."""
+
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from rolecall import LLM, Provider, Settings, hookimpl
+
+from ._gemini_wire import GeminiReply
+from ._litellm import LiteLLMProvider, Vendor
+
+
+def _endpoint(base: str) -> str:
+    """Complete an address without a path by the API's version, which litellm leaves out."""
+    base = base.rstrip("/")
+    return base if urlsplit(base).path else f"{base}/v1beta"
+
+
+GEMINI = Vendor(
+    name="gemini",
+    prefix="gemini",
+    model="gemini-3.8-flash",
+    keys=("GEMINI_API_KEY", "GOOGLE_API_KEY"),
+    bases=("GEMINI_API_BASE",),
+    reply=GeminiReply,
+    endpoint=_endpoint,
+)
+
+
+@hookimpl
+def rolecall_providers(settings: Settings) -> Iterable[Provider]:
+    return [LiteLLMProvider(GEMINI, settings)]
+
+
+def create_gemini_llm_with_monitoring() -> LLM:
+    """Make a Gemini that other programs can call; where it fails, Claude answers."""
+    return LLM("gemini", "claude")

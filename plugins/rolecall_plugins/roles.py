@@ -1,0 +1,58 @@
+"""The 13 agents: who they are, where they run first, and whose deliverables they need."""
+
+from collections.abc import Iterable
+from importlib.resources import files
+
+from rolecall import Agent, hookimpl
+
+CLAUDE = ("claude",)  # complex reasoning
+GEMINI = ("gemini", "claude")  # information processing
+
+INTENT = "operator-intent-interpreter"
+ORCHESTRATOR = "project-orchestrator"
+RESEARCH = "research-analyst"
+FEATURES = "feature-analyst"
+ARCHITECT = "solution-architect"
+SECURITY = "security-architecture-specialist"
+DATABASE = "database-architecture-specialist"
+FRONTEND = "frontend-architecture-specialist"
+INFRASTRUCTURE = "infrastructure-specialist"
+IMPLEMENTER = "code-implementer"
+QUALITY = "quality-assurance"
+WRITER = "technical-writer"
+COORDINATOR = "plan-update-coordinator"
+SPECIALISTS = (SECURITY, DATABASE, FRONTEND, INFRASTRUCTURE)
+
+# name, routes, needs, goal
+TABLE = (
+    (INTENT, GEMINI, (), "say what is wanted, by whom, and what was left open"),
+    (ORCHESTRATOR, CLAUDE, (INTENT,), "cut the work into streams with a scope and gates"),
+    (RESEARCH, GEMINI, (INTENT,), "lay out the options for every open technical choice"),
+    (FEATURES, GEMINI, (INTENT,), "number the features, with criteria that can be tested"),
+    (ARCHITECT, CLAUDE, (ORCHESTRATOR, RESEARCH, FEATURES), "decide the system's shape"),
+    (SECURITY, GEMINI, (ARCHITECT,), "find the threats, and the measure against each"),
+    (DATABASE, GEMINI, (ARCHITECT,), "design schema, indexes and migrations"),
+    (FRONTEND, GEMINI, (ARCHITECT, FEATURES), "design what the users see and touch"),
+    (INFRASTRUCTURE, GEMINI, (ARCHITECT,), "say how it is built, deployed and watched"),
+    (IMPLEMENTER, CLAUDE, (ARCHITECT, *SPECIALISTS), "write the skeleton that runs"),
+    (QUALITY, CLAUDE, (FEATURES, IMPLEMENTER), "review the code and lay out its tests"),
+    (WRITER, GEMINI, (FEATURES, ARCHITECT, IMPLEMENTER), "write what users and operators read"),
+    (COORDINATOR, CLAUDE, ("*",), "reconcile it all into the plan"),
+)
+
+
+@hookimpl
+def rolecall_agents() -> Iterable[Agent]:
+    prompts = files(__package__).joinpath("prompts")
+    shared = prompts.joinpath("_team.md").read_text("utf-8")
+    for name, routes, needs, goal in TABLE:
+        own = prompts.joinpath(f"{name}.md").read_text("utf-8")
+        yield Agent(
+            name=name,
+            title=name.replace("-", " ").title(),
+            goal=goal,
+            prompt=f"{own.strip()}\n\n{shared.strip()}\n",
+            routes=routes,
+            needs=needs,
+            plan=name == COORDINATOR,
+        )

@@ -1,0 +1,1 @@
+"""Speak both vendors' wire formats on this machine, without keys or language models."""

@@ -1,0 +1,110 @@
+"""`rolecall simulator`, and `--offline` for the commands that run a team."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+from attrs import evolve
+
+from rolecall import hookimpl
+
+from .errors import ScenarioError
+
+# What a run is told so that every call goes to the simulator and no key leaves the machine.
+KEYS = {"ANTHROPIC_API_KEY": "offline", "GEMINI_API_KEY": "offline"}
+LIMITS = ("requests_per_minute", "tokens_per_minute")
+
+
+@hookimpl
+def rolecall_commands(cli: click.Group) -> None:
+    cli.add_command(simulator)
+    for name in ("run", "resume"):
+        cli.commands[name].params += [
+            click.Option(
+                ["--offline"],
+                is_flag=True,
+                is_eager=True,
+                help="Run against the simulator, on a free local port: no key, no network.",
+            ),
+            click.Option(
+                ["--fault"],
+                multiple=True,
+                metavar="PROVIDER:CAUSE[:COUNT]",
+                callback=_offline,
+                help="With --offline: let calls fail, as `rolecall simulator --fault` does.",
+            ),
+        ]
+
+
+def _offline(ctx: click.Context, _: click.Parameter, faults: Sequence[str]) -> Sequence[str]:
+    if not ctx.params.get("offline"):
+        if faults:
+            raise click.UsageError("--fault only goes with --offline")
+        return faults
+    from .server import serve_in_thread
+
+    served = ctx.with_resource(serve_in_thread(_scenario(None, {"faults": faults} if faults else {})))
+    ctx.obj.settings = ctx.obj.settings.with_environment(
+        **KEYS, ANTHROPIC_API_BASE=served.anthropic_base, GEMINI_API_BASE=served.gemini_base
+    )
+    click.echo(f"rolecall: offline, every reply is simulated by {served.url}", err=True)
+    return faults
+
+
+@click.command()
+@click.option("--port", default=8765, show_default=True, type=click.IntRange(0, 65535))
+@click.option("--latency", metavar="SECONDS", help="0.2, 0.1-0.5 or lognormal:MEDIAN,SIGMA.")
+@click.option("--tokens-per-second", type=float, metavar="N", help="Pace of streamed text.")
+@click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="PROVIDER[/MODEL]:CAUSE[:COUNT|PERCENT%][@OPTION=VALUE,...]",
+    help="Let calls fail: gemini:empty:2, claude:rate_limited:10%@retry_after=3.",
+)
+@click.option("--requests-per-minute", type=int, metavar="N", help="Limit of each provider.")
+@click.option("--tokens-per-minute", type=int, metavar="N", help="Limit of each provider.")
+@click.option("--seed", type=int, help="Of latencies and of faults by percentage.")
+@click.option("--scenario", metavar="FILE", help="A TOML file with all of these.")
+def simulator(port: int, scenario: str | None, **flags: Any) -> None:
+    """Serve both vendors' wire formats on this machine."""
+    import asyncio
+    import errno
+
+    from .server import Simulator
+
+    given = {name: value for name, value in flags.items() if value not in (None, ())}
+    limits = {name: given.pop(name) for name in LIMITS if name in given}
+    if limits:
+        given["limits"] = {"claude": limits, "gemini": limits}
+    chosen = _scenario(scenario, given)
+
+    async def serve() -> None:
+        async with Simulator(chosen, port=port) as served:
+            click.echo(f"ANTHROPIC_API_BASE={served.anthropic_base}")
+            click.echo(f"GEMINI_API_BASE={served.gemini_base}")
+            click.echo("Put these two lines and any two keys in .env; Ctrl-C ends.", err=True)
+            await asyncio.Event().wait()
+
+    try:
+        asyncio.run(serve())
+    except KeyboardInterrupt:
+        click.echo("", err=True)
+    except OSError as error:
+        busy = error.errno == errno.EADDRINUSE
+        why = "it is taken; choose another one, or 0 for any" if busy else error.strerror
+        raise click.UsageError(f"--port {port}: {why}") from error
+
+
+def _scenario(path: str | None, table: dict[str, Any]) -> Any:
+    """Read a scenario file, if there is one, and let the flags win over it."""
+    from .scenario import Scenario, load_scenario
+
+    if "faults" in table:
+        table["faults"] = list(table["faults"])
+    try:
+        base = load_scenario(path) if path else Scenario()
+        flags = Scenario.parse(table)
+    except ScenarioError as error:
+        raise click.UsageError(str(error)) from error
+    return evolve(base, **{name: getattr(flags, name) for name in table})

@@ -1,0 +1,48 @@
+"""Every way in which a call can fail here: by provider, cause and variant."""
+
+from collections.abc import Mapping, Sequence
+
+from . import anthropic, gemini
+from .anthropic_faults import FAULTS as CLAUDE
+from .cases import Case
+from .exchange import Answer, Frame
+from .gemini_faults import FAULTS as GEMINI
+
+PROVIDERS = ("claude", "gemini")
+CAUSES = tuple(CLAUDE)
+
+_TOLD: Mapping[str, tuple[str, ...]] = {
+    "rate_limited": ("retry_after",),
+    "quota_exhausted": ("retry_after",),
+    "truncated": ("after",),
+    "safety": ("after",),
+    "refusal": ("after",),
+    "overloaded": ("after",),
+    "server_error": ("after",),
+    "timeout": ("after",),
+    "connection": ("after",),
+    "bad_payload": ("after",),
+}
+
+
+def variants(provider: str, cause: str) -> Sequence[str]:
+    """List a cause's forms, the default first; "*" has those that every provider has."""
+    tables: dict[str, Mapping[str, object]] = {"claude": CLAUDE[cause], "gemini": GEMINI[cause]}
+    if provider in tables:
+        return list(tables[provider])
+    return [name for name in tables["claude"] if name in tables["gemini"]]
+
+
+def options(cause: str) -> Sequence[str]:
+    """List what a fault of this cause can be told."""
+    return ["agent", "variant", *_TOLD.get(cause, ())]
+
+
+def failure(frame: Frame, cause: str, case: Case) -> Answer:
+    """Answer as the vendor does when a call fails for this cause."""
+    variant = case.options.variant
+    if isinstance(frame, anthropic.Frame):
+        return CLAUDE[cause][variant or next(iter(CLAUDE[cause]))](frame, case)
+    if isinstance(frame, gemini.Frame):
+        return GEMINI[cause][variant or next(iter(GEMINI[cause]))](frame, case)
+    raise TypeError(f"no faults are known in the framing of {frame!r}")

@@ -1,0 +1,92 @@
+"""Write a reply that says it is simulated, from nothing but the prompt itself."""
+
+import re
+from collections.abc import Sequence
+
+from attrs import frozen
+
+from .exchange import Turn
+
+NOTICE = "> **Simulated reply.** Written by rolecall's simulator, not by a language model."
+
+_ROLE = re.compile(r"\bYou are the (.{1,80}?) of a team\b")
+_SECTION = re.compile(r"^- `## (.+?)`:[ \t]*(.*)$", re.MULTILINE)
+_DELIVERABLE = re.compile(r'<deliverable agent="([^"\n]*)" title="([^"\n]*)">')
+_ANY_SECTIONS = (("Answer", "what was asked for"), ("Reasons", "what the answer rests on"))
+_QUOTE = 200
+
+
+def reply(system: str, turns: Sequence[Turn]) -> str:
+    """Answer the last question, or go on exactly where a cut answer to it stopped."""
+    for position, turn in enumerate(turns):
+        if turn.role == "user" and (rest := _rest(system, turns, position)) is not None:
+            return rest
+    users = [turn.text for turn in turns if turn.role == "user"]
+    return _whole(system, users[-1] if users else "")
+
+
+def agent_of(system: str) -> str | None:
+    """Name the agent whose role the system prompt gives."""
+    title = _title(system)
+    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-") if title else None
+
+
+@frozen
+class _Section:
+    title: str
+    content: str
+
+
+def _rest(system: str, turns: Sequence[Turn], question: int) -> str | None:
+    so_far = "".join(turn.text for turn in turns[question + 1 :] if turn.role == "assistant")
+    if not so_far:
+        return None
+    whole = _whole(system, turns[question].text)
+    # A whole answer that follows its question is a finished exchange, not a cut one.
+    unfinished = len(so_far) < len(whole) and whole.startswith(so_far)
+    return whole[len(so_far) :] if unfinished else None
+
+
+def _whole(system: str, asked: str) -> str:
+    quote = _shortened(_request(asked))
+    head = [NOTICE, f"# {_title(system) or 'Simulated answer'}", _received(asked)]
+    return "\n\n".join(head + [_written(section, quote) for section in _sections(system)]) + "\n"
+
+
+def _written(section: _Section, quote: str) -> str:
+    return (
+        f"## {section.title}\n\n"
+        f"A model would write here: {section.content}\n\n"
+        f"It was asked for:\n\n> {quote}\n\n"
+        f"This text stands in for it, so that everything around it can be tried."
+    )
+
+
+def _received(asked: str) -> str:
+    found = _DELIVERABLE.findall(asked)
+    if not found:
+        return "Received: the request, and no deliverables."
+    lines = "\n".join(f"- {title} (from {agent})" for agent, title in found)
+    return f"Received: the request, and these deliverables:\n\n{lines}"
+
+
+def _sections(system: str) -> list[_Section]:
+    found = _SECTION.findall(system) or _ANY_SECTIONS
+    return [_Section(title, content.strip() or "what the title says") for title, content in found]
+
+
+def _request(asked: str) -> str:
+    _, opened, rest = asked.partition("<request>")
+    request, closed, _ = rest.partition("</request>")
+    return request if opened and closed else asked
+
+
+def _shortened(text: str) -> str:
+    # Far more than a quote is cut off first: a prompt may have megabytes.
+    line = " ".join(text[: 10 * _QUOTE].split())
+    return line if len(line) <= _QUOTE else line[: _QUOTE - 1].rstrip() + "…"
+
+
+def _title(system: str) -> str | None:
+    match = _ROLE.search(system)
+    return match[1].strip(" *_`") if match else None

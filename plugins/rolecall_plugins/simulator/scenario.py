@@ -1,0 +1,96 @@
+"""What the simulator is to do: how fast it answers, how often it fails, what it grants."""
+
+import math
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from attrs import field, frozen
+
+from .cases import Options
+from .errors import ScenarioError, unknown, within
+from .faults import PROVIDERS
+from .injection import Fault
+from .latency import Latency
+from .limits import Limits
+
+__all__ = ["Fault", "Latency", "Limits", "Options", "Scenario", "ScenarioError", "load_scenario"]
+
+
+@frozen(kw_only=True)
+class Scenario:
+    """Everything the simulator is told; limits are by provider."""
+
+    seed: int = 0
+    latency: Latency = field(factory=Latency)
+    tokens_per_second: float | None = None
+    faults: tuple[Fault, ...] = ()
+    limits: Mapping[str, Limits] = field(factory=dict)
+
+    def __attrs_post_init__(self) -> None:
+        if self.tokens_per_second is not None and not 0 < self.tokens_per_second < math.inf:
+            raise ScenarioError(f"tokens_per_second must be above 0, not {self.tokens_per_second}")
+        for provider in self.limits:
+            if provider not in PROVIDERS:
+                raise unknown("provider in limits", provider, PROVIDERS)
+
+    @classmethod
+    def parse(cls, table: Mapping[str, Any]) -> "Scenario":
+        """Read a table with the names of this class; latency and each fault are texts."""
+        readers = {
+            "seed": _whole,
+            "latency": _latency,
+            "tokens_per_second": _number,
+            "faults": _faults,
+            "limits": _limits,
+        }
+        values: dict[str, Any] = {}
+        for name, value in table.items():
+            if name not in readers:
+                raise unknown("setting", name, readers)
+            with within(name):
+                values[name] = readers[name](value)
+        return cls(**values)
+
+
+def load_scenario(path: str | Path) -> Scenario:
+    """Read a scenario from a TOML file; raises ScenarioError."""
+    with within(str(path)):
+        try:
+            table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ScenarioError(f"it cannot be read: {error}") from error
+        return Scenario.parse(table)
+
+
+def _latency(value: Any) -> Latency:
+    return Latency.parse(_a(str, "a text such as '0.1-0.5'", value))
+
+
+def _faults(value: Any) -> tuple[Fault, ...]:
+    texts = _a(list, "a list of texts", value)
+    return tuple(Fault.parse(_a(str, "a list of texts", text)) for text in texts)
+
+
+def _limits(value: Any) -> dict[str, Limits]:
+    limits = {}
+    for provider, table in _a(dict, "a table for each provider", value).items():
+        with within(provider):
+            limits[provider] = Limits.parse(_a(dict, "a table of limits", table))
+    return limits
+
+
+def _whole(value: Any) -> Any:
+    return _a(int, "a whole number", value)
+
+
+def _number(value: Any) -> Any:
+    return _a((int, float), "a number", value)
+
+
+def _a(kind: type | tuple[type, ...], what: str, value: Any) -> Any:
+    # True is an int to Python, but not to whoever wrote the file.
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise ScenarioError(f"it must be {what}, not {value!r}")
+    return value

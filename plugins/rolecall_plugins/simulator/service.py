@@ -1,0 +1,108 @@
+"""Decide what a request is answered, without a network: door, limits, faults, reply."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable
+from random import Random
+
+from attrs import frozen
+
+from . import anthropic, anthropic_requests, gemini, gemini_requests
+from .cases import Case
+from .exchange import Answer, Frame, Incoming, Query, Rejected
+from .faults import PROVIDERS, failure
+from .injection import Injector
+from .limits import Level, Limits, Meter
+from .replies import agent_of, reply
+from .scenario import Scenario
+
+
+@frozen(kw_only=True)
+class Outcome:
+    """An answer, the seconds until it begins, and what it came of."""
+
+    answer: Answer
+    model: str
+    delay: float = 0.0
+    cause: str | None = None
+    query: Query | None = None
+    admitted: bool = False
+
+    @property
+    def agent(self) -> str | None:
+        return agent_of(self.query.system) if self.query else None
+
+
+class Service:
+    """Answer requests as a scenario says."""
+
+    def __init__(self, scenario: Scenario, clock: Callable[[], float]) -> None:
+        self._scenario = scenario
+        self._clock = clock
+        self._injector = Injector(scenario.faults, scenario.seed)
+        self._arrived: Counter[str] = Counter()
+        self._meters = {
+            provider: Meter(scenario.limits.get(provider, Limits()), clock)
+            for provider in PROVIDERS
+        }
+
+    def arrive(self, provider: str) -> int:
+        """Give an arriving request its ordinal, from 1 on."""
+        self._arrived[provider] += 1
+        return self._arrived[provider]
+
+    def decide(self, incoming: Incoming, ordinal: int) -> Outcome:
+        """Answer one request; one that is admitted must be given to `finish` afterwards."""
+        meter = self._meters[incoming.provider]
+        try:
+            query = _READ[incoming.provider](incoming)
+        except Rejected as rejection:
+            answer = self._frame(incoming, ordinal, ()).rejected(rejection)
+            return Outcome(answer=answer, model=incoming.model, cause=rejection.cause)
+        denial = meter.enter(query.input_tokens)
+        frame = self._frame(incoming, ordinal, meter.levels())
+        if denial is not None:
+            cause = "quota_exhausted" if denial.family == "requests-per-day" else "rate_limited"
+            answer = frame.limited(query, denial)
+            return Outcome(answer=answer, model=query.model, cause=cause, query=query)
+        answer, cause_of_fault = self._answer(incoming.provider, ordinal, frame, query)
+        return Outcome(
+            answer=answer,
+            model=query.model,
+            delay=self._delay(incoming.provider, ordinal),
+            cause=cause_of_fault,
+            query=query,
+            admitted=True,
+        )
+
+    def finish(self, provider: str, outcome: Outcome) -> None:
+        """Charge an admitted call's output and free its place."""
+        self._meters[provider].leave(outcome.answer.output_tokens)
+
+    def _answer(
+        self, provider: str, ordinal: int, frame: Frame, query: Query
+    ) -> tuple[Answer, str | None]:
+        text = reply(query.system, query.turns)
+        fault = self._injector.choose(provider, ordinal, query.model, agent_of(query.system))
+        if fault is None:
+            return frame.reply(query, text), None
+        return failure(frame, fault.cause, Case(query, text, fault.options)), fault.cause
+
+    def _frame(self, incoming: Incoming, ordinal: int, levels: tuple[Level, ...]) -> Frame:
+        made_of = f"{self._scenario.seed}/{incoming.provider}/{ordinal}"
+        call = hashlib.sha256(made_of.encode()).hexdigest()[:20]
+        return _FRAME[incoming.provider](incoming, call, self._clock(), levels)
+
+    def _delay(self, provider: str, ordinal: int) -> float:
+        rng = Random(f"{self._scenario.seed}/{provider}/{ordinal}/latency")
+        return self._scenario.latency.sample(rng)
+
+
+_READ: dict[str, Callable[[Incoming], Query]] = {
+    "claude": anthropic_requests.read,
+    "gemini": gemini_requests.read,
+}
+_FRAME: dict[str, Callable[[Incoming, str, float, tuple[Level, ...]], Frame]] = {
+    "claude": anthropic.frame,
+    "gemini": gemini.frame,
+}

@@ -1,0 +1,90 @@
+"""Says on stderr how a run gets on: a line per finished agent, or per event with --debug."""
+
+import sys
+from collections.abc import Iterable
+from typing import TextIO
+
+from attrs import asdict
+
+from rolecall import (
+    AgentBlocked,
+    AgentDone,
+    AgentFailed,
+    CallText,
+    Event,
+    FellBack,
+    Observer,
+    Retrying,
+    RunStarted,
+    Settings,
+    hookimpl,
+)
+
+
+@hookimpl
+def rolecall_observers(settings: Settings) -> Iterable[Observer]:
+    return [DebugLines(sys.stderr) if settings.debug else ProgressLines(sys.stderr)]
+
+
+class ProgressLines:
+    """A line for every agent that is through, and for what went otherwise than planned."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._total = 0
+        self._through = 0
+
+    def notify(self, event: Event) -> None:
+        match event:
+            case RunStarted():
+                self._total = len(event.agents)
+                self._say(f"{self._total} agents at work in {event.folder}")
+            case AgentDone():
+                cut = ", cut off by the output limit" if event.cut else ""
+                self._count(event, f"{event.agent}: done by {event.route}{cut}")
+            case AgentFailed():
+                self._count(event, f"{event.agent}: failed")
+            case AgentBlocked():
+                self._count(event, f"{event.agent}: cannot run, {event.by} failed")
+            case Retrying() if event.delay >= 1:
+                again = f"asking {event.route} again in {event.delay:.1f} s"
+                self._say(f"        {event.agent}: {event.cause}, {again}")
+            case FellBack():
+                hop = f"{event.route} to {event.to}"
+                self._say(f"        {event.agent}: falls back from {hop}: {event.cause}")
+            case _:
+                pass
+
+    def _count(self, event: Event, text: str) -> None:
+        self._through += 1
+        self._say(f"[{self._through:2}/{self._total}] {event.at:6.1f} s  {text}")
+
+    def _say(self, text: str) -> None:
+        self._stream.write(text + "\n")
+        self._stream.flush()
+
+
+class DebugLines:
+    """A line for every event, with all that is short enough to read."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def notify(self, event: Event) -> None:
+        if isinstance(event, CallText):
+            return
+        values = asdict(event)
+        at = values.pop("at")
+        text = values.pop("text", None)
+        if text:
+            values["characters"] = len(text)
+        said = " ".join(f"{name}={_short(value)}" for name, value in values.items() if value != "")
+        self._stream.write(f"{at:8.3f} {type(event).__name__} {said}\n")
+        self._stream.flush()
+
+
+def _short(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    text = repr(value) if isinstance(value, str) and (not value or " " in value) else str(value)
+    return text if len(text) <= 200 else f"{text[:199]}…"
