@@ -90,9 +90,8 @@ class Team:
         for agent in self:
             for need in agent.needs:
                 if need != EVERYONE and need not in self.agents:
-                    raise TeamError(
-                        f"{agent.name} needs {need!r}, which is not in the team{nearest(need, self.agents)}"
-                    )
+                    hint = nearest(need, self.agents)
+                    raise TeamError(f"{agent.name} needs {need!r}, which is not in the team{hint}")
         self._check_cycles()
 
     def __iter__(self) -> Iterator[Agent]:

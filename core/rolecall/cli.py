@@ -3,11 +3,13 @@
 import json
 import logging
 import os
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from copy import copy
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from .errors import RolecallError, UsageError
 from .host import Host
 
 INTERRUPTED = 130
+PRESENTATION = ("as_json", "debug")
 
 
 def main() -> None:
@@ -109,7 +112,7 @@ def build(host: Host) -> click.Group:
 def _blocked(arguments: Sequence[str]) -> list[str]:
     """Find `-p no:NAME` before the parser runs, for plugins add to the parser."""
     before_dashes = list(arguments[: arguments.index("--")] if "--" in arguments else arguments)
-    values = [b for a, b in zip(before_dashes, before_dashes[1:], strict=False) if a == "-p"]
+    values = [value for flag, value in pairwise(before_dashes) if flag == "-p"]
     values += [each[2:] for each in before_dashes if each.startswith("-p") and len(each) > 2]
     for value in values:
         if not value.startswith("no:") or value == "no:":
@@ -186,11 +189,11 @@ def run(
     _tell(session.notes)
     runs = Path(app.settings.runs)
     folder = Path(output) if output else runs / name_run(request, datetime.now())
-    flags = _repeatable(ctx)
-    with RunFolder.create(folder, request, session.describe(flags)) as opened:
+    about = session.describe(_repeatable(ctx))
+    with RunFolder.create(folder, request, about) as opened:
         if not output:
             point_latest(folder)
-        return _work(session, opened, flags, options["as_json"])
+        return _work(session, opened, options["as_json"])
 
 
 class _Resume(click.Command):
@@ -222,7 +225,7 @@ def resume(ctx: click.Context, /, name: str | None, **options: Any) -> int:
     with RunFolder(path) as opened:
         if opened.torn:
             _tell([f"{path}: the journal's last line was unfinished and is dropped"])
-        return _work(session, opened, _repeatable(ctx), options["as_json"])
+        return _work(session, opened, options["as_json"])
 
 
 @click.command()
@@ -231,7 +234,8 @@ def resume(ctx: click.Context, /, name: str | None, **options: Any) -> int:
 @click.pass_obj
 def agents(app: App, assign: Mapping[str, Sequence[str]], as_json: bool) -> None:
     """List the agents, where they run, and who decided that."""
-    from .routing import assemble, assign as decide
+    from .routing import assemble
+    from .routing import assign as decide
     from .tables import agents_json, agents_table
 
     app.host.check()
@@ -286,13 +290,13 @@ def _request(text: str | None, path: str | None) -> str:
     return request
 
 
-def _work(session: Any, folder: Any, flags: Sequence[str], as_json: bool) -> int:
+def _work(session: Any, folder: Any, as_json: bool) -> int:
     """Run the team in its folder, show what came of it, and say how to go on."""
     import asyncio
 
     from .tables import distribution, run_json, run_tables
 
-    again = " ".join(map(_quoted, ["rolecall", "resume", str(folder.path), *flags]))
+    again = f"rolecall resume {shlex.quote(str(folder.path))}"
     try:
         outcome = asyncio.run(session.run(folder))
     except (KeyboardInterrupt, asyncio.CancelledError):
@@ -312,13 +316,19 @@ def _work(session: Any, folder: Any, flags: Sequence[str], as_json: bool) -> int
 
 
 def _repeatable(ctx: click.Context) -> list[str]:
-    """Spell the options that shape a run, as `resume` will need them again."""
+    """Spell the options that shape the run, as `resume` repeats them."""
+    assert ctx.parent is not None
+    group = ctx.parent.command
+    assert isinstance(group, click.Group)
+    known = {option.name for option in group.commands["resume"].params}
     flags = []
     for option in ctx.command.params:
         value = ctx.params.get(option.name or "")
-        if not isinstance(option, click.Option) or option.name in ("as_json", "debug") or not value:
+        if not isinstance(option, click.Option) or option.name in PRESENTATION or not value:
             continue
         name = option.opts[-1]
+        if option.name not in known:
+            continue
         if option.is_flag:
             flags.append(name)
         elif isinstance(value, dict):
@@ -326,12 +336,6 @@ def _repeatable(ctx: click.Context) -> list[str]:
         elif option.multiple:
             flags += [f"{name}={each}" for each in value]
     return flags
-
-
-def _quoted(word: str) -> str:
-    import shlex
-
-    return shlex.quote(word)
 
 
 def _show(rows: Any, table: Any, as_json: bool) -> None:

@@ -25,9 +25,8 @@ def _at_least(low: float, above: bool = False) -> Any:
         if value is None:
             return
         if not math.isfinite(value) or value < low or (above and value == low):
-            raise ValueError(
-                f"{attribute.name} must be {'above' if above else 'at least'} {low:g}, not {value!r}"
-            )
+            bound = f"{'above' if above else 'at least'} {low:g}"
+            raise ValueError(f"{attribute.name} must be {bound}, not {value!r}")
 
     return check
 

@@ -28,31 +28,33 @@ class RolecallError(Exception):
 
 
 class UsageError(RolecallError):
+    """Something was asked for or configured wrongly; nothing was spent."""
+
     exit_code = 2
 
 
 class SettingsError(UsageError):
-    pass
+    """A setting is unknown, or of the wrong type or value."""
 
 
 class PluginError(UsageError):
-    pass
+    """A plugin does not load, or breaks a hook's contract."""
 
 
 class TeamError(UsageError):
-    pass
+    """The team's graph cannot run."""
 
 
 class RunError(RolecallError):
-    pass
+    """A run's folder cannot be used."""
 
 
 class RunBusy(RunError):
-    pass
+    """Another process is writing the run's folder."""
 
 
 class JournalCorrupt(RunError):
-    pass
+    """A record in the middle of the journal is damaged."""
 
 
 class ProviderError(RolecallError):
@@ -100,6 +102,8 @@ class CallFailed(RolecallError):
 
 
 class AllRoutesFailed(CallFailed):
+    """An agent's step has no answer, and no route is left to ask."""
+
     exit_code = 4
 
     @property

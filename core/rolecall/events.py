@@ -10,6 +10,8 @@ from .messages import Stop, Usage
 
 @frozen(kw_only=True)
 class Event:
+    """Something that happened in a run."""
+
     at: float
 
 

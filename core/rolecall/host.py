@@ -1,7 +1,7 @@
 """Finds plugins and asks their hooks; the only file that talks to pluggy's manager."""
 
 import inspect
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -9,9 +9,9 @@ import pluggy
 from attrs import evolve, frozen
 
 from . import hookspecs
-from .agents import Agent, Route, Team
+from .agents import Agent
 from .config import Settings
-from .errors import PluginError, RolecallError, SettingsError, TeamError, UsageError, nearest
+from .errors import PluginError, RolecallError, SettingsError, nearest
 from .events import Observer
 from .limits import Limiter
 from .messages import Provider

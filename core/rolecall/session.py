@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from typing import Any
 
@@ -21,9 +22,16 @@ from .runner import Outcome, Runner
 
 # What run.toml keeps of the settings: nothing secret, and no path of this machine.
 KEPT = (
-    "interval attempts max_wait continuations max_output_tokens temperature timeout "
-    "idle_timeout stream"
-).split()
+    "interval",
+    "attempts",
+    "max_wait",
+    "continuations",
+    "max_output_tokens",
+    "temperature",
+    "timeout",
+    "idle_timeout",
+    "stream",
+)
 
 
 class Session:
@@ -74,12 +82,9 @@ class Session:
     async def run(self, folder: RunFolder) -> Outcome:
         """Run the team in a folder; SIGTERM ends it as Ctrl-C does."""
         task = asyncio.current_task()
-        loop = asyncio.get_running_loop()
-        if task is not None and hasattr(loop, "add_signal_handler"):
-            try:
-                loop.add_signal_handler(signal.SIGTERM, task.cancel)
-            except (NotImplementedError, RuntimeError):
-                pass  # Windows, or not the main thread
+        assert task is not None
+        with suppress(NotImplementedError, RuntimeError):  # Windows, or not the main thread
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         bus = Bus([folder, self.ledger], self._observers)
         dispatcher = Dispatcher(
             self._providers, self._limiters, self._settings, SystemClock(), bus, calls=folder.calls

@@ -1,4 +1,4 @@
-"""A line of callers before a gate: first come, first served, and only the first one waits on time."""
+"""A line of callers before a gate: first come, first served; only the first watches the time."""
 
 import asyncio
 import threading

@@ -4,12 +4,13 @@ import sys
 from collections.abc import Iterable
 from typing import TextIO
 
-from attrs import asdict
+from attrs import fields
 
 from rolecall import (
     AgentBlocked,
     AgentDone,
     AgentFailed,
+    CallEnded,
     CallText,
     Event,
     FellBack,
@@ -17,8 +18,12 @@ from rolecall import (
     Retrying,
     RunStarted,
     Settings,
+    Usage,
     hookimpl,
 )
+
+# What is too long for a line, or says nothing to a person.
+HIDDEN = ("at", "text", "step", "request", "agents", "first_choices")
 
 
 @hookimpl
@@ -73,18 +78,24 @@ class DebugLines:
     def notify(self, event: Event) -> None:
         if isinstance(event, CallText):
             return
-        values = asdict(event)
-        at = values.pop("at")
-        text = values.pop("text", None)
-        if text:
-            values["characters"] = len(text)
-        said = " ".join(f"{name}={_short(value)}" for name, value in values.items() if value != "")
-        self._stream.write(f"{at:8.3f} {type(event).__name__} {said}\n")
+        values = {
+            field.name: getattr(event, field.name)
+            for field in fields(type(event))
+            if field.name not in HIDDEN
+        }
+        if isinstance(event, CallEnded):
+            values["characters"] = len(event.text)
+        said = " ".join(
+            f"{name}={_short(value)}" for name, value in values.items() if value not in ("", None)
+        )
+        self._stream.write(f"{event.at:8.3f} {type(event).__name__} {said}\n")
         self._stream.flush()
 
 
 def _short(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.3f}"
+    if isinstance(value, Usage):
+        return f"{value.input}+{value.output}"
     text = repr(value) if isinstance(value, str) and (not value or " " in value) else str(value)
     return text if len(text) <= 200 else f"{text[:199]}…"

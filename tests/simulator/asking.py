@@ -1,5 +1,6 @@
 """Ask a simulator as a plain HTTP client would, and take its answers apart."""
 
+import io
 import json
 from typing import Any
 
@@ -57,14 +58,14 @@ def query(provider: str = "claude", form: Form = "json", **rest: Any) -> Query:
     return Query(model=model, system=SYSTEM, turns=turns, form=form, **rest)
 
 
-def claude_body(text: str = ASKED, **fields: Any) -> dict[str, Any]:
+def claude_body(text: Any = ASKED, **fields: Any) -> dict[str, Any]:
     """Build a request to the Anthropic API."""
     messages = [{"role": "user", "content": text}]
     body = {"model": CLAUDE, "max_tokens": 4096, "system": SYSTEM, "messages": messages}
     return body | fields
 
 
-def gemini_body(text: str = ASKED, **fields: Any) -> dict[str, Any]:
+def gemini_body(text: Any = ASKED, **fields: Any) -> dict[str, Any]:
     """Build a request to the Gemini API."""
     contents = [{"role": "user", "parts": [{"text": text}]}]
     return {"contents": contents, "systemInstruction": {"parts": [{"text": SYSTEM}]}} | fields
@@ -96,7 +97,7 @@ async def ask(
             url = f"{simulator.gemini_base}/models/{model}:{method}"
             headers = {"x-goog-api-key": key}
         raw = sent if isinstance(sent, bytes) else json.dumps(sent).encode()
-        async with session.post(url, data=raw, headers=headers) as response:
+        async with session.post(url, data=io.BytesIO(raw), headers=headers) as response:
             names = {name.lower(): value for name, value in response.headers.items()}
             return Got(response.status, names, await response.read())
 

@@ -38,7 +38,8 @@ def test_a_minutes_worth_is_granted_at_once_and_not_one_more(meter: Callable[...
     assert [limited.enter(1) for _ in range(3)] == [None, None, None]
     denial = limited.enter(1)
     assert denial is not None
-    assert (denial.family, denial.limit, denial.wait) == ("requests", 3, pytest.approx(20.0))
+    assert (denial.family, denial.limit) == ("requests", 3)
+    assert denial.wait == pytest.approx(20.0)
 
 
 def test_whoever_waits_as_told_is_admitted(meter: Callable[..., Meter], clock: Clock) -> None:
@@ -116,7 +117,8 @@ def test_levels_say_what_is_left_and_when_it_is_full_again(
     assert limited.enter(1) is None
     assert limited.enter(1) is None
     level = limited.levels()[0]
-    assert (level.limit, level.remaining, level.reset) == (60, 58, pytest.approx(2.0))
+    assert (level.limit, level.remaining) == (60, 58)
+    assert level.reset == pytest.approx(2.0)
     clock.now += 100
     assert limited.levels()[0].remaining == 60
 

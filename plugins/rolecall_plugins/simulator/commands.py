@@ -1,6 +1,5 @@
 """`rolecall simulator`, and `--offline` for the commands that run a team."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -19,36 +18,39 @@ LIMITS = ("requests_per_minute", "tokens_per_minute")
 def rolecall_commands(cli: click.Group) -> None:
     cli.add_command(simulator)
     for name in ("run", "resume"):
-        cli.commands[name].params += [
+        cli.commands[name].params.append(
             click.Option(
                 ["--offline"],
                 is_flag=True,
-                is_eager=True,
-                help="Run against the simulator, on a free local port: no key, no network.",
-            ),
-            click.Option(
-                ["--fault"],
-                multiple=True,
-                metavar="PROVIDER:CAUSE[:COUNT]",
                 callback=_offline,
-                help="With --offline: let calls fail, as `rolecall simulator --fault` does.",
-            ),
-        ]
+                help="Run against the simulator, on a free local port: no key, no network.",
+            )
+        )
+    cli.commands["run"].params.append(
+        click.Option(
+            ["--fault"],
+            multiple=True,
+            is_eager=True,  # before --offline, which takes them
+            metavar="PROVIDER:CAUSE[:COUNT]",
+            help="With --offline: let calls fail, as `rolecall simulator --fault` does.",
+        )
+    )
 
 
-def _offline(ctx: click.Context, _: click.Parameter, faults: Sequence[str]) -> Sequence[str]:
-    if not ctx.params.get("offline"):
+def _offline(ctx: click.Context, _: click.Parameter, offline: bool) -> bool:
+    faults = ctx.params.get("fault", ())
+    if not offline:
         if faults:
             raise click.UsageError("--fault only goes with --offline")
-        return faults
+        return False
     from .server import serve_in_thread
 
-    served = ctx.with_resource(serve_in_thread(_scenario(None, {"faults": faults} if faults else {})))
+    served = ctx.with_resource(serve_in_thread(_scenario(None, {"faults": faults})))
     ctx.obj.settings = ctx.obj.settings.with_environment(
         **KEYS, ANTHROPIC_API_BASE=served.anthropic_base, GEMINI_API_BASE=served.gemini_base
     )
     click.echo(f"rolecall: offline, every reply is simulated by {served.url}", err=True)
-    return faults
+    return True
 
 
 @click.command()
@@ -100,11 +102,10 @@ def _scenario(path: str | None, table: dict[str, Any]) -> Any:
     """Read a scenario file, if there is one, and let the flags win over it."""
     from .scenario import Scenario, load_scenario
 
-    if "faults" in table:
-        table["faults"] = list(table["faults"])
+    table["faults"] = list(table.get("faults", ()))
     try:
         base = load_scenario(path) if path else Scenario()
         flags = Scenario.parse(table)
     except ScenarioError as error:
         raise click.UsageError(str(error)) from error
-    return evolve(base, **{name: getattr(flags, name) for name in table})
+    return evolve(base, **{name: getattr(flags, name) for name in table if table[name]})

@@ -1,0 +1,153 @@
+"""For tests of teams and plugins: a clock without waiting, a provider without a vendor, contracts.
+
+A contract is a class to inherit from in a test module, with what is to be tested as a property::
+
+    class TestEcho(ProviderContract):
+        provider = Echo()
+"""
+
+import asyncio
+import selectors
+from collections.abc import Coroutine, Iterable
+from typing import Any, TypeVar
+
+from .errors import ProviderError
+from .limits import Call, Limiter, Outcome
+from .messages import Message, NeedsSetup, Provider, Request, Response, Usage
+
+T = TypeVar("T")
+Script = str | Response | ProviderError | float
+
+
+class FakeClock:
+    """Time that passes only while everything waits: hours of pacing take no time at all.
+
+    `run` runs a coroutine in an event loop on this time; `asyncio.sleep`, timeouts and timers
+    inside keep to it as well.
+    """
+
+    def __init__(self, start: float = 1000.0) -> None:
+        self._now = start
+
+    def now(self) -> float:
+        return self._now
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass at once, as a stall of the event loop would."""
+        self._now += seconds
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine to its end."""
+        with asyncio.Runner(loop_factory=lambda: _Loop(self)) as runner:
+            return runner.run(coroutine)
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    def __init__(self, clock: FakeClock) -> None:
+        self._fake = clock
+        super().__init__(_Selector(clock))
+
+    def time(self) -> float:
+        return self._fake.now()
+
+
+class _Selector(selectors.SelectSelector):
+    """Where a loop would wait for its next timer, lets the time pass instead."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__()
+        self._fake = clock
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        ready = super().select(0 if timeout is not None else None)
+        if not ready and timeout:
+            self._fake.advance(timeout)
+        return ready
+
+
+class FakeProvider:
+    """A provider that answers from a script and keeps what it was asked.
+
+    script: an answer per call: a text, a Response, a ProviderError to raise, or seconds to wait
+    before the following entry. Once it is used up, `default` answers.
+    """
+
+    def __init__(self, name: str, script: Iterable[Script] = (), default: str = "answer") -> None:
+        self.name = name
+        self.requests: list[Request] = []
+        self._script = list(script)
+        self._default = default
+
+    async def complete(self, request: Request) -> Response:
+        self.requests.append(request)
+        await request.watch.sending()
+        while self._script and isinstance(self._script[0], float):
+            await asyncio.sleep(self._script.pop(0))  # type: ignore[arg-type]
+        entry = self._script.pop(0) if self._script else self._default
+        if isinstance(entry, ProviderError):
+            raise entry
+        if isinstance(entry, Response):
+            return entry
+        return Response(text=str(entry), usage=Usage(input=10, output=5), model=request.model)
+
+
+class ProviderContract:
+    """What every provider keeps to; set `provider` to one that can answer, and inherit."""
+
+    provider: Provider
+
+    def test_its_name_is_a_word(self) -> None:
+        from .agents import NAME
+
+        assert NAME.fullmatch(self.provider.name)
+
+    def test_it_answers_a_request_with_a_response(self) -> None:
+        response = asyncio.run(self.provider.complete(_request()))
+        assert isinstance(response, Response)
+        assert isinstance(response.text, str)
+
+    def test_it_leaves_the_request_as_it_is(self) -> None:
+        request = _request()
+        asyncio.run(self.provider.complete(request))
+        assert request == _request()
+
+    def test_it_says_what_it_misses_without_a_call(self) -> None:
+        if isinstance(self.provider, NeedsSetup):
+            missing = self.provider.missing()
+            assert missing is None or missing.strip()
+
+
+class LimiterContract:
+    """What every limiter keeps to; set `limiter` to one with a free place, and inherit."""
+
+    limiter: Limiter
+
+    def test_it_grants_a_permit_and_hears_the_end(self) -> None:
+        async def use() -> None:
+            await self.limiter.acquire(_call())
+            self.limiter.ended(_call(), Outcome())
+
+        FakeClock().run(use())
+
+    def test_a_cancelled_wait_leaves_the_next_caller_its_place(self) -> None:
+        async def use() -> None:
+            waiting = asyncio.ensure_future(self.limiter.acquire(_call()))
+            await asyncio.sleep(0)
+            if not waiting.cancel() and waiting.done():
+                self.limiter.ended(_call(), Outcome(started=False))
+            await asyncio.gather(waiting, return_exceptions=True)
+            await self.limiter.acquire(_call())
+            self.limiter.ended(_call(), Outcome())
+
+        FakeClock().run(use())
+
+
+def _request() -> Request:
+    return Request(system="Answer.", messages=(Message("user", "Hello"),), max_output_tokens=64)
+
+
+def _call() -> Call:
+    return Call(number=1, agent="tester", provider="claude", model="m", input_tokens=1)
