@@ -64,6 +64,8 @@ class Settings:
     on: cause to action, where not the default.
     attempts: calls at one route before the next one is asked.
     max_wait: most seconds an agent spends waiting for retries.
+    breaker_failures: failures in a row that open a route's circuit breaker.
+    breaker_cooldown: seconds an open route is left alone.
     continuations: how often a cut answer is asked to go on.
     max_output_tokens, temperature, timeout, idle_timeout, stream: see `Request`.
     runs: folder of the run folders.
@@ -79,6 +81,8 @@ class Settings:
     on: Mapping[Cause, Action] = field(factory=dict, validator=_only_truncated_continues)
     attempts: int = field(default=3, validator=_at_least(1))
     max_wait: float = field(default=120.0, validator=_at_least(0))
+    breaker_failures: int = field(default=3, validator=_at_least(1))
+    breaker_cooldown: float = field(default=30.0, validator=_at_least(0, above=True))
     continuations: int = field(default=4, validator=_at_least(0))
     max_output_tokens: int = field(default=16_384, validator=_at_least(1))
     temperature: float | None = field(default=None, validator=_at_least(0))

@@ -4,14 +4,15 @@ import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from .agents import Agent, Route
-from .calls import Caller
+from .breaker import Breaker
+from .calls import Caller, Result
 from .causes import Action, Cause
 from .config import Settings
 from .errors import AllRoutesFailed, CallFailed, ProviderError
-from .events import Event, FellBack, Retrying
+from .events import Event, FellBack, Retrying, RouteClosed, RouteOpened, RouteProbed
 from .limits import Clock, Limiter
 from .messages import HasCeiling, Provider, Request, Response
 
@@ -42,6 +43,7 @@ class Dispatcher:
         self._clock = clock
         self._emit = emit
         self._rng = rng or random.Random()
+        self._breaker = Breaker(clock.now, settings.breaker_failures, settings.breaker_cooldown)
 
     @property
     def at(self) -> float:
@@ -64,37 +66,37 @@ class Dispatcher:
         failures: list[tuple[str, ProviderError]] = []
         patience = _Patience(self._settings.max_wait)
         for place, route in enumerate(agent.routes):
-            try:
-                response = await self._ask(agent, route, request, step, priority, patience)
-                return response, Route(route.provider, self._caller.model(route))
-            except ProviderError as error:
-                failures.append((str(route), error))
-                if self._actions[Cause(error.cause)] is Action.STOP:
-                    raise CallFailed(agent.name, failures) from error
-                for following in agent.routes[place + 1 : place + 2]:
-                    self._emit(
-                        FellBack(
-                            at=self.at,
-                            agent=agent.name,
-                            route=str(route),
-                            to=str(following),
-                            cause=Cause(error.cause),
-                        )
+            following = agent.routes[place + 1 : place + 2]
+            full = Route(route.provider, self._caller.model(route))
+            open_for = self._breaker.why_open(str(full))
+            if open_for is not None and following:
+                error = ProviderError(open_for, "left alone after failures; not asked")
+            else:
+                asking = _Asking(agent, full, step, priority, patience, bool(following))
+                try:
+                    return await self._ask(asking, request), full
+                except ProviderError as raised:
+                    error = raised
+            failures.append((str(route), error))
+            if open_for is None and self._actions[Cause(error.cause)] is Action.STOP:
+                raise CallFailed(agent.name, failures) from error
+            for to in following:
+                self._emit(
+                    FellBack(
+                        at=self.at,
+                        agent=agent.name,
+                        route=str(route),
+                        to=str(to),
+                        cause=Cause(error.cause),
+                        asked=open_for is None,
                     )
+                )
         raise AllRoutesFailed(agent.name, failures) from (failures[-1][1] if failures else None)
 
-    async def _ask(
-        self,
-        agent: Agent,
-        route: Route,
-        request: Request,
-        step: str,
-        priority: float,
-        patience: "_Patience",
-    ) -> Response:
+    async def _ask(self, asking: "_Asking", request: Request) -> Response:
         seen: Counter[str] = Counter()
         while True:
-            result = await self._caller.call(agent, route, request, step, priority)
+            result, probe = await self._call(asking, request)
             error = result.error
             if result.response is not None and (
                 error is None or self._actions[Cause(error.cause)] is Action.CONTINUE
@@ -102,29 +104,52 @@ class Dispatcher:
                 return result.response
             assert error is not None
             seen[error.cause] += 1
-            if seen.total() >= self._settings.attempts or not error.retryable:
+            if probe or seen.total() >= self._settings.attempts or not error.retryable:
                 raise error
             match self._actions[Cause(error.cause)]:
                 case Action.RETRY:
                     delay = self._delay(error, seen.total())
                 case Action.RETRY_ONCE if seen[error.cause] == 1:
                     delay = 0.0
-                case Action.ENLARGE if larger := self._enlarged(route, request):
+                case Action.ENLARGE if larger := self._enlarged(asking.route, request):
                     request, delay = larger, 0.0
                 case _:
                     raise error
-            if not patience.spend(delay):
+            if not asking.patience.spend(delay):
                 raise error
             self._emit(
                 Retrying(
                     at=self.at,
-                    agent=agent.name,
-                    route=str(route),
+                    agent=asking.agent.name,
+                    route=str(asking.route),
                     cause=Cause(error.cause),
                     delay=delay,
                 )
             )
             await self._clock.sleep(delay)
+            if asking.has_other and self._breaker.why_open(str(asking.route)) is not None:
+                raise error  # others found out meanwhile that the route is down
+
+    async def _call(self, asking: "_Asking", request: Request) -> tuple[Result, bool]:
+        """Make one call, and tell the breaker; also tell whether it was a probe."""
+        route = str(asking.route)
+        probe = self._breaker.asking(route)
+        if probe:
+            self._emit(RouteProbed(at=self.at, route=route, agent=asking.agent.name))
+        try:
+            result = await self._caller.call(
+                asking.agent, asking.route, request, asking.step, asking.priority
+            )
+        except BaseException:
+            self._breaker.given_up(route)
+            raise
+        cause = Cause(result.error.cause) if result.error else None
+        seconds = self._breaker.ended(route, cause, probe)
+        if seconds is not None and cause is not None:
+            self._emit(RouteOpened(at=self.at, route=route, cause=cause, seconds=seconds))
+        elif probe:
+            self._emit(RouteClosed(at=self.at, route=route))
+        return result, probe
 
     def _delay(self, error: ProviderError, attempt: int) -> float:
         """Wait as the vendor says, else exponentially with full jitter.
@@ -147,6 +172,18 @@ class Dispatcher:
         if budget <= request.max_output_tokens:
             return None
         return evolve(request, max_output_tokens=budget)
+
+
+@frozen
+class _Asking:
+    """What stays the same while one route is asked for one step."""
+
+    agent: Agent
+    route: Route
+    step: str
+    priority: float
+    patience: "_Patience"
+    has_other: bool
 
 
 class _Patience:

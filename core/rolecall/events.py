@@ -99,12 +99,40 @@ class Retrying(Event):
 
 @frozen(kw_only=True)
 class FellBack(Event):
-    """The agent leaves a route; `to` is the next one."""
+    """The agent leaves a route; `to` is the next one.
+
+    asked: False where the route's circuit breaker was open and it was not even asked.
+    """
 
     agent: str
     route: str
     to: str
     cause: Cause
+    asked: bool = True
+
+
+@frozen(kw_only=True)
+class RouteOpened(Event):
+    """The route's circuit breaker opens: it is left alone for `seconds`, then probed."""
+
+    route: str
+    cause: Cause
+    seconds: float
+
+
+@frozen(kw_only=True)
+class RouteProbed(Event):
+    """The route is asked once although it is open: to probe it, or as an agent's last one."""
+
+    route: str
+    agent: str
+
+
+@frozen(kw_only=True)
+class RouteClosed(Event):
+    """The route answers again."""
+
+    route: str
 
 
 @frozen(kw_only=True)

@@ -5,7 +5,16 @@ from types import MappingProxyType
 
 from attrs import define, field
 
-from .events import AgentDone, AgentFailed, CallEnded, Event, FellBack, Retrying, StepReused
+from .events import (
+    AgentDone,
+    AgentFailed,
+    CallEnded,
+    Event,
+    FellBack,
+    Retrying,
+    RouteOpened,
+    StepReused,
+)
 from .messages import Usage
 
 
@@ -49,6 +58,7 @@ class Totals:
 class Ledger:
     """Listens to a run and keeps its totals.
 
+    hops, outages: the fallbacks, and the openings of circuit breakers, in order.
     answered: agent to the route that gave its last answer; `reused` are those that paid nothing.
     """
 
@@ -61,6 +71,7 @@ class Ledger:
     reused: set[str] = field(factory=set)
     failed: dict[str, str] = field(factory=dict)
     hops: list[FellBack] = field(factory=list)
+    outages: list[RouteOpened] = field(factory=list)
 
     def notify(self, event: Event) -> None:
         match event:
@@ -74,6 +85,8 @@ class Ledger:
                 self.agents.setdefault(event.agent, Totals()).waited += event.delay
             case FellBack():
                 self.hops.append(event)
+            case RouteOpened():
+                self.outages.append(event)
             case StepReused():
                 self.reused.add(event.agent)
             case AgentFailed():

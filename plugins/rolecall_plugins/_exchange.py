@@ -5,9 +5,11 @@ wrapped, and the raw reply is read on its way in.
 """
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
 import httpx
 
@@ -19,12 +21,21 @@ current: ContextVar["Exchange"] = ContextVar("current")
 
 
 class Exchange:
-    """One request and its reply; `sent` tells whether the request went out."""
+    """One request and its reply; `begun` tells whether the client came to send it.
 
-    def __init__(self, request: Request, reply: Callable[[], Reply]) -> None:
-        self.sent = False
+    amend: changes the body that the client made, where it puts in what nobody asked for.
+    """
+
+    def __init__(
+        self,
+        request: Request,
+        reply: Callable[[], Reply],
+        amend: Callable[[dict[str, Any], Request], None] | None = None,
+    ) -> None:
+        self.begun = False
         self._request = request
         self._reply = reply
+        self._amend = amend
         self._patience = request.idle_timeout if request.stream else request.timeout
         self._raw: httpx.Response | None = None
         self._chunks: AsyncIterator[bytes] | None = None
@@ -33,11 +44,15 @@ class Exchange:
 
     async def send(self, http: httpx.Request, inner: httpx.AsyncBaseTransport) -> httpx.Response:
         """Send the request; where the client sends it again, refuse with the first's failure."""
-        if self.sent:
+        if self.begun:
             raise self._failure or httpx.ReadError("each request is sent once")
-        await self._request.watch.sending()
-        self.sent = True
+        self.begun = True
+        if self._amend is not None:
+            body = json.loads(http.content)
+            self._amend(body, self._request)
+            http = _with_body(http, body)
         with self._noting():
+            await self._request.watch.sending()
             async with asyncio.timeout(self._patience):
                 self._raw = raw = await inner.handle_async_request(http)
         headers = {name.lower(): value for name, value in raw.headers.items()}
@@ -114,6 +129,13 @@ class ExchangeTransport(httpx.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         await self._inner.aclose()
+
+
+def _with_body(http: httpx.Request, body: object) -> httpx.Request:
+    headers = [(name, value) for name, value in http.headers.items() if name != "content-length"]
+    return httpx.Request(
+        http.method, http.url, headers=headers, json=body, extensions=http.extensions
+    )
 
 
 def _translated(failure: Exception, patience: float) -> Exception:

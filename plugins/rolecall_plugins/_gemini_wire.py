@@ -66,7 +66,9 @@ _TOO_LONG = re.compile(
 )
 _BAD_KEY = re.compile(r"api[ _]key (not valid|not found|expired|is invalid)", re.IGNORECASE)
 _NO_KEY = re.compile(r"unregistered callers|without established identity", re.IGNORECASE)
-_RETRY_IN = re.compile(r"retry in ([0-9.]+) ?(ms|s)\b", re.IGNORECASE)
+_RETRY_IN = re.compile(r"retry in ((?:[\d.]+(?:h|ms|m|s))+)", re.IGNORECASE)
+_SPAN = re.compile(r"([\d.]+)(h|ms|m|s)")
+_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
 
 class GeminiReply:
@@ -187,7 +189,8 @@ def _is_spent(violation: Any) -> bool:
 def _retry(said: str, details: list[Any], headers: Headers) -> float | None:
     exact = _RETRY_IN.search(said)
     if exact:
-        return float(exact[1]) / (1000 if exact[2] == "ms" else 1) + EXACT_MARGIN
+        spans = _SPAN.findall(exact[1])
+        return sum(float(number) * _SECONDS[unit] for number, unit in spans) + EXACT_MARGIN
     for each in details:
         delay = re.fullmatch(r"([0-9.]+)s", str(each.get("retryDelay", "")))
         if delay:

@@ -38,6 +38,7 @@ class Vendor:
     keys, bases: environment variables of the key and the endpoint, the first set one wins.
     reply: makes the reader of one reply.
     endpoint: completes a base address to the one that litellm wants.
+    amend: takes out of a request's body what litellm puts in unasked.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Vendor:
     bases: tuple[str, ...]
     reply: Callable[[], Reply]
     endpoint: Callable[[str], str]
+    amend: Callable[[dict[str, Any], Request], None] | None = None
 
 
 class LiteLLMProvider:
@@ -83,7 +85,7 @@ class LiteLLMProvider:
         litellm = self._litellm
         from ._exchange import Exchange, current
 
-        exchange = Exchange(request, self._vendor.reply)
+        exchange = Exchange(request, self._vendor.reply, self._vendor.amend)
         token = current.set(exchange)
         try:
             await self._send(litellm, request, exchange)
@@ -121,8 +123,8 @@ class LiteLLMProvider:
                 async for _ in answer:
                     pass
         except Exception as error:
-            # Once it is sent, the exchange knows better than litellm what came of it.
-            if not exchange.sent:
+            # Once it is to be sent, the exchange knows better than litellm what came of it.
+            if not exchange.begun:
                 raise ProviderError(
                     Cause.INVALID_REQUEST, f"litellm refused to send the request: {error}"
                 ) from error

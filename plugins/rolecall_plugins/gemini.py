@@ -1,9 +1,10 @@
 """The provider `gemini`: Google's models, through litellm."""
 
 from collections.abc import Iterable
+from typing import Any
 from urllib.parse import urlsplit
 
-from rolecall import LLM, Provider, Settings, hookimpl
+from rolecall import LLM, Provider, Request, Settings, hookimpl
 
 from ._gemini_wire import GeminiReply
 from ._litellm import LiteLLMProvider, Vendor
@@ -15,6 +16,12 @@ def _endpoint(base: str) -> str:
     return base if urlsplit(base).path else f"{base}/v1beta"
 
 
+def _amend(body: dict[str, Any], request: Request) -> None:
+    """Leave the temperature to the vendor where none was asked for; litellm sets one."""
+    if request.temperature is None:
+        body.get("generationConfig", {}).pop("temperature", None)
+
+
 GEMINI = Vendor(
     name="gemini",
     prefix="gemini",
@@ -23,6 +30,7 @@ GEMINI = Vendor(
     bases=("GEMINI_API_BASE",),
     reply=GeminiReply,
     endpoint=_endpoint,
+    amend=_amend,
 )
 
 

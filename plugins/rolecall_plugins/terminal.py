@@ -16,6 +16,8 @@ from rolecall import (
     FellBack,
     Observer,
     Retrying,
+    RouteClosed,
+    RouteOpened,
     RunStarted,
     Settings,
     Usage,
@@ -54,6 +56,11 @@ class ProgressLines:
             case Retrying() if event.delay >= 1:
                 again = f"asking {event.route} again in {event.delay:.1f} s"
                 self._say(f"        {event.agent}: {event.cause}, {again}")
+            case RouteOpened():
+                rest = f"left alone for {event.seconds:g} s"
+                self._say(f"        {event.route}: {event.cause}, {rest}")
+            case RouteClosed():
+                self._say(f"        {event.route}: answers again")
             case FellBack():
                 hop = f"{event.route} to {event.to}"
                 self._say(f"        {event.agent}: falls back from {hop}: {event.cause}")

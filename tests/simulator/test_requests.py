@@ -64,6 +64,12 @@ def test_gemini_thinks_unless_its_budget_is_0() -> None:
     assert not gemini(gemini_body(generationConfig=config)).thinking
 
 
+def test_thoughts_sent_back_are_no_text() -> None:
+    parts = [{"text": "Hm.", "thought": True}, {"text": "Yes."}]
+    contents = [*gemini_body()["contents"], {"role": "model", "parts": parts}]
+    assert gemini(gemini_body(contents=contents)).turns[-1].text == "Yes."
+
+
 def test_input_tokens_are_a_quarter_of_the_characters() -> None:
     assert claude(claude_body("x" * 10, system="y" * 5)).input_tokens == 3 + 2
 

@@ -110,12 +110,12 @@ def test_a_fault_is_answered_as_it_should_be(
     provider: str, cause: str, variant: str, form: Any
 ) -> None:
     expected = ANSWERED[provider, cause, variant][form != "json"]
-    given_up: type[Exception] = TimeoutError if cause == "timeout" else aiohttp.ClientError
+    hangs = cause == "timeout"
 
     async def test(simulator: Simulator) -> list[Any]:
         if expected is None:
-            with pytest.raises(given_up):
-                await ask(simulator, provider, form, timeout=0.15)
+            with pytest.raises(TimeoutError if hangs else aiohttp.ClientError):
+                await ask(simulator, provider, form, timeout=0.15 if hangs else 5.0)
         else:
             assert (await ask(simulator, provider, form)).status == expected
         # The fault was for one call: the next one goes well, on the same server.
@@ -195,7 +195,7 @@ def test_arrivals_tell_of_every_call() -> None:
 
     before = time.monotonic()
     digest, (claude, gemini) = serve(test)
-    assert before < claude.at < gemini.at < time.monotonic()
+    assert before <= claude.at <= gemini.at <= time.monotonic()
     assert (claude.model, claude.status, claude.stream) == ("claude-sonnet-5-5", 200, True)
     assert (claude.agent, claude.cause, claude.body_sha256) == ("solution-architect", None, digest)
     assert claude.input_tokens > 50
@@ -239,8 +239,11 @@ def test_whoever_hangs_up_frees_the_place() -> None:
     async def test(simulator: Simulator) -> int:
         with pytest.raises(TimeoutError):
             await ask(simulator, timeout=0.1)
-        await asyncio.sleep(0.05)
-        return (await ask(simulator)).status
+        for _ in range(100):
+            if (status := (await ask(simulator)).status) == 200:
+                break
+            await asyncio.sleep(0.02)
+        return status
 
     told = {
         "limits": {"claude": Limits(concurrency=1)},
@@ -282,10 +285,12 @@ def test_text_sent_before_a_break_arrives() -> None:
 
     async def read(simulator: Simulator) -> None:
         url, sent = f"{simulator.anthropic_base}/v1/messages", claude_body(stream=True)
-        async with aiohttp.ClientSession(headers={"x-api-key": "a key"}) as session:
-            async with session.post(url, json=sent) as response:
-                async for data in response.content.iter_any():
-                    received.append(data)
+        async with (
+            aiohttp.ClientSession(headers={"x-api-key": "a key"}) as session,
+            session.post(url, json=sent) as response,
+        ):
+            async for data in response.content.iter_any():
+                received.append(data)
 
     fault = Fault.parse("claude:connection@variant=midway,after=25")
     with pytest.raises(aiohttp.ClientError):

@@ -70,11 +70,8 @@ class Frame:
             output_tokens=output,
         )
 
-    def error(self, status: int, kind: str, message: str, *, retry: bool | None = False) -> Answer:
-        """Answer with an error in plain JSON, also where events were asked for.
-
-        retry: what `x-should-retry` says; None leaves it out.
-        """
+    def error(self, status: int, kind: str, message: str, *, retry: bool = False) -> Answer:
+        """Answer with an error in plain JSON, also where events were asked for."""
         return self._error(status, kind, message, _should_retry(retry), ())
 
     def refusal(self, message: str, levels: Iterable[Level], wait: float | None) -> Answer:
@@ -176,8 +173,8 @@ def _usage(query: Query) -> Block:
     }
 
 
-def _should_retry(retry: bool | None) -> Headers:
-    return () if retry is None else (("x-should-retry", "true" if retry else "false"),)
+def _should_retry(retry: bool) -> Headers:
+    return (("x-should-retry", "true" if retry else "false"),)
 
 
 def _rate(level: Level, now: float) -> Headers:

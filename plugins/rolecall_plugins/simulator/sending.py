@@ -7,7 +7,6 @@ import struct
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
-from multidict import CIMultiDict
 
 from .exchange import Answer, Ending
 from .tokens import CHARACTERS_PER_TOKEN
@@ -23,13 +22,11 @@ async def send(
     answer: Answer,
     tokens_per_second: float | None,
     sleep: Sleep,
-    closing: asyncio.Event,
 ) -> web.StreamResponse:
     """Send an answer; one that hangs does so until the caller leaves or the server closes."""
-    response = web.StreamResponse(
-        status=answer.status or 200,
-        headers=CIMultiDict([*answer.headers, ("server", "rolecall-simulator")]),
-    )
+    response = web.StreamResponse(status=answer.status or 200)
+    for name, value in (*answer.headers, ("server", "rolecall-simulator")):
+        response.headers.add(name, value)
     if not answer.streamed:
         response.content_length = answer.promised or len(answer.body)
     if answer.status is not None:
@@ -38,9 +35,8 @@ async def send(
         await response.write_eof()
         return response
     if answer.ending is Ending.HANG:
-        await closing.wait()
-    else:
-        await sleep(_BEFORE_RESET)
+        await asyncio.Event().wait()
+    await sleep(_BEFORE_RESET)
     _reset(request)
     return response
 

@@ -27,7 +27,8 @@ _ABOUT = (
     "/v1beta/models/MODEL:generateContent. Every reply is simulated; no language model is here.\n"
 )
 _LARGEST_BODY = 64 * 1024 * 1024
-_GRACE = 0.2
+# Seconds that answers on their way get to finish when the server closes.
+_GRACE = 0.1
 
 
 class Simulator:
@@ -62,7 +63,6 @@ class Simulator:
         self._clock = clock
         self._sleep = sleep
         self._service = Service(scenario, api_clock)
-        self._closing = asyncio.Event()
         self._runner: web.AppRunner | None = None
 
     @property
@@ -92,7 +92,7 @@ class Simulator:
                 web.post("/models/{call:[^/]+}", self._gemini),
             ]
         )
-        # Without the cancellation a hanging answer would outlive its caller.
+        # Cancelled when the caller leaves, or the server closes: so do hanging answers end.
         runner = web.AppRunner(
             app, access_log=None, handler_cancellation=True, shutdown_timeout=_GRACE
         )
@@ -113,7 +113,6 @@ class Simulator:
         _error: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:
-        self._closing.set()
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -163,7 +162,7 @@ class Simulator:
             if outcome.delay:
                 await self._sleep(outcome.delay)
             pace = self._scenario.tokens_per_second
-            return await send(request, outcome.answer, pace, self._sleep, self._closing)
+            return await send(request, outcome.answer, pace, self._sleep)
         finally:
             if outcome.admitted:
                 self._service.finish(incoming.provider, outcome)
