@@ -33,8 +33,13 @@ def main() -> None:
     debug = "--debug" in sys.argv
     try:
         code = _main(sys.argv[1:])
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        code = error.exit_code
+    except click.ClickException as error:
+        asked = getattr(error, "ctx", None)
+        more = f" (see {asked.command_path} --help)" if asked is not None else ""
+        click.echo(f"rolecall: {error.format_message()}{more}", err=True)
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("rolecall: interrupted", err=True)
@@ -202,9 +207,9 @@ class _Resume(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         from .folder import find_run, read_flags
 
-        _, positional, _ = self.make_parser(ctx).parse_args(list(args))
         if not _asks_for_help(args):
-            path = find_run(Path(ctx.obj.settings.runs), positional[0] if positional else None)
+            given, _, _ = self.make_parser(ctx).parse_args(list(args))
+            path = find_run(Path(ctx.obj.settings.runs), given.get("name"))
             args = [*read_flags(path), *args]
         return super().parse_args(ctx, args)
 
@@ -214,7 +219,7 @@ class _Resume(click.Command):
 @_team_options
 @click.pass_context
 def resume(ctx: click.Context, /, name: str | None, **options: Any) -> int:
-    """Finish a run (the latest, if none is named); nothing answered is asked again."""
+    """Finish a run, the latest if none is named."""
     from .folder import RunFolder, find_run
     from .session import Session
 
@@ -305,7 +310,7 @@ def _work(session: Any, folder: Any, as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps(run_json(str(folder.path), session.team, outcome, session.ledger)))
     else:
-        _print(*run_tables(session.team, outcome, session.ledger))
+        _console().print(*run_tables(session.team, outcome, session.ledger), sep="\n")
         click.echo(distribution(session.team, session.ledger))
         click.echo(str(folder.path))
     _tell([str(error) for error in outcome.failed.values()])
@@ -342,15 +347,14 @@ def _show(rows: Any, table: Any, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(rows, indent=2))
     else:
-        _print(table(rows))
+        console = _console()
+        console.print(table(rows, console.width))
 
 
-def _print(*tables: Any) -> None:
+def _console() -> Any:
     from rich.console import Console
 
-    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False, markup=False)
-    for table in tables:
-        console.print(table)
+    return Console(width=None if sys.stdout.isatty() else 200, highlight=False, markup=False)
 
 
 def _tell(lines: Sequence[str]) -> None:

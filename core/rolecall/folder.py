@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 from attrs import asdict, evolve, frozen
 
 from .agents import Route
-from .errors import RunBusy, RunError
+from .errors import RunBusy, RunError, UsageError
 from .events import CallEnded, CallStarted, Event
 from .journal import Journal
 from .messages import Request, Response, Stop
@@ -91,7 +91,9 @@ class RunFolder:
         import tomli_w
 
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise RunError(f"{path} is there already and is not an empty folder; name another one")
+            raise UsageError(
+                f"{path} is there already and is not an empty folder; name another one"
+            )
         try:
             (path / "deliverables").mkdir(parents=True)
             (path / "request.md").write_text(request.rstrip() + "\n", "utf-8")
@@ -172,10 +174,10 @@ def find_run(runs: Path, name: str | None) -> Path:
         if path.is_file() and path.name == LATEST:
             path = runs / path.read_text("utf-8").strip()
         if (path / "journal.jsonl").is_file():
-            return path.resolve() if path.is_symlink() else path
+            return path.parent / path.readlink() if path.is_symlink() else path
     if name is None:
-        raise RunError(f"there is no run in {runs}; start one with: rolecall run 'REQUEST'")
-    raise RunError(f"{name} is no run: it has no journal.jsonl, nor has {runs / name}")
+        raise UsageError(f"there is no run in {runs}; start one with: rolecall run 'REQUEST'")
+    raise UsageError(f"{name} is no run: it has no journal.jsonl, nor has {runs / name}")
 
 
 def read_flags(path: Path) -> list[str]:

@@ -52,7 +52,8 @@ def assign(
             if route.provider not in providers:
                 raise UsageError(
                     f"{name} runs on {str(route)!r} (decided by {source}), and there is no "
-                    f"provider {route.provider!r}{nearest(route.provider, providers)}"
+                    f"provider {route.provider!r}{nearest(route.provider, providers)}; "
+                    f"run it elsewhere: --assign {name}=ROUTE"
                 )
         assigned[name] = Assigned(evolve(agent, routes=routes), plugin, source)
     return assigned

@@ -3,22 +3,28 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from .agents import Team
+from .agents import Route, Team
 from .host import Plugin
 from .ledger import Ledger, Totals
 from .messages import NeedsSetup, Provider
 from .routing import Assigned, model_of
 from .runner import Outcome
 
+WIDE = 120  # columns
+
 
 def grid(title: str, columns: str, rows: Iterable[Iterable[str]]) -> Table:
-    """Make a table; a column's name that ends in `>` is aligned to the right."""
-    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    """Make a table; a column's name that ends in `>` is aligned to the right, in `~` may wrap."""
+    table = Table(title=title, box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    table.title_justify = "left"
+    table.title_style = "bold"
     for column in columns.split():
-        name = column.removesuffix(">").replace("_", " ")
-        table.add_column(name, justify="right" if column.endswith(">") else "left")
+        name = column.rstrip(">~").replace("_", " ")
+        right, wraps = column.endswith(">"), column.endswith("~")
+        table.add_column(name, justify="right" if right else "left", no_wrap=not wraps)
     for row in rows:
         table.add_row(*row)
     return table
@@ -39,16 +45,18 @@ def agents_json(assigned: Mapping[str, Assigned], team: Team) -> list[dict[str, 
     ]
 
 
-def agents_table(rows: list[dict[str, Any]]) -> Table:
+def agents_table(rows: list[dict[str, Any]], width: int) -> Table:
+    """Show the agents; what they need only where there is room for it."""
     everyone = len(rows) - 1
+    wide = width >= WIDE
     return grid(
         f"{len(rows)} agents",
-        "agent routes needs decided_by",
+        f"agent runs_on {'needs~ ' if wide else ''}decided_by~",
         (
             (
                 row["agent"],
                 " → ".join(row["routes"]),
-                "everyone" if len(row["needs"]) == everyone > 1 else ", ".join(row["needs"]),
+                *([_needs(row["needs"], everyone)] if wide else []),
                 row["decided_by"],
             )
             for row in rows
@@ -56,9 +64,11 @@ def agents_table(rows: list[dict[str, Any]]) -> Table:
     )
 
 
-def providers_json(providers: Mapping[str, tuple[Provider, str]]) -> list[dict[str, Any]]:
-    from .agents import Route
+def _needs(names: list[str], everyone: int) -> str:
+    return "everyone" if len(names) == everyone > 1 else ", ".join(names)
 
+
+def providers_json(providers: Mapping[str, tuple[Provider, str]]) -> list[dict[str, Any]]:
     return [
         {
             "provider": name,
@@ -70,10 +80,10 @@ def providers_json(providers: Mapping[str, tuple[Provider, str]]) -> list[dict[s
     ]
 
 
-def providers_table(rows: list[dict[str, Any]]) -> Table:
+def providers_table(rows: list[dict[str, Any]], width: int) -> Table:
     return grid(
         f"{len(rows)} providers",
-        "provider default_model plugin state",
+        "provider default_model plugin state~",
         (
             (row["provider"], row["model"] or "–", row["plugin"], row["missing"] or "ready")
             for row in rows
@@ -96,10 +106,10 @@ def plugins_json(plugins: Iterable[Plugin]) -> list[dict[str, Any]]:
     ]
 
 
-def plugins_table(rows: list[dict[str, Any]]) -> Table:
+def plugins_table(rows: list[dict[str, Any]], width: int) -> Table:
     return grid(
         f"{len(rows)} plugins",
-        "plugin from hooks state",
+        "plugin from hooks~ state~",
         (
             (
                 row["plugin"],
@@ -120,6 +130,7 @@ def run_json(folder: str, team: Team, outcome: Outcome, ledger: Ledger) -> dict[
             {
                 "agent": agent.name,
                 "state": _state(agent.name, outcome, ledger),
+                "blocked_by": outcome.blocked.get(agent.name),
                 "planned": str(agent.routes[0]),
                 "route": ledger.answered.get(agent.name),
                 "error": str(outcome.failed[agent.name]) if agent.name in outcome.failed else None,
@@ -135,31 +146,37 @@ def run_json(folder: str, team: Team, outcome: Outcome, ledger: Ledger) -> dict[
 
 
 def run_tables(team: Team, outcome: Outcome, ledger: Ledger) -> list[Table]:
-    sums = "calls> failed> tokens_in> out> cost> time> waiting>"
+    failed = "failed> " if ledger.total.failed else ""
+    sums = f"calls> {failed}in> out> cost_$> time_s> wait_s>"
     by_agent = grid(
         "By agent",
-        f"agent state answered_by {sums}",
+        f"agent by {sums}",
         (
             (
                 agent.name,
-                _state(agent.name, outcome, ledger),
-                ledger.answered.get(agent.name, "–"),
-                *_cells(ledger.agents.get(agent.name, Totals())),
+                _by(agent.name, outcome, ledger),
+                *_cells(ledger.agents.get(agent.name, Totals()), bool(failed)),
             )
             for agent in team
         ),
     )
-    by_provider = grid(
-        "By provider",
-        f"provider agents> {sums}",
+    by_model = grid(
+        "By model",
+        f"model agents> {sums}",
         (
-            (name, str(ledger.distribution.get(name, 0)), *_cells(totals))
-            for name, totals in sorted(ledger.providers.items())
+            (name, str(list(ledger.answered.values()).count(name)), *_cells(totals, bool(failed)))
+            for name, totals in sorted(ledger.models.items())
         ),
     )
-    by_provider.add_section()
-    by_provider.add_row("all", str(len(ledger.answered)), *_cells(ledger.total))
-    return [by_agent, by_provider]
+    by_model.add_section()
+    by_model.add_row("all", str(len(ledger.answered)), *_cells(ledger.total, bool(failed)))
+    return [by_agent, by_model]
+
+
+def _by(name: str, outcome: Outcome, ledger: Ledger) -> str:
+    provider = ledger.answered.get(name, "").partition("/")[0]
+    state = _state(name, outcome, ledger)
+    return provider if state == "done" else f"{provider} {state}".strip()
 
 
 def distribution(team: Team, ledger: Ledger) -> str:
@@ -183,7 +200,7 @@ def _state(name: str, outcome: Outcome, ledger: Ledger) -> str:
     if name in outcome.failed:
         return "failed"
     if name in outcome.blocked:
-        return f"waits for {outcome.blocked[name]}"
+        return "blocked"
     if name in outcome.cut:
         return "cut off"
     if name not in outcome.done:
@@ -207,13 +224,13 @@ def _sums(totals: Totals) -> dict[str, Any]:
     }
 
 
-def _cells(totals: Totals) -> tuple[str, ...]:
+def _cells(totals: Totals, with_failed: bool) -> tuple[str, ...]:
     return (
         str(totals.calls),
-        str(totals.failed or "–"),
+        *([str(totals.failed or "–")] if with_failed else []),
         f"{totals.usage.input:,}",
         f"{totals.usage.output:,}",
-        totals.money,
-        f"{totals.took:.1f} s",
-        f"{totals.waited:.1f} s",
+        totals.money.replace("$", ""),
+        f"{totals.took:.1f}",
+        f"{totals.waited:.1f}",
     )

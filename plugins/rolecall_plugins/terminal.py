@@ -20,6 +20,7 @@ from rolecall import (
     RouteOpened,
     RunStarted,
     Settings,
+    StepReused,
     Usage,
     hookimpl,
 )
@@ -40,19 +41,26 @@ class ProgressLines:
         self._stream = stream
         self._total = 0
         self._through = 0
+        self._reused: set[str] = set()
 
     def notify(self, event: Event) -> None:
         match event:
             case RunStarted():
                 self._total = len(event.agents)
                 self._say(f"{self._total} agents at work in {event.folder}")
+            case StepReused():
+                self._reused.add(event.agent)
+            case CallEnded():
+                self._reused.discard(event.agent)
             case AgentDone():
+                provider = event.route.partition("/")[0]
+                kept = ", kept" if event.agent in self._reused else ""
                 cut = ", cut off by the output limit" if event.cut else ""
-                self._count(event, f"{event.agent}: done by {event.route}{cut}")
+                self._count(event, f"{event.agent}: {provider}{kept}{cut}")
             case AgentFailed():
                 self._count(event, f"{event.agent}: failed")
             case AgentBlocked():
-                self._count(event, f"{event.agent}: cannot run, {event.by} failed")
+                self._count(event, f"{event.agent}: blocked, {event.by} failed")
             case Retrying() if event.delay >= 1:
                 again = f"asking {event.route} again in {event.delay:.1f} s"
                 self._say(f"        {event.agent}: {event.cause}, {again}")
