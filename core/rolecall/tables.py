@@ -146,31 +146,37 @@ def run_json(folder: str, team: Team, outcome: Outcome, ledger: Ledger) -> dict[
 
 
 def run_tables(team: Team, outcome: Outcome, ledger: Ledger) -> list[Table]:
-    failed = "failed> " if ledger.total.failed else ""
-    sums = f"calls> {failed}in> out> cost_$> time_s> wait_s>"
+    sums = "in> out> cost_$> time_s> wait_s>"
     by_agent = grid(
         "By agent",
-        f"agent by {sums}",
+        f"agent~ by calls> {sums}",
         (
             (
                 agent.name,
                 _by(agent.name, outcome, ledger),
-                *_cells(ledger.agents.get(agent.name, Totals()), bool(failed)),
+                str(ledger.agents.get(agent.name, Totals()).calls),
+                *_cells(ledger.agents.get(agent.name, Totals())),
             )
             for agent in team
         ),
     )
     by_model = grid(
         "By model",
-        f"model agents> {sums}",
+        f"model~ agents> calls> failed> {sums}",
         (
-            (name, str(list(ledger.answered.values()).count(name)), *_cells(totals, bool(failed)))
+            _model_row(name, list(ledger.answered.values()).count(name), totals)
             for name, totals in sorted(ledger.models.items())
         ),
     )
     by_model.add_section()
-    by_model.add_row("all", str(len(ledger.answered)), *_cells(ledger.total, bool(failed)))
+    by_model.add_row(*_model_row("all", len(ledger.answered), ledger.total))
     return [by_agent, by_model]
+
+
+def _model_row(name: str, agents: int, totals: Totals) -> tuple[str, ...]:
+    failed = str(totals.failed or "–")
+    model = name.partition("/")[2] or name
+    return (model, str(agents), str(totals.calls), failed, *_cells(totals))
 
 
 def _by(name: str, outcome: Outcome, ledger: Ledger) -> str:
@@ -224,10 +230,8 @@ def _sums(totals: Totals) -> dict[str, Any]:
     }
 
 
-def _cells(totals: Totals, with_failed: bool) -> tuple[str, ...]:
+def _cells(totals: Totals) -> tuple[str, ...]:
     return (
-        str(totals.calls),
-        *([str(totals.failed or "–")] if with_failed else []),
         f"{totals.usage.input:,}",
         f"{totals.usage.output:,}",
         totals.money.replace("$", ""),
