@@ -12,10 +12,10 @@ from typing import Any
 
 import vcr
 import yaml
-from rolecall_plugins import claude, gemini
-from rolecall_plugins.simulator.scenario import Fault, Scenario
 
 from rolecall import Message, Provider, ProviderError, Request, Response, Settings
+from rolecall_plugins import claude, gemini
+from rolecall_plugins.simulator.scenario import Fault, Scenario
 
 FOLDER = Path(__file__).parent.parent / "cassettes" / "test_replay"
 HEADER = (

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 from attrs import evolve
-from replaying import CASES, FOLDER, HEADER, REQUEST, cassette, outcome, provider
 
+from replaying import CASES, FOLDER, HEADER, REQUEST, cassette, outcome, provider
 from rolecall import ProviderError, Response
 from rolecall.calls import judge
 

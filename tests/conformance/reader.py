@@ -1,0 +1,280 @@
+"""What a recorded exchange means, read from its JSON by the vendors' documentation alone.
+
+It shares nothing with the plugins, so that where it agrees with them two have read the same.
+Sources: docs.anthropic.com/en/api (messages, streaming, errors, rate limits), ai.google.dev/api
+(generate-content), google.rpc (error_details, code), RFC 9110.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from attrs import field, frozen
+
+Json = Any
+ANY = "any"
+
+
+@frozen
+class Expected:
+    """What is to be made of one exchange.
+
+    cause: a word of rolecall.Cause; empty for an answer; ANY where nothing was generated at all,
+        so that whatever is said is right unless it is an answer.
+    text, usage: what a success brought, also one that is no answer; None with an error.
+    wait: the least and the most seconds to wait, where the vendor asks for any.
+    useless: the vendor says that asking again is no use.
+    limits: the headers about rate limits.
+    """
+
+    cause: str
+    text: str | None = None
+    usage: Mapping[str, int] | None = None
+    wait: tuple[float, float] | None = None
+    useless: bool = False
+    limits: Mapping[str, str] = field(factory=dict)
+
+
+def expected(exchange: Json) -> Expected:
+    claude = exchange["provider"] == "anthropic"
+    response = exchange["response"]
+    status, body = response["status"], response["body"]
+    headers = response["headers"]
+    if status >= 400:
+        return _claude_error(status, headers, body) if claude else _gemini_error(status, body)
+    if claude:
+        return _claude_success(body, headers)
+    return _gemini_success(body)
+
+
+def streamed(exchange: Json) -> bool:
+    """Tell whether the request asked for a stream."""
+    body = exchange["request"]["body"]
+    in_body = isinstance(body, dict) and body.get("stream") is True
+    return in_body or ":streamGenerateContent" in exchange["request"]["url"]
+
+
+def event_stream(exchange: Json) -> bool:
+    return bool(exchange["response"]["wire"]["body_kind"] == "sse")
+
+
+def _events(stream: str) -> Iterator[Json]:
+    """Parse events as the HTML standard says: fields by line, an event by blank line."""
+    for block in re.split(r"\r\n\r\n|\n\n", stream):
+        lines = [line for line in re.split(r"\r\n|\n", block) if line.startswith("data:")]
+        if lines:
+            yield json.loads("\n".join(line.removeprefix("data:") for line in lines))
+
+
+# Anthropic
+
+CLAUDE_STATUS = {
+    400: "invalid_request",
+    401: "auth",
+    402: "quota_exhausted",
+    403: "forbidden",
+    404: "unknown_model",  # the one thing that our requests name is the model
+    413: "context_overflow",
+    429: "rate_limited",
+    500: "server_error",
+    503: "overloaded",  # undocumented: a proxy's; RFC 9110 calls it temporary overload
+    504: "timeout",
+    529: "overloaded",
+}
+CLAUDE_STATUS_OF_TYPE = {"api_error": 500, "overloaded_error": 529, "rate_limit_error": 429}
+
+
+def _claude_error(status: int, headers: Mapping[str, str], body: Json) -> Expected:
+    said = body["error"]["message"] if isinstance(body, dict) else body
+    cause = CLAUDE_STATUS[status]
+    if status == 400 and said.startswith("Your credit balance is too low"):
+        cause = "quota_exhausted"
+    if status == 400 and said.startswith("prompt is too long"):
+        cause = "context_overflow"
+    seconds = _retry_after(headers)
+    return Expected(
+        cause=cause,
+        wait=None if seconds is None else (seconds, seconds),
+        useless=headers.get("x-should-retry") == "false",
+        limits=_claude_limits(headers),
+    )
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    value = headers.get("retry-after")
+    if value is None or value.isdigit():
+        return None if value is None else float(value)
+    wait = parsedate_to_datetime(value) - parsedate_to_datetime(headers["date"])
+    return wait.total_seconds()
+
+
+def _claude_limits(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name: headers[name] for name in headers if name.startswith("anthropic-ratelimit-")}
+
+
+def _claude_success(body: Json, headers: Mapping[str, str]) -> Expected:
+    if isinstance(body, str):
+        events = list(_events(body))
+        broken = next((event for event in events if event["type"] == "error"), None)
+        if broken is not None:
+            return Expected(CLAUDE_STATUS[CLAUDE_STATUS_OF_TYPE[broken["error"]["type"]]])
+        body = _claude_assembled(events)
+    if body.get("type") != "message":
+        return Expected(ANY)  # counted tokens, models, batches
+    text = "".join(block["text"] for block in body["content"] if block["type"] == "text")
+    usage = body["usage"]
+    read = usage.get("cache_read_input_tokens") or 0
+    write = usage.get("cache_creation_input_tokens") or 0
+    return Expected(
+        cause=_claude_cause(body, text),
+        text=text,
+        # `iterations` lists what else was billed (an advisor); the sums leave it out, and so do we.
+        usage={
+            "input": usage["input_tokens"] + read + write,
+            "output": usage["output_tokens"],
+            "thinking": (usage.get("output_tokens_details") or {}).get("thinking_tokens", 0),
+            "cache_read": read,
+            "cache_write": write,
+        },
+        limits=_claude_limits(headers),  # retry-after on a success is not for waiting
+    )
+
+
+def _claude_assembled(events: list[Json]) -> Json:
+    """Put the message together that the same request without streaming would have brought."""
+    message: Json = {}
+    for event in events:
+        match event["type"]:
+            case "message_start":
+                message = event["message"]
+            case "content_block_start":
+                assert event["index"] == len(message["content"])
+                message["content"].append(event["content_block"])
+            case "content_block_delta" if event["delta"]["type"] == "text_delta":
+                message["content"][event["index"]]["text"] += event["delta"]["text"]
+            case "message_delta":
+                message |= event["delta"]
+                message["usage"] |= event["usage"]  # cumulative
+    return message
+
+
+def _claude_cause(message: Json, text: str) -> str:
+    called = any(block["type"] == "tool_use" for block in message["content"])
+    match message["stop_reason"]:
+        case None:
+            return "connection"
+        case "refusal":
+            return "refusal"
+        case "max_tokens" | "model_context_window_exceeded":
+            # Also with a tool call that the limit cut: the documents ask for a larger limit.
+            return "truncated" if text.strip() else "thinking_only"
+        case "tool_use" | "pause_turn":
+            return "bad_tool_call"  # pause_turn: in the middle of the vendor's own tools
+        case "end_turn" | "stop_sequence":
+            return "bad_tool_call" if called else "" if text.strip() else "empty"
+        case other:
+            raise AssertionError(f"nobody has decided what stop_reason {other!r} means")
+
+
+# Gemini
+
+GEMINI_STATUS = {
+    400: "invalid_request",
+    401: "auth",  # also CREDENTIALS_MISSING: we send a key, so what is missing is another kind
+    403: "forbidden",
+    404: "unknown_model",
+    429: "rate_limited",
+    500: "server_error",
+    503: "overloaded",
+    504: "timeout",
+}
+# FinishReason of google.ai.generativelanguage.v1beta, where `$alt=json;enum-encoding=int` is asked.
+GEMINI_FINISH = {1: "STOP", 2: "MAX_TOKENS"}
+GEMINI_BLOCKS = {
+    "SAFETY",
+    "RECITATION",
+    "LANGUAGE",
+    "BLOCKLIST",
+    "PROHIBITED_CONTENT",
+    "SPII",
+    "MODEL_ARMOR",
+}
+GEMINI_BAD_CALLS = {"MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS"}
+
+
+def _gemini_error(status: int, body: Json) -> Expected:
+    if isinstance(body, str):  # JSON with a comma too many: the status alone can be read
+        return Expected(GEMINI_STATUS[status])
+    error = body["error"]
+    details = {each["@type"].rpartition(".")[2]: each for each in error.get("details", ())}
+    info = details.get("ErrorInfo", {})
+    cause = GEMINI_STATUS[status]
+    if info.get("reason") == "API_KEY_INVALID":
+        cause = "auth"
+    if status == 400 and "exceeds the maximum number of tokens" in error["message"]:
+        cause = "context_overflow"
+    violations = details.get("QuotaFailure", {}).get("violations", ())
+    if any("PerDay" in each["quotaId"] for each in violations):
+        cause = "quota_exhausted"
+    if info.get("metadata", {}).get("quota_limit_value") == "0":
+        cause = "quota_exhausted"  # none per minute: no minute brings any
+    said = re.search(r"Please retry in ([0-9.]+)s", error["message"])
+    least = float(said[1]) if said else None
+    return Expected(cause, wait=None if least is None else (least, least + 2))
+
+
+def _gemini_success(body: Json) -> Expected:
+    if isinstance(body, str):
+        chunks = list(_events(body))
+    else:
+        chunks = body if isinstance(body, list) else [body]
+    generated = [chunk for chunk in chunks if "candidates" in chunk]
+    blocked = any("blockReason" in chunk.get("promptFeedback", {}) for chunk in chunks)
+    if not generated and not blocked and "modelVersion" not in chunks[0]:
+        return Expected(ANY)  # counted tokens, models, caches
+    firsts = [
+        each
+        for chunk in generated
+        for each in chunk["candidates"]
+        if each.get("index", 0) == 0  # of several candidates, asked for by others, the first
+    ]
+    parts = [part for each in firsts for part in each.get("content", {}).get("parts", ())]
+    shown = [part for part in parts if part.get("thought") is not True]
+    text = "".join(part.get("text", "") for part in shown)
+    # Every chunk counts all so far, and what is absent is 0, so the last one holds the sums.
+    counts = next((each["usageMetadata"] for each in chunks[::-1] if "usageMetadata" in each), {})
+    thinking = counts.get("thoughtsTokenCount", 0)
+    finishes = [each["finishReason"] for each in firsts if "finishReason" in each]
+    last = finishes[-1] if finishes else None  # an earlier one ended a part, not the answer
+    called = any("functionCall" in part for part in parts)
+    return Expected(
+        cause="safety" if blocked else _gemini_cause(last, called, text),
+        text=text,
+        usage={
+            "input": counts.get("promptTokenCount", 0) + counts.get("toolUsePromptTokenCount", 0),
+            "output": counts.get("candidatesTokenCount", 0) + thinking,
+            "thinking": thinking,
+            "cache_read": counts.get("cachedContentTokenCount", 0),
+            "cache_write": 0,
+        },
+    )
+
+
+def _gemini_cause(finish: Json, called: bool, text: str) -> str:
+    reason = GEMINI_FINISH[finish] if isinstance(finish, int) else finish
+    if reason in GEMINI_BLOCKS:
+        return "safety"
+    if reason in GEMINI_BAD_CALLS:
+        return "bad_tool_call"
+    if reason == "MAX_TOKENS":
+        return "truncated" if text.strip() else "thinking_only"
+    if called:
+        return "bad_tool_call"
+    if not text.strip():
+        return "empty"
+    if reason is None:
+        return "connection"
+    assert reason == "STOP", f"nobody has decided what finishReason {reason!r} means"
+    return ""

@@ -1,0 +1,128 @@
+"""A loopback server that sends recorded exchanges again, byte for byte where the bytes are known."""
+
+import asyncio
+import base64
+import gzip
+import json
+import random
+import re
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from aiohttp import web
+
+# Ids were scrubbed from the recordings; made up anew they show whether a reader lets them out.
+MADE_UP = {
+    "SCRUBBED": "3fa85f64-5717-4562-b3fc-2c963f66afa6",
+    "projects/scrubbed": "projects/acme-production-4711",
+    "@0000000000": "project 471100000815",
+    "000000000000": "471100000815",
+}
+# Between two pieces, so that they do not become one on their way.
+PAUSE = 0.001
+_NOT_THE_MESSAGES = {"content-length", "transfer-encoding", "connection", "keep-alive", "upgrade"}
+_PLACES = {
+    "inside CRLF or a blank line": re.compile(rb"(?<=\r)\n|(?<=\n)\n"),
+    "inside a character": re.compile(rb"(?<=[\xc2-\xf4])[\x80-\xbf]|(?<=\xf0.)[\x80-\xbf]"),
+    "inside a field's name": re.compile(rb"(?<=\nda)ta:|(?<=\nev)ent:|(?<=data:) "),
+    "inside an escape": re.compile(rb"(?<=\\)[\"nu]"),
+    "inside the JSON": re.compile(rb"(?<=[a-z])[a-z]"),
+}
+
+
+class Upstream:
+    """Serves, below `/<id>/`, the exchange of that id, and counts the requests for each."""
+
+    def __init__(self, exchanges: Mapping[str, Any]) -> None:
+        self.requests: Counter[str] = Counter()
+        self.url = ""
+        self._exchanges = exchanges
+        app = web.Application()
+        app.router.add_route("*", "/{id}/{rest:.*}", self._serve)
+        self._runner = web.AppRunner(app, access_log=None)
+
+    async def start(self) -> None:
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        host, port = self._runner.addresses[0]
+        self.url = f"http://{host}:{port}"
+
+    async def stop(self) -> None:
+        await self._runner.cleanup()
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        await request.read()
+        name = request.match_info["id"]
+        self.requests[name] += 1
+        recorded = self._exchanges[name]["response"]
+        response = web.StreamResponse(status=recorded["status"])
+        for header, value in _headers(recorded):
+            response.headers.add(header, value)
+        body = _body(recorded)
+        streamed = recorded["wire"]["body_kind"] == "sse"
+        if streamed:
+            response.enable_chunked_encoding()
+        else:
+            response.content_length = len(body)
+        await response.prepare(request)
+        for piece in _pieces(body, random.Random(name)) if streamed else [body]:
+            await response.write(piece)
+            await asyncio.sleep(PAUSE if streamed else 0)
+        await response.write_eof()
+        return response
+
+
+@contextmanager
+def serving(exchanges: Mapping[str, Any]) -> Iterator[Upstream]:
+    """Serve from a thread with an event loop of its own."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    upstream = Upstream(exchanges)
+    asyncio.run_coroutine_threadsafe(upstream.start(), loop).result(10)
+    try:
+        yield upstream
+    finally:
+        asyncio.run_coroutine_threadsafe(upstream.stop(), loop).result(10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
+
+
+def _headers(recorded: Any) -> Iterator[tuple[str, str]]:
+    for name, values in recorded["headers"].items():
+        if name not in _NOT_THE_MESSAGES:
+            for value in values if isinstance(values, list) else [values]:
+                yield name, _made_up(value)
+    if "content-type" not in recorded["headers"]:  # some recorders keep no headers at all
+        kinds = {"sse": "text/event-stream", "text": "text/plain"}
+        yield "content-type", kinds.get(recorded["wire"]["body_kind"], "application/json")
+
+
+def _body(recorded: Any) -> bytes:
+    if "raw_base64" in recorded["wire"]:
+        return base64.b64decode(recorded["wire"]["raw_base64"])
+    body = recorded["body"]
+    text = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)
+    plain = (_made_up(text) if recorded["status"] >= 400 else text).encode()
+    return gzip.compress(plain) if recorded["headers"].get("content-encoding") == "gzip" else plain
+
+
+def _made_up(text: str) -> str:
+    for scrubbed, made_up in MADE_UP.items():
+        text = text.replace(scrubbed, made_up)
+    return text
+
+
+def _pieces(body: bytes, chance: random.Random) -> Iterator[bytes]:
+    """Cut a body where a reader that goes by chunks, lines or characters would stumble."""
+    cuts = {chance.randrange(1, len(body)) for _ in range(3)}
+    for place in _PLACES.values():
+        found = [match.start() for match in place.finditer(body)]
+        cuts.update(chance.sample(found, min(3, len(found))))
+    edges = [0, *sorted(cuts), len(body)]
+    return (body[start:end] for start, end in zip(edges, edges[1:], strict=False))
