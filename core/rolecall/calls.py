@@ -2,18 +2,17 @@
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from typing import Any
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from .agents import Agent, Route
 from .causes import Cause
 from .config import Settings
 from .errors import PluginError, ProviderError, RolecallError
-from .events import CallEnded, CallStarted, CallText, CallWaiting, Event
-from .limits import Call, Clock, Limiter, Outcome, SendLimiter
+from .events import Event
+from .limits import Call, Clock, Limiter, Outcome
 from .messages import (
     HasModel,
     NeedsSetup,
@@ -23,9 +22,9 @@ from .messages import (
     Response,
     Stop,
     Usage,
-    Watch,
 )
 from .secrets import Redactor
+from .watching import CallWatch, Result, guarded
 
 CHARACTERS_PER_TOKEN = 4
 UNFIT = {
@@ -41,14 +40,6 @@ MEANING = {
     Cause.REFUSAL: "the model refused",
     Cause.BAD_TOOL_CALL: "the reply is a tool call, and no tool was offered",
 }
-
-
-@frozen
-class Result:
-    """What a call came to: a response, an error, or both where the response is not an answer."""
-
-    response: Response | None = None
-    error: ProviderError | None = None
 
 
 def judge(response: Response) -> Cause | None:
@@ -87,6 +78,11 @@ class Caller:
         """Give the seconds since the start, as events carry them."""
         return self._clock.now() - self._start
 
+    def missing(self, route: Route) -> str | None:
+        """Say what must be set before a route can be called, or None."""
+        provider = self.provider(route)
+        return provider.missing() if isinstance(provider, NeedsSetup) else None
+
     def provider(self, route: Route) -> Provider:
         return self._providers[route.provider]
 
@@ -108,7 +104,7 @@ class Caller:
     ) -> Result:
         """Make one call; provider failures come back as a result, cancellation is raised."""
         provider = self.provider(route)
-        if isinstance(provider, NeedsSetup) and (missing := provider.missing()):
+        if missing := self.missing(route):
             return Result(error=ProviderError(Cause.MISSING_KEY, missing))
         preparing = self.prepare(route.provider)
         if preparing is not None:
@@ -126,13 +122,15 @@ class Caller:
         return await self._limited(provider, call, request, step)
 
     async def _limited(self, provider: Provider, call: Call, request: Request, step: str) -> Result:
-        watch = _CallWatch(call, step, self._limiters, self._clock, self._start, self._emit)
+        watch = CallWatch(
+            call, step, self._limiters, self._clock, self._start, self._emit, self._redact
+        )
         granted: list[Limiter] = []
         outcome = Outcome(started=False)
         try:
             watch.waiting()
             for limiter in self._limiters:
-                await _guarded(limiter, limiter.acquire(call))
+                await guarded(limiter, limiter.acquire(call))
                 granted.append(limiter)
             watch.started()
             outcome = Outcome()
@@ -143,10 +141,10 @@ class Caller:
             return result
         finally:
             for limiter in reversed(granted):
-                limiter.ended(call, outcome)
+                _tell(limiter, call, outcome)
 
 
-async def _complete(provider: Provider, request: Request, watch: "_CallWatch") -> Result:
+async def _complete(provider: Provider, request: Request, watch: "CallWatch") -> Result:
     try:
         async with asyncio.timeout(request.timeout) as deadline:
             watch.deadline = (deadline, request.timeout)
@@ -170,84 +168,6 @@ async def _complete(provider: Provider, request: Request, watch: "_CallWatch") -
     return Result(response, ProviderError(cause, response.detail or MEANING[cause]))
 
 
-class _CallWatch(Watch):
-    """Tells the events of one call, and asks the limiters again when it is really sent."""
-
-    def __init__(
-        self,
-        call: Call,
-        step: str,
-        limiters: Sequence[Limiter],
-        clock: Clock,
-        start: float,
-        emit: Callable[[Event], None],
-    ) -> None:
-        self._call = call
-        self._step = step
-        self._limiters = [each for each in limiters if isinstance(each, SendLimiter)]
-        self._clock = clock
-        self._origin = start
-        self._emit = emit
-        self._asked = self._began = clock.now()
-        self._waited = 0.0
-        self._first: float | None = None
-        self.deadline: tuple[asyncio.Timeout, float] | None = None
-
-    async def sending(self) -> None:
-        asked = self._clock.now()
-        for limiter in self._limiters:
-            await _guarded(limiter, limiter.sending(self._call))
-        self._began = self._clock.now()
-        self._waited += self._began - asked
-        if self.deadline is not None:
-            limit, seconds = self.deadline
-            limit.reschedule(asyncio.get_running_loop().time() + seconds)
-
-    def text(self, delta: str) -> None:
-        if self._first is None:
-            self._first = self._clock.now()
-        self._emit(CallText(delta=delta, **self._identity))
-
-    def waiting(self) -> None:
-        self._emit(CallWaiting(**self._identity))
-
-    def started(self) -> None:
-        self._began = self._clock.now()
-        self._waited = self._began - self._asked
-        self._emit(CallStarted(step=self._step, waited=self._waited, **self._identity))
-
-    def ended(self, result: Result) -> None:
-        response, error = result.response, result.error
-        request_id = response.request_id if response else error.request_id if error else None
-        self._emit(
-            CallEnded(
-                step=self._step,
-                waited=self._waited,
-                took=self._clock.now() - self._began,
-                cause=Cause(error.cause) if error else None,
-                detail=str(error) if error else "",
-                text=response.text if response else "",
-                stop=response.stop if response else Stop.END,
-                first_text=None if self._first is None else self._first - self._began,
-                usage=response.usage if response else Usage(),
-                cost=response.cost if response else None,
-                request_id=request_id,
-                **self._identity,
-            )
-        )
-
-    @property
-    def _identity(self) -> dict[str, Any]:
-        call = self._call
-        return {
-            "at": self._clock.now() - self._origin,
-            "call": call.number,
-            "agent": call.agent,
-            "provider": call.provider,
-            "model": call.model,
-        }
-
-
 def _in_thread(work: Callable[[], None]) -> "Future[None]":
     """Run something in a thread that does not keep the process alive."""
     future: Future[None] = Future()
@@ -264,11 +184,9 @@ def _in_thread(work: Callable[[], None]) -> "Future[None]":
     return future
 
 
-async def _guarded(limiter: Limiter, asking: Awaitable[None]) -> None:
+def _tell(limiter: Limiter, call: Call, outcome: Outcome) -> None:
     try:
-        await asking
-    except RolecallError:
-        raise
+        limiter.ended(call, outcome)
     except Exception as error:
         why = f"{type(error).__name__}: {error}"
         raise PluginError(f"the limiter {limiter.name!r} broke: {why}") from error

@@ -8,13 +8,14 @@ from attrs import evolve, frozen
 
 from .agents import Agent, Route
 from .breaker import Breaker
-from .calls import Caller, Result
+from .calls import Caller
 from .causes import Action, Cause
 from .config import Settings
 from .errors import AllRoutesFailed, CallFailed, ProviderError
 from .events import Event, FellBack, Retrying, RouteClosed, RouteOpened, RouteProbed
 from .limits import Clock, Limiter
 from .messages import HasCeiling, Provider, Request, Response
+from .watching import Result
 
 LONGEST_BACKOFF = 30.0
 
@@ -66,13 +67,14 @@ class Dispatcher:
         failures: list[tuple[str, ProviderError]] = []
         patience = _Patience(self._settings.max_wait)
         for place, route in enumerate(agent.routes):
-            following = agent.routes[place + 1 : place + 2]
-            full = Route(route.provider, self._caller.model(route))
-            open_for = self._breaker.why_open(str(full))
-            if open_for is not None and following:
+            full = self._full(route)
+            others = agent.routes[place + 1 :]
+            has_other = any(self._usable(other) for other in others)
+            open_for = self._breaker.why_open(str(full)) if has_other else None
+            if open_for is not None:
                 error = ProviderError(open_for, "left alone after failures; not asked")
             else:
-                asking = _Asking(agent, full, step, priority, patience, bool(following))
+                asking = _Asking(agent, full, step, priority, patience, has_other)
                 try:
                     return await self._ask(asking, request), full
                 except ProviderError as raised:
@@ -80,7 +82,7 @@ class Dispatcher:
             failures.append((str(route), error))
             if open_for is None and self._actions[Cause(error.cause)] is Action.STOP:
                 raise CallFailed(agent.name, failures) from error
-            for to in following:
+            for to in others[:1]:
                 self._emit(
                     FellBack(
                         at=self.at,
@@ -92,6 +94,14 @@ class Dispatcher:
                     )
                 )
         raise AllRoutesFailed(agent.name, failures) from (failures[-1][1] if failures else None)
+
+    def _full(self, route: Route) -> Route:
+        return Route(route.provider, self._caller.model(route))
+
+    def _usable(self, route: Route) -> bool:
+        """Tell whether a route could be asked now: it lacks nothing and is not left alone."""
+        is_open = self._breaker.why_open(str(self._full(route))) is not None
+        return not is_open and not self._caller.missing(route)
 
     async def _ask(self, asking: "_Asking", request: Request) -> Response:
         seen: Counter[str] = Counter()

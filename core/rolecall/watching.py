@@ -1,0 +1,112 @@
+"""What is told of one HTTP attempt while it is under way, and to whom."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from attrs import frozen
+
+from .causes import Cause
+from .errors import PluginError, ProviderError, RolecallError
+from .events import CallEnded, CallStarted, CallText, CallWaiting, Event
+from .limits import Call, Clock, Limiter, SendLimiter
+from .messages import Response, Stop, Usage, Watch
+
+
+@frozen
+class Result:
+    """What a call came to: a response, an error, or both where the response is not an answer."""
+
+    response: Response | None = None
+    error: ProviderError | None = None
+
+
+class CallWatch(Watch):
+    """Tells the events of one call, and asks the limiters again when it is really sent."""
+
+    def __init__(
+        self,
+        call: Call,
+        step: str,
+        limiters: Sequence[Limiter],
+        clock: Clock,
+        start: float,
+        emit: Callable[[Event], None],
+        redact: Callable[[str], str],
+    ) -> None:
+        self._redact = redact
+        self._call = call
+        self._step = step
+        self._limiters = [each for each in limiters if isinstance(each, SendLimiter)]
+        self._clock = clock
+        self._origin = start
+        self._emit = emit
+        self._asked = self._began = clock.now()
+        self._waited = 0.0
+        self._first: float | None = None
+        self.deadline: tuple[asyncio.Timeout, float] | None = None
+
+    async def sending(self) -> None:
+        asked = self._clock.now()
+        for limiter in self._limiters:
+            await guarded(limiter, limiter.sending(self._call))
+        self._began = self._clock.now()
+        self._waited += self._began - asked
+        if self.deadline is not None:
+            limit, seconds = self.deadline
+            limit.reschedule(asyncio.get_running_loop().time() + seconds)
+
+    def text(self, delta: str) -> None:
+        if self._first is None:
+            self._first = self._clock.now()
+        self._emit(CallText(delta=self._redact(delta), **self._identity))
+
+    def waiting(self) -> None:
+        self._emit(CallWaiting(**self._identity))
+
+    def started(self) -> None:
+        self._began = self._clock.now()
+        self._waited = self._began - self._asked
+        self._emit(CallStarted(step=self._step, waited=self._waited, **self._identity))
+
+    def ended(self, result: Result) -> None:
+        response, error = result.response, result.error
+        request_id = response.request_id if response else error.request_id if error else None
+        self._emit(
+            CallEnded(
+                step=self._step,
+                waited=self._waited,
+                took=self._clock.now() - self._began,
+                cause=Cause(error.cause) if error else None,
+                detail=str(error) if error else "",
+                text=response.text if response else "",
+                stop=response.stop if response else Stop.END,
+                first_text=None if self._first is None else self._first - self._began,
+                usage=response.usage if response else Usage(),
+                cost=response.cost if response else None,
+                request_id=request_id,
+                **self._identity,
+            )
+        )
+
+    @property
+    def _identity(self) -> dict[str, Any]:
+        call = self._call
+        return {
+            "at": self._clock.now() - self._origin,
+            "call": call.number,
+            "agent": call.agent,
+            "provider": call.provider,
+            "model": call.model,
+        }
+
+
+async def guarded(limiter: Limiter, asking: Awaitable[None]) -> None:
+    """Ask a limiter; where its plugin breaks, say whose it is."""
+    try:
+        await asking
+    except RolecallError:
+        raise
+    except Exception as error:
+        why = f"{type(error).__name__}: {error}"
+        raise PluginError(f"the limiter {limiter.name!r} broke: {why}") from error
