@@ -125,6 +125,7 @@ class Caller:
         watch = CallWatch(
             call, step, self._limiters, self._clock, self._start, self._emit, self._redact
         )
+        call = evolve(call, held=watch.held)
         granted: list[Limiter] = []
         outcome = Outcome(started=False)
         try:

@@ -48,6 +48,14 @@ class CallWaiting(CallEvent):
 
 
 @frozen(kw_only=True)
+class CallHeld(CallEvent):
+    """A limiter lets the call wait about `seconds`, for a reason in words."""
+
+    reason: str
+    seconds: float
+
+
+@frozen(kw_only=True)
 class CallStarted(CallEvent):
     """The call has its permit for `step`; `waited` is the seconds it took to get it."""
 
@@ -70,6 +78,7 @@ class CallEnded(CallEvent):
     text, stop: what the model wrote, and why it stopped.
     step: the key of the step it is made for.
     waited, took: seconds for the permit, and from permit to end.
+    held: the seconds waited by reason, where a limiter gave one.
     first_text: seconds from permit to the first piece of text, where the answer was streamed.
     cost: US dollars, None where the price is unknown.
     """
@@ -82,6 +91,7 @@ class CallEnded(CallEvent):
     text: str = ""
     stop: Stop = Stop.END
     first_text: float | None = None
+    held: tuple[tuple[str, float], ...] = ()
     usage: Usage = Usage()
     cost: float | None = None
     request_id: str | None = None

@@ -24,6 +24,7 @@ class Totals:
 
     cost: US dollars of the calls whose price is known; `unpriced` counts the others that
     used tokens. took, waited: seconds of calling, and of waiting for permits and retries.
+    held: the seconds waited for permits, by reason.
     """
 
     calls: int = 0
@@ -33,6 +34,7 @@ class Totals:
     unpriced: int = 0
     took: float = 0.0
     waited: float = 0.0
+    held: dict[str, float] = field(factory=dict)
 
     def add(self, call: CallEnded) -> None:
         self.calls += 1
@@ -40,6 +42,8 @@ class Totals:
         self.usage += call.usage
         self.took += call.took
         self.waited += call.waited
+        for reason, seconds in call.held:
+            self.held[reason] = self.held.get(reason, 0.0) + seconds
         if call.cost is not None:
             self.cost += call.cost
         elif call.usage != Usage():

@@ -1,7 +1,7 @@
 """What a limiter is asked, and what it hears."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol, runtime_checkable
 
 from attrs import field, frozen
@@ -32,6 +32,10 @@ class SystemClock:
         await asyncio.sleep(seconds)
 
 
+def _untold(reason: str, seconds: float) -> None:
+    pass
+
+
 @frozen
 class Call:
     """One HTTP attempt that wants to start.
@@ -40,6 +44,7 @@ class Call:
     input_tokens: an estimate of the prompt's length.
     max_output_tokens: the most that may come back.
     priority: the longest path of agents that waits behind this one; higher is more urgent.
+    held: to be told why the call waits ("429, retry after 3 s") and for how many seconds.
     """
 
     number: int
@@ -49,6 +54,7 @@ class Call:
     input_tokens: int = 0
     max_output_tokens: int = 0
     priority: float = 0.0
+    held: Callable[[str, float], None] = field(default=_untold, eq=False, repr=False)
 
 
 @frozen

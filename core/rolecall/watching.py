@@ -8,7 +8,7 @@ from attrs import frozen
 
 from .causes import Cause
 from .errors import PluginError, ProviderError, RolecallError
-from .events import CallEnded, CallStarted, CallText, CallWaiting, Event
+from .events import CallEnded, CallHeld, CallStarted, CallText, CallWaiting, Event
 from .limits import Call, Clock, Limiter, SendLimiter
 from .messages import Response, Stop, Usage, Watch
 
@@ -44,6 +44,8 @@ class CallWatch(Watch):
         self._asked = self._began = clock.now()
         self._waited = 0.0
         self._first: float | None = None
+        self._reason: tuple[str, float] | None = None
+        self._held: dict[str, float] = {}
         self.deadline: tuple[asyncio.Timeout, float] | None = None
 
     async def sending(self) -> None:
@@ -64,7 +66,14 @@ class CallWatch(Watch):
     def waiting(self) -> None:
         self._emit(CallWaiting(**self._identity))
 
+    def held(self, reason: str, seconds: float) -> None:
+        if self._reason is None or self._reason[0] != reason:
+            self._emit(CallHeld(reason=reason, seconds=seconds, **self._identity))
+        self._close_reason()
+        self._reason = (reason, self._clock.now())
+
     def started(self) -> None:
+        self._close_reason()
         self._began = self._clock.now()
         self._waited = self._began - self._asked
         self._emit(CallStarted(step=self._step, waited=self._waited, **self._identity))
@@ -76,6 +85,7 @@ class CallWatch(Watch):
             CallEnded(
                 step=self._step,
                 waited=self._waited,
+                held=tuple(self._held.items()),
                 took=self._clock.now() - self._began,
                 cause=Cause(error.cause) if error else None,
                 detail=str(error) if error else "",
@@ -88,6 +98,12 @@ class CallWatch(Watch):
                 **self._identity,
             )
         )
+
+    def _close_reason(self) -> None:
+        if self._reason is not None:
+            name, since = self._reason
+            self._held[name] = self._held.get(name, 0.0) + self._clock.now() - since
+            self._reason = None
 
     @property
     def _identity(self) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from rolecall import (
     AgentDone,
     AgentFailed,
     CallEnded,
+    CallHeld,
     CallText,
     Event,
     FellBack,
@@ -61,6 +62,9 @@ class ProgressLines:
                 self._count(event, f"{event.agent}: failed")
             case AgentBlocked():
                 self._count(event, f"{event.agent}: blocked, {event.by} failed")
+            case CallHeld() if event.seconds >= 1 and event.reason != "pacing":
+                wait = f"waiting {event.seconds:.1f} s for {event.provider}: {event.reason}"
+                self._say(f"        {event.agent}: {wait}")
             case Retrying() if event.delay >= 1:
                 again = f"asking {event.route} again in {event.delay:.1f} s"
                 self._say(f"        {event.agent}: {event.cause}, {again}")
