@@ -7,16 +7,15 @@ import asyncio
 import gc
 import os
 import threading
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from rolecall import Cause, ProviderError, Request, Response, Settings, Usage
 
-from ._wire import Reply
+from ._vendor import Vendor
 
 if TYPE_CHECKING:
     from ._exchange import Exchange
@@ -28,27 +27,6 @@ _QUIET = {
     "LITELLM_MODE": "PRODUCTION",
 }
 _importing = threading.Lock()
-
-
-@frozen
-class Vendor:
-    """What differs between vendors.
-
-    prefix: litellm's name for the vendor.
-    keys, bases: environment variables of the key and the endpoint, the first set one wins.
-    reply: makes the reader of one reply.
-    endpoint: completes a base address to the one that litellm wants.
-    amend: takes out of a request's body what litellm puts in unasked.
-    """
-
-    name: str
-    prefix: str
-    model: str
-    keys: tuple[str, ...]
-    bases: tuple[str, ...]
-    reply: Callable[[], Reply]
-    endpoint: Callable[[str], str]
-    amend: Callable[[dict[str, Any], Request], None] | None = None
 
 
 class LiteLLMProvider:

@@ -1,11 +1,15 @@
 """The provider `claude`: Anthropic's models, through litellm."""
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from rolecall import LLM, Provider, Settings, hookimpl
+from rolecall import Provider, Settings, hookimpl
 
 from ._claude_wire import ClaudeReply
-from ._litellm import LiteLLMProvider, Vendor
+from ._vendor import Vendor
+
+if TYPE_CHECKING:
+    from rolecall import LLM
 
 CLAUDE = Vendor(
     name="claude",
@@ -20,9 +24,13 @@ CLAUDE = Vendor(
 
 @hookimpl
 def rolecall_providers(settings: Settings) -> Iterable[Provider]:
+    from ._litellm import LiteLLMProvider
+
     return [LiteLLMProvider(CLAUDE, settings)]
 
 
-def create_claude_llm_with_monitoring() -> LLM:
+def create_claude_llm_with_monitoring() -> "LLM":
     """Make a Claude that other programs can call, limited and watched as the team's is."""
+    from rolecall import LLM  # it brings the event loop, which the command line may not need
+
     return LLM("claude")

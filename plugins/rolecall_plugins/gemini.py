@@ -1,13 +1,16 @@
 """The provider `gemini`: Google's models, through litellm."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from rolecall import LLM, Provider, Request, Settings, hookimpl
+from rolecall import Provider, Request, Settings, hookimpl
 
 from ._gemini_wire import GeminiReply
-from ._litellm import LiteLLMProvider, Vendor
+from ._vendor import Vendor
+
+if TYPE_CHECKING:
+    from rolecall import LLM
 
 
 def _endpoint(base: str) -> str:
@@ -36,9 +39,13 @@ GEMINI = Vendor(
 
 @hookimpl
 def rolecall_providers(settings: Settings) -> Iterable[Provider]:
+    from ._litellm import LiteLLMProvider
+
     return [LiteLLMProvider(GEMINI, settings)]
 
 
-def create_gemini_llm_with_monitoring() -> LLM:
+def create_gemini_llm_with_monitoring() -> "LLM":
     """Make a Gemini that other programs can call; where it fails, Claude answers."""
+    from rolecall import LLM  # it brings the event loop, which the command line may not need
+
     return LLM("gemini", "claude")

@@ -1,0 +1,31 @@
+"""What differs between the vendors that are called through litellm."""
+
+from collections.abc import Callable
+from typing import Any
+
+from attrs import frozen
+
+from rolecall import Request
+
+from ._wire import Reply
+
+
+@frozen
+class Vendor:
+    """One vendor.
+
+    prefix: litellm's name for the vendor.
+    keys, bases: environment variables of the key and the endpoint, the first set one wins.
+    reply: makes the reader of one reply.
+    endpoint: completes a base address to the one that litellm wants.
+    amend: takes out of a request's body what litellm puts in unasked.
+    """
+
+    name: str
+    prefix: str
+    model: str
+    keys: tuple[str, ...]
+    bases: tuple[str, ...]
+    reply: Callable[[], Reply]
+    endpoint: Callable[[str], str]
+    amend: Callable[[dict[str, Any], Request], None] | None = None
