@@ -42,8 +42,8 @@ def _is_name(_: object, __: object, value: str) -> None:
         raise ValueError(f"{value!r} is not an agent's name; use lower-case words and '-'")
 
 
-def _texts(value: Iterable[str]) -> tuple[str, ...]:
-    return tuple(value)
+def _texts(value: str | Iterable[str]) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value)
 
 
 @frozen

@@ -185,7 +185,7 @@ def run(
     **options: Any,
 ) -> int:
     """Put the team to work on a request."""
-    from .folder import RunFolder, name_run, point_latest
+    from .folder import RunFolder, free_folder, name_run, point_latest
     from .session import Session
 
     app: App = ctx.obj
@@ -193,7 +193,8 @@ def run(
     session = Session(app.host, app.settings, options["assign"], options["only"], options["skip"])
     _tell(session.notes)
     runs = Path(app.settings.runs)
-    folder = Path(output) if output else runs / name_run(request, datetime.now())
+    name = name_run(request, datetime.now())
+    folder = Path(output) if output else free_folder(runs, name)
     about = session.describe(_repeatable(ctx))
     with RunFolder.create(folder, request, about) as opened:
         if not output:

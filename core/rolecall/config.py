@@ -223,12 +223,14 @@ def _texts(value: Any, _: object) -> tuple[str, ...]:
 
 def _table(pyproject: Path) -> Mapping[str, Any]:
     try:
-        table = tomllib.loads(pyproject.read_text("utf-8")).get("tool", {}).get("rolecall", {})
+        table: Any = tomllib.loads(pyproject.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise SettingsError(f"{pyproject}: cannot be read: {error}") from error
-    if not isinstance(table, dict):
-        raise SettingsError(f"{pyproject}: tool.rolecall: must be a table, not {table!r}")
-    return table
+    for path in ("tool", "tool.rolecall"):
+        table = table.get(path.rpartition(".")[2], {})
+        if not isinstance(table, dict):
+            raise SettingsError(f"{pyproject}: {path}: must be a table, not {table!r}")
+    return dict(table)
 
 
 def _dotenv(path: Path) -> dict[str, str]:

@@ -61,6 +61,7 @@ class CallStarted(CallEvent):
 
     step: str
     waited: float
+    max_output_tokens: int
 
 
 @frozen(kw_only=True)
@@ -86,6 +87,7 @@ class CallEnded(CallEvent):
     step: str
     waited: float
     took: float
+    max_output_tokens: int
     cause: Cause | None = None
     detail: str = ""
     text: str = ""
@@ -147,10 +149,19 @@ class RouteClosed(Event):
 
 @frozen(kw_only=True)
 class StepReused(Event):
-    """The step was answered before and is not asked again."""
+    """The step was answered before and is not asked again; `cost` is what that saves, if known."""
 
     agent: str
     step: str
+    cost: float | None = None
+
+
+@frozen(kw_only=True)
+class DeliverableKept(Event):
+    """A person edited the agent's deliverable: their word stands, and the agent is not asked."""
+
+    agent: str
+    file: str
 
 
 @frozen(kw_only=True)

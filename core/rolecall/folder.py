@@ -1,57 +1,24 @@
-"""A run's folder: what is in it, who may write it, and the memo of answered steps."""
+"""A run's folder: what is in it, who may write it, and where it is found."""
 
-import hashlib
-import json
 import os
 import re
 import tomllib
 import unicodedata
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from attrs import asdict, evolve, frozen
-
-from .agents import Route
 from .errors import RunBusy, RunError, UsageError
-from .events import CallEnded, CallStarted, Event
 from .journal import Journal
-from .messages import Request, Response, Stop
+from .memo import Memo
 
 if TYPE_CHECKING:
     from filelock import FileLock
 
 LATEST = "latest"
-Ask = Callable[[], Awaitable[tuple[Response, Route]]]
-
-
-@frozen
-class Answer:
-    """What a step came to; `reused` where it was paid for before."""
-
-    text: str
-    stop: Stop
-    route: str
-    reused: bool = False
-
-
-def step_key(agent: str, ordinal: int, request: Request) -> str:
-    """Hash what a step asks: agent, ordinal, prompt, messages and parameters, not the route.
-
-    SHA-256 over the UTF-8 of a JSON array, so it is the same in every process and system.
-    """
-    asked = [
-        agent,
-        ordinal,
-        request.system,
-        [[message.role, message.text] for message in request.messages],
-        request.max_output_tokens,
-        request.temperature,
-    ]
-    text = json.dumps(asked, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def name_run(request: str, now: datetime) -> str:
@@ -67,11 +34,7 @@ def name_run(request: str, now: datetime) -> str:
 
 
 class RunFolder:
-    """A run's folder, open for this process alone.
-
-    `step` is the durable memo around whatever asks a model; the scheduler above does not know
-    where it is kept.
-    """
+    """A run's folder, open for this process alone; `memo` is what the run has paid for."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -81,8 +44,7 @@ class RunFolder:
         except BaseException:
             self._lock.release()
             raise
-        self._answers, self.calls = _recall(self._journal)
-        self._ended: dict[str, int] = {}
+        self.memo = Memo(self._journal)
         self.torn = self._journal.torn
 
     @classmethod
@@ -104,28 +66,10 @@ class RunFolder:
 
     @property
     def request(self) -> str:
-        try:
-            return (self.path / "request.md").read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise RunError(f"{self.path / 'request.md'}: cannot be read: {error}") from error
-
-    async def step(self, key: str, ask: Ask) -> Answer:
-        """Give the answer of a step; ask for it only where it was never answered."""
-        if key in self._answers:
-            return evolve(self._answers[key], reused=True)
-        response, route = await ask()
-        self._journal.append("step_done", step=key, call=self._ended[key], route=str(route))
-        self._answers[key] = Answer(response.text, response.stop, str(route))
-        return self._answers[key]
-
-    def notify(self, event: Event) -> None:
-        """Record the run's calls; raise RunError where the disk does not take them."""
-        if isinstance(event, CallStarted | CallEnded):
-            if isinstance(event, CallEnded):
-                self._ended[event.step] = event.call
-            self.calls = max(self.calls, event.call)
-            kind = "call_ended" if isinstance(event, CallEnded) else "call_started"
-            self._journal.append(kind, **asdict(event))
+        text = self.read("request.md")
+        if text is None or not text.strip():
+            raise RunError(f"{self.path / 'request.md'}: there is no request")
+        return text
 
     def save(self, name: str, text: str) -> str:
         """Write a file of the run, whole or not at all; give its name within the folder."""
@@ -139,6 +83,15 @@ class RunFolder:
             partial.unlink(missing_ok=True)
             raise RunError(f"{path}: cannot be written: {error.strerror}") from error
         return name
+
+    def read(self, name: str) -> str | None:
+        """Read a file of the run; None where there is none."""
+        try:
+            return (self.path / name).read_text("utf-8")
+        except FileNotFoundError:
+            return None
+        except (OSError, UnicodeDecodeError) as error:
+            raise RunError(f"{self.path / name}: cannot be read: {error}") from error
 
     def close(self) -> None:
         self._journal.close()
@@ -154,6 +107,12 @@ class RunFolder:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def free_folder(runs: Path, name: str) -> Path:
+    """Give a folder of this name that is not there yet, with a number added where it is."""
+    names = (name if n == 1 else f"{name}-{n}" for n in count(1))
+    return next(path for each in names if not (path := runs / each).exists())
 
 
 def point_latest(path: Path) -> None:
@@ -188,25 +147,6 @@ def read_flags(path: Path) -> list[str]:
         ]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"{path / 'run.toml'}: cannot be read: {error}") from error
-
-
-def _recall(journal: Journal) -> tuple[dict[str, Answer], int]:
-    """Give the answered steps of a journal and the number of its last call."""
-    ended: dict[int, Answer] = {}
-    answers: dict[str, Answer] = {}
-    last = 0
-    for record in journal.records:
-        if record["type"] == "call_started":
-            last = max(last, record["call"])
-        elif record["type"] == "call_ended":
-            route = str(Route(record["provider"], record["model"]))
-            answer = Answer(record["text"], Stop(record["stop"]), route)
-            ended[record["call"]] = answer
-            if record["cause"] is None:
-                answers[record["step"]] = answer
-        elif record["type"] == "step_done":
-            answers[record["step"]] = evolve(ended[record["call"]], route=record["route"])
-    return answers, last
 
 
 def _lock(path: Path) -> "FileLock":

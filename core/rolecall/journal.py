@@ -26,19 +26,17 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        new = not path.exists()
         try:
+            content = path.read_bytes() if path.exists() else None
+            self.records, self._length = read(content or b"", path.name)
+            self.torn = len(content or b"") - self._length
             self._file = open(path, "ab", buffering=0)
-            content = path.read_bytes()
-            self.records, whole = read(content, path.name)
-            self.torn = len(content) - whole
             if self.torn:
-                self._file.truncate(whole)
-            if new:
+                self._file.truncate(self._length)
+            if content is None:
                 _sync_folder(path.parent)
         except OSError as error:
             raise RunError(f"{path}: cannot be opened: {error.strerror}") from error
-        self._length = whole
 
     def append(self, type: str, **values: Any) -> None:
         """Write one record and wait until it is on the disk."""
@@ -78,7 +76,7 @@ def read(content: bytes, name: str = "journal") -> tuple[list[Record], int]:
 
 
 def _records(content: bytes, name: str) -> Iterator[Record]:
-    for number, line in enumerate(content.splitlines(), 1):
+    for number, line in enumerate(content.split(b"\n")[:-1], 1):
         checked = _CHECKED.fullmatch(line)
         if checked is None or f"{zlib.crc32(checked[1]):08x}".encode() != checked[2]:
             raise JournalCorrupt(
@@ -92,7 +90,8 @@ def _records(content: bytes, name: str) -> Iterator[Record]:
 
 
 def _line(record: Record) -> bytes:
-    body = json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode("utf-8")[:-1]
+    text = json.dumps(record, ensure_ascii=False, separators=(",", ":"))[:-1]
+    body = text.encode("utf-8", "backslashreplace")  # half a surrogate pair, as JSON escapes it
     return body + f',"crc":"{zlib.crc32(body):08x}"}}\n'.encode()
 
 

@@ -9,6 +9,7 @@ from .events import (
     AgentDone,
     AgentFailed,
     CallEnded,
+    DeliverableKept,
     Event,
     FellBack,
     Retrying,
@@ -63,7 +64,9 @@ class Ledger:
     """Listens to a run and keeps its totals.
 
     hops, outages: the fallbacks, and the openings of circuit breakers, in order.
-    answered: agent to the route that gave its last answer; `reused` are those that paid nothing.
+    answered: agent to the route that gave its last answer; `reused` are those with answers from
+    before, `saved` is what these cost then, in US dollars. `edited` are those whose deliverable a
+    person wrote.
     """
 
     total: Totals = field(factory=Totals)
@@ -73,6 +76,8 @@ class Ledger:
     answered: dict[str, str] = field(factory=dict)
     cut: set[str] = field(factory=set)
     reused: set[str] = field(factory=set)
+    edited: set[str] = field(factory=set)
+    saved: float = 0.0
     failed: dict[str, str] = field(factory=dict)
     hops: list[FellBack] = field(factory=list)
     outages: list[RouteOpened] = field(factory=list)
@@ -93,6 +98,9 @@ class Ledger:
                 self.outages.append(event)
             case StepReused():
                 self.reused.add(event.agent)
+                self.saved += event.cost or 0.0
+            case DeliverableKept():
+                self.edited.add(event.agent)
             case AgentFailed():
                 self.failed[event.agent] = event.error
             case AgentDone():

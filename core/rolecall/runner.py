@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from .agents import Agent, Team
 from .config import Settings
@@ -15,15 +15,18 @@ from .events import (
     AgentDone,
     AgentFailed,
     AgentStarted,
+    DeliverableKept,
     Event,
     RunEnded,
     RunStarted,
     StepReused,
 )
-from .folder import Answer, RunFolder, step_key
+from .folder import RunFolder
+from .memo import Answer, step_key
 from .messages import Request, Stop
 from .prompts import compose, write
 
+PLAN = "PLAN.md"
 CUT = "> **Cut off.** The output limit ended this deliverable before it was finished.\n\n"
 
 
@@ -124,7 +127,7 @@ class Runner:
 
             async def work(agent: Agent) -> None:
                 try:
-                    await self._write(agent, request)
+                    await self._work(agent, request)
                 except RunError:
                     raise
                 except RolecallError as error:
@@ -139,8 +142,43 @@ class Runner:
 
             start([name for name, needs in waiting.items() if not needs])
 
-    async def _write(self, agent: Agent, request: str) -> None:
+    async def _work(self, agent: Agent, request: str) -> None:
+        """Get an agent's deliverable: a person's word if they edited it, else the agent's."""
+        file = f"deliverables/{self._numbers[agent.name]:02}-{agent.name}.md"
+        files = (file, PLAN) if agent.plan else (file,)
+        edited = self._edited(agent, files)
+        if edited is not None:
+            self._save(agent, files, edited)
+            self._emit(DeliverableKept(at=self._dispatcher.at, agent=agent.name, file=file))
+            return
         self._emit(AgentStarted(at=self._dispatcher.at, agent=agent.name))
+        text, answer = await self._write(agent, request)
+        cut = answer.stop is Stop.LENGTH
+        if cut:
+            text = CUT + text
+            self._cut.append(agent.name)
+        self._folder.memo.wrote(agent.name, text)
+        self._save(agent, files, text)
+        route = answer.route
+        self._emit(
+            AgentDone(at=self._dispatcher.at, agent=agent.name, route=route, file=file, cut=cut)
+        )
+
+    def _edited(self, agent: Agent, files: Sequence[str]) -> str | None:
+        """Give a person's word where it stands in place of the agent's."""
+        for file in files:
+            text = self._folder.read(file)
+            if text is not None and self._folder.memo.is_edited(agent.name, text):
+                self._folder.memo.edited(agent.name, text)
+                return text
+        return None
+
+    def _save(self, agent: Agent, files: Sequence[str], text: str) -> None:
+        for file in files:
+            self._folder.save(file, text)
+        self._texts[agent.name] = text
+
+    async def _write(self, agent: Agent, request: str) -> tuple[str, Answer]:
         needs = {
             name: (self._team.agents[name].title, self._texts[name])
             for name in self._team.needs(agent.name)
@@ -148,30 +186,21 @@ class Runner:
         asked = compose(
             agent, request, needs, self._left_out.get(agent.name, ()), self._settings.template
         )
-        text, answer = await write(asked, partial(self._step, agent), self._settings.continuations)
-        cut = answer.stop is Stop.LENGTH
-        if cut:
-            text = CUT + text
-            self._cut.append(agent.name)
-        number = self._numbers[agent.name]
-        file = self._folder.save(f"deliverables/{number:02}-{agent.name}.md", text)
-        if agent.plan:
-            self._folder.save("PLAN.md", text)
-        self._texts[agent.name] = text
-        self._emit(
-            AgentDone(
-                at=self._dispatcher.at, agent=agent.name, route=answer.route, file=file, cut=cut
-            )
-        )
+        return await write(asked, partial(self._step, agent), self._settings.continuations)
 
     async def _step(self, agent: Agent, ordinal: int, request: Request) -> Answer:
         key = step_key(agent.name, ordinal, request)
         priority = self._team.remaining[agent.name]
-        answer = await self._folder.step(
-            key, lambda: self._dispatcher.run(agent, request, key, priority)
+        # What thinking is known to have used up need not be paid for again.
+        budget = max(request.max_output_tokens, 2 * self._folder.memo.too_small(key))
+        enough = evolve(request, max_output_tokens=budget)
+        answer = await self._folder.memo.step(
+            key, lambda: self._dispatcher.run(agent, enough, key, priority)
         )
         if answer.reused:
-            self._emit(StepReused(at=self._dispatcher.at, agent=agent.name, step=key))
+            self._emit(
+                StepReused(at=self._dispatcher.at, agent=agent.name, step=key, cost=answer.cost)
+            )
         return answer
 
     def _fail(self, agent: Agent, error: RolecallError) -> None:

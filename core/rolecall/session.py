@@ -85,9 +85,14 @@ class Session:
         assert task is not None
         with suppress(NotImplementedError, RuntimeError):  # Windows, or not the main thread
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        bus = Bus([folder, self.ledger], self._observers)
+        bus = Bus([folder.memo, self.ledger], self._observers)
         dispatcher = Dispatcher(
-            self._providers, self._limiters, self._settings, SystemClock(), bus, calls=folder.calls
+            self._providers,
+            self._limiters,
+            self._settings,
+            SystemClock(),
+            bus,
+            calls=folder.memo.calls,
         )
         runner = Runner(
             self.team,

@@ -211,6 +211,8 @@ def _state(name: str, outcome: Outcome, ledger: Ledger) -> str:
         return "cut off"
     if name not in outcome.done:
         return "not run"
+    if name in ledger.edited:
+        return "edited by hand"
     return "reused" if name in ledger.reused and name not in ledger.agents else "done"
 
 

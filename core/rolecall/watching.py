@@ -76,7 +76,14 @@ class CallWatch(Watch):
         self._close_reason()
         self._began = self._clock.now()
         self._waited = self._began - self._asked
-        self._emit(CallStarted(step=self._step, waited=self._waited, **self._identity))
+        self._emit(
+            CallStarted(
+                step=self._step,
+                waited=self._waited,
+                max_output_tokens=self._call.max_output_tokens,
+                **self._identity,
+            )
+        )
 
     def ended(self, result: Result) -> None:
         response, error = result.response, result.error
@@ -85,6 +92,7 @@ class CallWatch(Watch):
             CallEnded(
                 step=self._step,
                 waited=self._waited,
+                max_output_tokens=self._call.max_output_tokens,
                 held=tuple(self._held.items()),
                 took=self._clock.now() - self._began,
                 cause=Cause(error.cause) if error else None,

@@ -13,6 +13,7 @@ from rolecall import (
     CallEnded,
     CallHeld,
     CallText,
+    DeliverableKept,
     Event,
     FellBack,
     Observer,
@@ -58,6 +59,8 @@ class ProgressLines:
                 kept = ", kept" if event.agent in self._reused else ""
                 cut = ", cut off by the output limit" if event.cut else ""
                 self._count(event, f"{event.agent}: {provider}{kept}{cut}")
+            case DeliverableKept():
+                self._count(event, f"{event.agent}: kept as edited in {event.file}")
             case AgentFailed():
                 self._count(event, f"{event.agent}: failed")
             case AgentBlocked():

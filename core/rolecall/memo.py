@@ -1,0 +1,162 @@
+"""What a run has paid for: its answered steps, remembered in the journal."""
+
+import hashlib
+import json
+from collections.abc import Awaitable, Callable, Collection
+
+from attrs import asdict, define, evolve, frozen
+
+from .agents import Route
+from .causes import Cause
+from .events import CallEnded, CallStarted, Event
+from .journal import Journal, Record
+from .messages import Request, Response, Stop
+
+Ask = Callable[[], Awaitable[tuple[Response, Route]]]
+
+
+@frozen
+class Answer:
+    """What a step came to.
+
+    cost: US dollars, None where the price is unknown. reused: it was paid for before.
+    """
+
+    text: str
+    stop: Stop
+    route: str
+    agent: str = ""
+    cost: float | None = None
+    reused: bool = False
+
+
+def step_key(agent: str, ordinal: int, request: Request) -> str:
+    """Hash what a step asks: agent, ordinal, prompt, messages and parameters, not the route.
+
+    SHA-256 over the UTF-8 of a JSON array, so it is the same in every process and system.
+    """
+    asked = [
+        agent,
+        ordinal,
+        request.system,
+        [[message.role, message.text] for message in request.messages],
+        request.max_output_tokens,
+        request.temperature,
+    ]
+    text = json.dumps(asked, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@define
+class Spent:
+    """What an agent's calls cost so far, in all earlier processes of the run."""
+
+    calls: int = 0
+    cost: float = 0.0
+
+
+class Memo:
+    """The durable memo of a run's steps; the scheduler above does not know where it is kept.
+
+    calls: the number of the run's last call.
+    in_doubt: agents of calls that started and never ended: they may have been billed.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._answers: dict[str, Answer] = {}
+        self._ended: dict[int, Answer] = {}
+        self._latest: dict[str, int] = {}
+        self._started: dict[int, str] = {}
+        self._written: dict[str, set[str]] = {}
+        self._too_small: dict[str, int] = {}
+        self.spent: dict[str, Spent] = {}
+        self.calls = 0
+        for record in journal.records:
+            self._recall(record)
+        self.in_doubt = sorted(set(self._started.values()))
+
+    async def step(self, key: str, ask: Ask) -> Answer:
+        """Give the answer of a step; ask for it only where it was never answered."""
+        if key in self._answers:
+            return evolve(self._answers[key], reused=True)
+        _, route = await ask()
+        call = self._latest[key]
+        self._journal.append("step_done", step=key, call=call, route=str(route))
+        self._answers[key] = evolve(self._ended[call], route=str(route))
+        return self._answers[key]
+
+    def too_small(self, key: str) -> int:
+        """Give the largest output budget that a step's thinking is known to have used up, or 0."""
+        return self._too_small.get(key, 0)
+
+    def wrote(self, agent: str, text: str) -> None:
+        """Remember an agent's deliverable before it is written, so that an edit is noticed."""
+        written = self._written.setdefault(agent, set())
+        if _digest(text) not in written:
+            self._journal.append("deliverable", agent=agent, sha256=_digest(text))
+            written.add(_digest(text))
+
+    def is_edited(self, agent: str, text: str) -> bool:
+        """Tell whether a text is no deliverable that the agent ever wrote."""
+        return agent in self._written and _digest(text) not in self._written[agent]
+
+    def edited(self, agent: str, text: str) -> None:
+        """Record that a person's word stands in place of an agent's."""
+        self._journal.append("edited", agent=agent, sha256=_digest(text))
+
+    def forget(self, agents: Collection[str]) -> None:
+        """Let agents be asked again although nothing that they are asked has changed."""
+        self._journal.append("forgotten", agents=sorted(agents))
+        self._forget(agents)
+
+    def notify(self, event: Event) -> None:
+        """Record a call's start and end; raise RunError where the disk does not take it."""
+        if not isinstance(event, CallStarted | CallEnded):
+            return
+        kind = "call_ended" if isinstance(event, CallEnded) else "call_started"
+        record = asdict(event)
+        self._journal.append(kind, **record)
+        self._recall({"type": kind, **record})
+
+    def _recall(self, record: Record) -> None:
+        match record["type"]:
+            case "call_started":
+                self.calls = max(self.calls, record["call"])
+                self._started[record["call"]] = record["agent"]
+            case "call_ended":
+                self._recall_end(record)
+            case "step_done":
+                answer = self._ended[record["call"]]
+                self._answers[record["step"]] = evolve(answer, route=record["route"])
+            case "deliverable":
+                self._written.setdefault(record["agent"], set()).add(record["sha256"])
+            case "forgotten":
+                self._forget(record["agents"])
+            case _:
+                pass  # from a later version, and of no weight here
+
+    def _recall_end(self, record: Record) -> None:
+        call, step, agent = record["call"], record["step"], record["agent"]
+        self._started.pop(call, None)
+        self._latest[step] = call
+        route = str(Route(record["provider"], record["model"]))
+        answer = Answer(record["text"], Stop(record["stop"]), route, agent, record["cost"])
+        self._ended[call] = answer
+        if record["cause"] is None:
+            self._answers[step] = answer
+        elif record["cause"] == Cause.THINKING_ONLY:
+            budget = record["max_output_tokens"]
+            self._too_small[step] = max(budget, self._too_small.get(step, 0))
+        spent = self.spent.setdefault(agent, Spent())
+        spent.calls += 1
+        spent.cost += record["cost"] or 0.0
+
+    def _forget(self, agents: Collection[str]) -> None:
+        self._answers = {
+            key: answer for key, answer in self._answers.items() if answer.agent not in agents
+        }
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.strip().encode("utf-8", "surrogatepass")).hexdigest()
