@@ -5,23 +5,35 @@ import logging
 import os
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from copy import copy
 from datetime import datetime
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import click
-from attrs import define, evolve
+from attrs import define
 
+from .arguments import (
+    ASSIGN,
+    DEBUG,
+    JSON,
+    ONLY,
+    RUN,
+    SKIP,
+    asks_for_help,
+    blocked,
+    known,
+    options,
+    read_request,
+    spelled,
+)
 from .config import Settings, load
 from .errors import RolecallError, UsageError
 from .host import Host
 
 INTERRUPTED = 130
-PRESENTATION = ("as_json", "debug")
 
 
 def main() -> None:
@@ -61,15 +73,15 @@ def main() -> None:
 
 
 def _main(arguments: Sequence[str]) -> int:
-    blocked = _blocked(arguments)
+    without = blocked(arguments)
     try:
         settings = load(Path.cwd())
     except RolecallError as error:
-        if not _asks_for_help(arguments):
+        if not asks_for_help(arguments):
             raise
         click.echo(f"rolecall: {error}", err=True)
         settings = Settings()
-    host = Host(block=(*settings.block, *blocked))
+    host = Host(block=(*settings.block, *without))
     cli = build(host)
     result = cli.main(
         args=list(arguments),
@@ -96,7 +108,7 @@ def build(host: Host) -> click.Group:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     click.version_option(package_name="rolecall")(cli)
-    for command in (run, resume, agents, providers, plugins):
+    for command in (run, resume, rerun, agents, providers, plugins):
         own = copy(command)
         own.params = list(command.params)  # plugins may add options
         cli.add_command(own)
@@ -114,67 +126,11 @@ def build(host: Host) -> click.Group:
     return cli
 
 
-def _blocked(arguments: Sequence[str]) -> list[str]:
-    """Find `-p no:NAME` before the parser runs, for plugins add to the parser."""
-    before_dashes = list(arguments[: arguments.index("--")] if "--" in arguments else arguments)
-    values = [value for flag, value in pairwise(before_dashes) if flag == "-p"]
-    values += [each[2:] for each in before_dashes if each.startswith("-p") and len(each) > 2]
-    for value in values:
-        if not value.startswith("no:") or value == "no:":
-            raise UsageError(f"-p {value}: write -p no:PLUGIN")
-    return [value.removeprefix("no:") for value in values]
-
-
-def _asks_for_help(arguments: Sequence[str]) -> bool:
-    return bool({"--help", "-h", "--version"} & set(arguments))
-
-
-def _assignments(
-    _: click.Context, __: click.Parameter, values: Sequence[str]
-) -> dict[str, list[str]]:
-    routes: dict[str, list[str]] = {}
-    for value in values:
-        agent, equals, route = value.partition("=")
-        if not (agent and equals and route):
-            raise click.BadParameter(f"{value!r} is not AGENT=ROUTE", param_hint="--assign")
-        routes[agent.strip()] = [each.strip() for each in route.split(",")]
-    return routes
-
-
-def _debug(ctx: click.Context, _: click.Parameter, value: bool) -> bool:
-    if value:
-        ctx.obj.settings = evolve(ctx.obj.settings, debug=True)
-    return value
-
-
-ASSIGN = click.option(
-    "--assign",
-    multiple=True,
-    metavar="AGENT=ROUTE",
-    callback=_assignments,
-    help="Run an agent elsewhere: provider or provider/model; several in order, with commas.",
-)
-JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-
-
-def _team_options(command: Any) -> Any:
-    """Add the options that `run` and `resume` share."""
-    for option in (
-        click.option("--debug", is_flag=True, callback=_debug, help="One line per event."),
-        JSON,
-        click.option("--skip", multiple=True, metavar="AGENT", help="Leave an agent out."),
-        click.option("--only", multiple=True, metavar="AGENT", help="Run these agents alone."),
-        ASSIGN,
-    ):
-        command = option(command)
-    return command
-
-
 @click.command()
 @click.argument("request_text", metavar="[REQUEST]", required=False)
 @click.option("-f", "--file", "path", metavar="FILE", help="Read the request; - is stdin.")
 @click.option("-o", "--output", metavar="DIR", help="The run's folder, new or empty.")
-@_team_options
+@options(ASSIGN, ONLY, SKIP, JSON, DEBUG)
 @click.pass_context
 def run(
     ctx: click.Context,
@@ -182,56 +138,120 @@ def run(
     request_text: str | None,
     path: str | None,
     output: str | None,
-    **options: Any,
+    assign: Mapping[str, Sequence[str]],
+    only: Sequence[str],
+    skip: Sequence[str],
+    as_json: bool,
+    debug: bool,
+    **added: Any,
 ) -> int:
     """Put the team to work on a request."""
     from .folder import RunFolder, free_folder, name_run, point_latest
-    from .session import Session
+    from .session import Choices
 
     app: App = ctx.obj
-    request = _request(request_text, path)
-    session = Session(app.host, app.settings, options["assign"], options["only"], options["skip"])
-    _tell(session.notes)
+    request = read_request(request_text, path)
+    session = _session(app, Choices(assign, only, skip))
     runs = Path(app.settings.runs)
     name = name_run(request, datetime.now())
     folder = Path(output) if output else free_folder(runs, name)
-    about = session.describe(_repeatable(ctx))
+    about = session.describe(spelled(ctx, run))
     with RunFolder.create(folder, request, about) as opened:
         if not output:
             point_latest(folder)
-        return _work(session, opened, options["as_json"])
+        return _work(session, opened, as_json)
 
 
-class _Resume(click.Command):
-    """Repeats the options that the run was started with, before those now given."""
+class _Again(click.Command):
+    """A command on a run: repeats the options of plugins that the run was started with."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        from .folder import find_run, read_flags
+        from .folder import find_run, read_about
 
-        if not _asks_for_help(args):
+        if not asks_for_help(args):
             given, _, _ = self.make_parser(ctx).parse_args(list(args))
             path = find_run(Path(ctx.obj.settings.runs), given.get("name"))
-            args = [*read_flags(path), *args]
+            args = [*known(read_about(path)["flags"], self), *args]
         return super().parse_args(ctx, args)
 
 
-@click.command(cls=_Resume)
-@click.argument("name", metavar="[RUN]", required=False)
-@_team_options
-@click.pass_context
-def resume(ctx: click.Context, /, name: str | None, **options: Any) -> int:
+@click.command(cls=_Again)
+@RUN
+@options(ASSIGN, ONLY, SKIP, JSON, DEBUG)
+@click.pass_obj
+def resume(
+    app: App,
+    /,
+    name: str | None,
+    assign: Mapping[str, Sequence[str]],
+    only: Sequence[str],
+    skip: Sequence[str],
+    as_json: bool,
+    debug: bool,
+    **added: Any,
+) -> int:
     """Finish a run, the latest if none is named."""
-    from .folder import RunFolder, find_run
+    with _reopened(app, name) as (folder, saved):
+        session = _session(app, saved.changed(assign, only, skip))
+        return _work(session, folder, as_json)
+
+
+@click.command(cls=_Again)
+@RUN
+@click.option("--from", "start", multiple=True, metavar="AGENT", help="And all who need it.")
+@click.option("--only", multiple=True, metavar="AGENT", help="And leave the others as they are.")
+@click.option("--yes", is_flag=True, help="Do not ask before money is spent.")
+@options(ASSIGN, JSON, DEBUG)
+@click.pass_obj
+def rerun(
+    app: App,
+    /,
+    name: str | None,
+    start: Sequence[str],
+    only: Sequence[str],
+    yes: bool,
+    assign: Mapping[str, Sequence[str]],
+    as_json: bool,
+    debug: bool,
+    **added: Any,
+) -> int:
+    """Ask agents of a run again although nothing has changed."""
+    from .session import Rerun
+
+    if bool(start) == bool(only):
+        raise UsageError("which agents? --from AGENT with all who need it, or --only AGENT alone")
+    with _reopened(app, name) as (folder, saved):
+        session = _session(app, saved.changed(assign))
+        again = Rerun.plan(session.team, folder.memo, start, only)
+        _tell([again.words])
+        if not yes and sys.stdin.isatty() and not click.confirm("Go on?", err=True):
+            return 0
+        folder.memo.forget(again.agents)
+        return _work(session, folder, as_json, again.frozen)
+
+
+@contextmanager
+def _reopened(app: App, name: str | None) -> Iterator[tuple[Any, Any]]:
+    """Open a run's folder again, say what is odd about it, and give the choices it had."""
+    from .folder import RunFolder, find_run, read_about
+    from .session import Choices
+
+    path = find_run(Path(app.settings.runs), name)
+    with RunFolder(path) as folder:
+        if folder.torn:
+            _tell([f"{path}: the journal's last line was unfinished and is dropped"])
+        doubtful = ", ".join(folder.memo.in_doubt)
+        if doubtful:
+            _tell([f"cut off under way, perhaps billed, and asked again: {doubtful}"])
+        yield folder, Choices.read(read_about(path))
+
+
+def _session(app: App, choices: Any) -> Any:
     from .session import Session
 
-    app: App = ctx.obj
-    path = find_run(Path(app.settings.runs), name)
-    session = Session(app.host, app.settings, options["assign"], options["only"], options["skip"])
+    session = Session(app.host, app.settings, choices)
     _tell(session.notes)
-    with RunFolder(path) as opened:
-        if opened.torn:
-            _tell([f"{path}: the journal's last line was unfinished and is dropped"])
-        return _work(session, opened, options["as_json"])
+    return session
 
 
 @click.command()
@@ -245,8 +265,8 @@ def agents(app: App, assign: Mapping[str, Sequence[str]], as_json: bool) -> None
     from .tables import agents_json, agents_table
 
     app.host.check()
-    known = app.host.providers(app.settings)
-    assigned = decide(app.host, app.settings, known, assign)
+    found = app.host.providers(app.settings)
+    assigned = decide(app.host, app.settings, found, assign)
     team, _ = assemble(each.agent for each in assigned.values())
     _show(agents_json(assigned, team), agents_table, as_json)
 
@@ -273,30 +293,7 @@ def plugins(app: App, as_json: bool) -> None:
     app.host.check()
 
 
-def _request(text: str | None, path: str | None) -> str:
-    if text is not None and path is not None:
-        raise UsageError("give the request as an argument or with -f, not both")
-    if text == "-" or path == "-":
-        content = sys.stdin.buffer.read()
-    elif path is not None:
-        try:
-            content = Path(path).read_bytes()
-        except OSError as error:
-            raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
-    elif text is not None:
-        content = text.encode("utf-8", "surrogateescape")
-    else:
-        raise UsageError("what shall the team do? rolecall run 'REQUEST', or -f FILE, or -f -")
-    try:
-        request = content.decode("utf-8").strip()
-    except UnicodeDecodeError as error:
-        raise UsageError(f"the request is not UTF-8 text: {error.reason}") from error
-    if not request:
-        raise UsageError("the request is empty")
-    return request
-
-
-def _work(session: Any, folder: Any, as_json: bool) -> int:
+def _work(session: Any, folder: Any, as_json: bool, frozen: Collection[str] = ()) -> int:
     """Run the team in its folder, show what came of it, and say how to go on."""
     import asyncio
 
@@ -304,7 +301,7 @@ def _work(session: Any, folder: Any, as_json: bool) -> int:
 
     again = f"rolecall resume {shlex.quote(str(folder.path))}"
     try:
-        outcome = asyncio.run(session.run(folder))
+        outcome = asyncio.run(session.run(folder, frozen))
     except (KeyboardInterrupt, asyncio.CancelledError):
         _tell([f"interrupted; what is answered is kept. Go on with: {again}"])
         return INTERRUPTED
@@ -314,34 +311,14 @@ def _work(session: Any, folder: Any, as_json: bool) -> int:
         _console().print(*run_tables(session.team, outcome, session.ledger), sep="\n")
         click.echo(distribution(session.team, session.ledger))
         click.echo(str(folder.path))
+    if session.ledger.reused:
+        kept = f"{len(session.ledger.reused)} agents' answers were kept"
+        _tell([f"{kept}, which saves ${session.ledger.saved:.4f}"])
     _tell([str(error) for error in outcome.failed.values()])
     _tell([f"{name}: its deliverable is cut off by the output limit" for name in outcome.cut])
     if outcome.failed:
         _tell([f"{len(outcome.done)} of {len(session.team)} agents done. Go on with: {again}"])
     return int(outcome.exit_code)
-
-
-def _repeatable(ctx: click.Context) -> list[str]:
-    """Spell the options that shape the run, as `resume` repeats them."""
-    assert ctx.parent is not None
-    group = ctx.parent.command
-    assert isinstance(group, click.Group)
-    known = {option.name for option in group.commands["resume"].params}
-    flags = []
-    for option in ctx.command.params:
-        value = ctx.params.get(option.name or "")
-        if not isinstance(option, click.Option) or option.name in PRESENTATION or not value:
-            continue
-        name = option.opts[-1]
-        if option.name not in known:
-            continue
-        if option.is_flag:
-            flags.append(name)
-        elif isinstance(value, dict):
-            flags += [f"{name}={key}={','.join(routes)}" for key, routes in value.items()]
-        elif option.multiple:
-            flags += [f"{name}={each}" for each in value]
-    return flags
 
 
 def _show(rows: Any, table: Any, as_json: bool) -> None:

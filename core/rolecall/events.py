@@ -158,7 +158,7 @@ class StepReused(Event):
 
 @frozen(kw_only=True)
 class DeliverableKept(Event):
-    """A person edited the agent's deliverable: their word stands, and the agent is not asked."""
+    """The agent is not asked: its deliverable stands as its file has it, edited or frozen."""
 
     agent: str
     file: str

@@ -139,13 +139,11 @@ def find_run(runs: Path, name: str | None) -> Path:
     raise UsageError(f"{name} is no run: it has no journal.jsonl, nor has {runs / name}")
 
 
-def read_flags(path: Path) -> list[str]:
-    """Give the options that a run was started with."""
+def read_about(path: Path) -> dict[str, Any]:
+    """Read a run's run.toml."""
     try:
-        return [
-            str(flag) for flag in tomllib.loads((path / "run.toml").read_text("utf-8"))["flags"]
-        ]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return tomllib.loads((path / "run.toml").read_text("utf-8"))
+    except (OSError, ValueError) as error:
         raise RunError(f"{path / 'run.toml'}: cannot be read: {error}") from error
 
 

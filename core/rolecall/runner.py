@@ -1,7 +1,7 @@
 """Walks the team's graph: an agent runs as soon as the deliverables it needs are there."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 
 from attrs import evolve, field, frozen
@@ -57,6 +57,7 @@ class Runner:
     numbers: agent to the number in its file's name, of the whole team, so that a part of the
     team writes the same files.
     left_out: agent to those of its needs that are not part of this run.
+    frozen: agents that are not asked; their deliverables stand as their files have them.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Runner:
         emit: Callable[[Event], None],
         numbers: Mapping[str, int],
         left_out: Mapping[str, Sequence[str]],
+        frozen: Collection[str] = (),
     ) -> None:
         self._team = team
         self._dispatcher = dispatcher
@@ -76,6 +78,7 @@ class Runner:
         self._emit = emit
         self._numbers = numbers
         self._left_out = left_out
+        self._frozen = frozen
         self._texts: dict[str, str] = {}
         self._cut: list[str] = []
         self._failed: dict[str, RolecallError] = {}
@@ -146,9 +149,9 @@ class Runner:
         """Get an agent's deliverable: a person's word if they edited it, else the agent's."""
         file = f"deliverables/{self._numbers[agent.name]:02}-{agent.name}.md"
         files = (file, PLAN) if agent.plan else (file,)
-        edited = self._edited(agent, files)
-        if edited is not None:
-            self._save(agent, files, edited)
+        standing = self._standing(agent, files)
+        if standing is not None:
+            self._save(agent, files, standing)
             self._emit(DeliverableKept(at=self._dispatcher.at, agent=agent.name, file=file))
             return
         self._emit(AgentStarted(at=self._dispatcher.at, agent=agent.name))
@@ -164,14 +167,18 @@ class Runner:
             AgentDone(at=self._dispatcher.at, agent=agent.name, route=route, file=file, cut=cut)
         )
 
-    def _edited(self, agent: Agent, files: Sequence[str]) -> str | None:
-        """Give a person's word where it stands in place of the agent's."""
-        for file in files:
-            text = self._folder.read(file)
-            if text is not None and self._folder.memo.is_edited(agent.name, text):
+    def _standing(self, agent: Agent, files: Sequence[str]) -> str | None:
+        """Give the text that stands without asking: a person's word, or what is frozen."""
+        texts = [text for file in files if (text := self._folder.read(file)) is not None]
+        for text in texts:
+            if self._folder.memo.is_edited(agent.name, text):
                 self._folder.memo.edited(agent.name, text)
                 return text
-        return None
+        if agent.name not in self._frozen:
+            return None
+        if not texts:
+            raise RunError(f"{agent.name} has no deliverable yet; finish the run first")
+        return texts[0]
 
     def _save(self, agent: Agent, files: Sequence[str], text: str) -> None:
         for file in files:

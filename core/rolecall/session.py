@@ -7,15 +7,18 @@ from contextlib import suppress
 from importlib.metadata import version
 from typing import Any
 
-from attrs import asdict, filters
+from attrs import asdict, field, filters, frozen
 
+from .agents import Team
 from .bus import Bus
 from .config import Settings
 from .dispatch import Dispatcher
+from .errors import UsageError, nearest
 from .folder import RunFolder
 from .host import Host
 from .ledger import Ledger
 from .limits import SystemClock
+from .memo import Memo
 from .messages import Closeable
 from .routing import assemble, assign, forecast, unusable
 from .runner import Outcome, Runner
@@ -34,6 +37,54 @@ KEPT = (
 )
 
 
+@frozen
+class Choices:
+    """What the command line chose of a team; a run keeps it.
+
+    assign: agent to its routes. only, skip: agents, by name.
+    """
+
+    assign: Mapping[str, Sequence[str]] = field(factory=dict)
+    only: Sequence[str] = ()
+    skip: Sequence[str] = ()
+
+    @classmethod
+    def read(cls, about: Mapping[str, Any]) -> "Choices":
+        """Read what run.toml keeps."""
+        return cls(about.get("assign", {}), about.get("only", ()), about.get("skip", ()))
+
+    def changed(
+        self,
+        assign: Mapping[str, Sequence[str]],
+        only: Sequence[str] = (),
+        skip: Sequence[str] = (),
+    ) -> "Choices":
+        """Give these choices with what is newly chosen in their place."""
+        return Choices({**self.assign, **assign}, only or self.only, skip or self.skip)
+
+
+@frozen
+class Rerun:
+    """Agents that are asked again, and those whose deliverables stay as they are."""
+
+    agents: tuple[str, ...]
+    frozen: tuple[str, ...]
+    words: str
+
+    @classmethod
+    def plan(cls, team: Team, memo: Memo, start: Collection[str], only: Collection[str]) -> "Rerun":
+        """Say who runs again from `start`, or `only` these, and what that cost before."""
+        for name in (*start, *only):
+            if name not in team.agents:
+                raise UsageError(f"no agent is called {name!r}{nearest(name, team.agents)}")
+        chosen = {*start, *only}.union(*(team.downstream(name) for name in start))
+        agents = tuple(name for name in team.agents if name in chosen)
+        others = tuple(name for name in team.agents if name not in chosen) if only else ()
+        before = sum(memo.spent[name].cost for name in agents if name in memo.spent)
+        words = f"to run again, for about ${before:.4f}: {', '.join(agents)}"
+        return cls(agents, others, words)
+
+
 class Session:
     """A team ready to run; everything that can be found wrong is found before the first call.
 
@@ -44,18 +95,19 @@ class Session:
         self,
         host: Host,
         settings: Settings,
-        overrides: Mapping[str, Sequence[str]],
-        only: Collection[str] = (),
-        skip: Collection[str] = (),
+        choices: Choices,
     ) -> None:
         host.check()
         self._settings = settings
+        self._choices = choices
         self._providers = {
             name: provider for name, (provider, _) in host.providers(settings).items()
         }
-        assigned = assign(host, settings, self._providers, overrides)
+        assigned = assign(host, settings, self._providers, choices.assign)
         self._numbers = {name: number for number, name in enumerate(assigned, 1)}
-        self.team, self._left_out = assemble((each.agent for each in assigned.values()), only, skip)
+        self.team, self._left_out = assemble(
+            (each.agent for each in assigned.values()), choices.only, choices.skip
+        )
         self._limiters = host.limiters(settings)
         self._observers = host.observers(settings)
         self.ledger = Ledger()
@@ -75,12 +127,18 @@ class Session:
         return {
             "rolecall": version("rolecall"),
             "flags": list(flags),
+            "assign": {name: list(routes) for name, routes in self._choices.assign.items()},
+            "only": list(self._choices.only),
+            "skip": list(self._choices.skip),
             "settings": {**kept, "on": actions},
             "routes": {agent.name: [str(route) for route in agent.routes] for agent in self.team},
         }
 
-    async def run(self, folder: RunFolder) -> Outcome:
-        """Run the team in a folder; SIGTERM ends it as Ctrl-C does."""
+    async def run(self, folder: RunFolder, frozen: Collection[str] = ()) -> Outcome:
+        """Run the team in a folder; SIGTERM ends it as Ctrl-C does.
+
+        frozen: agents that are not asked; their deliverables stand as they are.
+        """
         task = asyncio.current_task()
         assert task is not None
         with suppress(NotImplementedError, RuntimeError):  # Windows, or not the main thread
@@ -102,6 +160,7 @@ class Session:
             bus,
             self._numbers,
             self._left_out,
+            frozen,
         )
         try:
             return await runner.run(folder.request)

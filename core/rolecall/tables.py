@@ -212,7 +212,7 @@ def _state(name: str, outcome: Outcome, ledger: Ledger) -> str:
     if name not in outcome.done:
         return "not run"
     if name in ledger.edited:
-        return "edited by hand"
+        return "as it stands"
     return "reused" if name in ledger.reused and name not in ledger.agents else "done"
 
 

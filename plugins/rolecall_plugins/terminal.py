@@ -60,7 +60,7 @@ class ProgressLines:
                 cut = ", cut off by the output limit" if event.cut else ""
                 self._count(event, f"{event.agent}: {provider}{kept}{cut}")
             case DeliverableKept():
-                self._count(event, f"{event.agent}: kept as edited in {event.file}")
+                self._count(event, f"{event.agent}: stands as in {event.file}")
             case AgentFailed():
                 self._count(event, f"{event.agent}: failed")
             case AgentBlocked():

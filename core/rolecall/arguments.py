@@ -1,0 +1,121 @@
+"""What the command line's arguments mean; the parsing that click leaves open."""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from attrs import evolve
+
+from .errors import UsageError
+
+
+def blocked(arguments: Sequence[str]) -> list[str]:
+    """Find `-p no:NAME` before the parser runs, for plugins add to the parser."""
+    before_dashes = list(arguments[: arguments.index("--")] if "--" in arguments else arguments)
+    values = [value for flag, value in pairwise(before_dashes) if flag == "-p"]
+    values += [each[2:] for each in before_dashes if each.startswith("-p") and len(each) > 2]
+    for value in values:
+        if not value.startswith("no:") or value == "no:":
+            raise UsageError(f"-p {value}: write -p no:PLUGIN")
+    return [value.removeprefix("no:") for value in values]
+
+
+def asks_for_help(arguments: Sequence[str]) -> bool:
+    return bool({"--help", "-h", "--version"} & set(arguments))
+
+
+def read_request(text: str | None, path: str | None) -> str:
+    """Get the request from the argument, a file or standard input (`-`)."""
+    if text is not None and path is not None:
+        raise UsageError("give the request as an argument or with -f, not both")
+    if text == "-" or path == "-":
+        content = sys.stdin.buffer.read()
+    elif path is not None:
+        try:
+            content = Path(path).read_bytes()
+        except OSError as error:
+            raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
+    elif text is not None:
+        content = text.encode("utf-8", "surrogateescape")
+    else:
+        raise UsageError("what shall the team do? rolecall run 'REQUEST', or -f FILE, or -f -")
+    try:
+        request = content.decode("utf-8").strip()
+    except UnicodeDecodeError as error:
+        raise UsageError(f"the request is not UTF-8 text: {error.reason}") from error
+    if not request:
+        raise UsageError("the request is empty")
+    return request
+
+
+def spelled(ctx: click.Context, own: click.Command) -> list[str]:
+    """Spell the options that plugins added to a command and the user gave.
+
+    A run keeps them, so that `resume` can repeat them where it knows them too.
+    """
+    core = {option.name for option in own.params}
+    flags = []
+    for option in ctx.command.params:
+        value = ctx.params.get(option.name or "")
+        if not isinstance(option, click.Option) or option.name in core or not value:
+            continue
+        name = option.opts[-1]
+        if option.is_flag:
+            flags.append(name)
+        else:
+            values = value if option.multiple else [value]
+            flags += [f"{name}={each}" for each in values]
+    return flags
+
+
+def known(flags: Sequence[str], command: click.Command) -> list[str]:
+    """Keep those flags that a command has an option for."""
+    names = {name for option in command.params for name in option.opts}
+    return [flag for flag in flags if flag.partition("=")[0] in names]
+
+
+def _assignments(
+    _: click.Context, __: click.Parameter, values: Sequence[str]
+) -> Mapping[str, Sequence[str]]:
+    routes: dict[str, list[str]] = {}
+    for value in values:
+        agent, equals, route = value.partition("=")
+        if not (agent and equals and route):
+            raise click.BadParameter(f"{value!r} is not AGENT=ROUTE", param_hint="--assign")
+        routes[agent.strip()] = [each.strip() for each in route.split(",")]
+    return routes
+
+
+def _debug(ctx: click.Context, _: click.Parameter, value: bool) -> bool:
+    if value:
+        ctx.obj.settings = evolve(ctx.obj.settings, debug=True)
+    return value
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+ASSIGN = click.option(
+    "--assign",
+    multiple=True,
+    metavar="AGENT=ROUTE",
+    callback=_assignments,
+    help="Run an agent elsewhere: provider or provider/model; several in order, with commas.",
+)
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+DEBUG = click.option("--debug", is_flag=True, callback=_debug, help="One line per event.")
+ONLY = click.option("--only", multiple=True, metavar="AGENT", help="Run these agents alone.")
+SKIP = click.option("--skip", multiple=True, metavar="AGENT", help="Leave an agent out.")
+RUN = click.argument("name", metavar="[RUN]", required=False)
+
+
+def options(*decorators: Callable[[F], F]) -> Callable[[F], F]:
+    """Add several options to a command, in this order."""
+
+    def add(command: F) -> F:
+        for decorator in reversed(decorators):
+            command = decorator(command)
+        return command
+
+    return add
