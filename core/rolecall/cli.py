@@ -108,7 +108,7 @@ def build(host: Host) -> click.Group:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     click.version_option(package_name="rolecall")(cli)
-    for command in (run, resume, rerun, agents, providers, plugins):
+    for command in (run, resume, rerun, runs, agents, providers, plugins):
         own = copy(command)
         own.params = list(command.params)  # plugins may add options
         cli.add_command(own)
@@ -152,9 +152,8 @@ def run(
     app: App = ctx.obj
     request = read_request(request_text, path)
     session = _session(app, Choices(assign, only, skip))
-    runs = Path(app.settings.runs)
     name = name_run(request, datetime.now())
-    folder = Path(output) if output else free_folder(runs, name)
+    folder = Path(output) if output else free_folder(Path(app.settings.runs), name)
     about = session.describe(spelled(ctx, run))
     with RunFolder.create(folder, request, about) as opened:
         if not output:
@@ -170,7 +169,9 @@ class _Again(click.Command):
 
         if not asks_for_help(args):
             given, _, _ = self.make_parser(ctx).parse_args(list(args))
-            path = find_run(Path(ctx.obj.settings.runs), given.get("name"))
+            name = given.get("name")
+            name = name if isinstance(name, str) else None  # click has a word of its own for none
+            path = find_run(Path(ctx.obj.settings.runs), name)
             args = [*known(read_about(path)["flags"], self), *args]
         return super().parse_args(ctx, args)
 
@@ -228,6 +229,71 @@ def rerun(
             return 0
         folder.memo.forget(again.agents)
         return _work(session, folder, as_json, again.frozen)
+
+
+@click.group()
+def runs() -> None:
+    """List, compare and delete runs."""
+
+
+@runs.command("list")
+@JSON
+@click.pass_obj
+def list_(app: App, as_json: bool) -> None:
+    """List the runs, the newest first."""
+    from .runs import list_runs
+    from .tables import runs_json, runs_table
+
+    _show(runs_json(list_runs(Path(app.settings.runs))), runs_table, as_json)
+
+
+@runs.command()
+@RUN
+@click.pass_obj
+def show(app: App, name: str | None) -> None:
+    """Show a run: its request, its state, and what each agent cost."""
+    from .folder import RunFolder, find_run
+    from .runs import read_state
+
+    path = find_run(Path(app.settings.runs), name)
+    state = read_state(path)
+    with RunFolder(path) as folder:
+        click.echo(f"{path}: {state.state}, {state.done} of {state.agents} agents done\n")
+        click.echo(folder.request)
+        for agent, spent in folder.memo.spent.items():
+            click.echo(f"{agent:34}{spent.calls:4} calls  ${spent.cost:.4f}")
+
+
+@runs.command()
+@click.argument("name")
+@click.argument("other", required=False)
+@click.pass_obj
+def diff(app: App, name: str, other: str | None) -> None:
+    """Compare two runs, or a run with what its last change replaced."""
+    from .folder import find_run
+    from .runs import differences, former_state
+
+    path = find_run(Path(app.settings.runs), name)
+    second = find_run(Path(app.settings.runs), other) if other else None
+    pair = (path, second) if second else (former_state(path), path)
+    for line in differences(*pair):
+        click.echo(line.rstrip("\n"))
+
+
+@runs.command()
+@click.argument("names", metavar="RUN...", nargs=-1, required=True)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def rm(app: App, names: Sequence[str], yes: bool) -> None:
+    """Delete runs, with all that was paid for in them."""
+    from .folder import find_run
+    from .runs import remove
+
+    paths = [find_run(Path(app.settings.runs), name) for name in names]
+    if not yes:
+        click.confirm(f"Delete {', '.join(map(str, paths))}?", abort=True, err=True)
+    for path in paths:
+        remove(path)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ import re
 import tomllib
 import unicodedata
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from itertools import count
 from pathlib import Path
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from filelock import FileLock
 
 LATEST = "latest"
+HISTORY = "history"
 
 
 def name_run(request: str, now: datetime) -> str:
@@ -38,7 +40,7 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock = _lock(path)
+        self._lock = take_lock(path)
         try:
             self._journal = Journal(path / "journal.jsonl")
         except BaseException:
@@ -46,6 +48,9 @@ class RunFolder:
             raise
         self.memo = Memo(self._journal)
         self.torn = self._journal.torn
+        past = path / HISTORY
+        states = len(list(past.iterdir())) if past.is_dir() else 0
+        self._past = f"{HISTORY}/{states + 1:03}"
 
     @classmethod
     def create(cls, path: Path, request: str, about: Mapping[str, Any]) -> "RunFolder":
@@ -74,15 +79,23 @@ class RunFolder:
     def save(self, name: str, text: str) -> str:
         """Write a file of the run, whole or not at all; give its name within the folder."""
         path = self.path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(path.name + ".part")
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             partial.write_text(text.rstrip() + "\n", "utf-8")
             os.replace(partial, path)
         except OSError as error:
-            partial.unlink(missing_ok=True)
+            with suppress(OSError):
+                partial.unlink()
             raise RunError(f"{path}: cannot be written: {error.strerror}") from error
         return name
+
+    def revise(self, name: str, text: str) -> None:
+        """Write a file of the run, and keep what it replaces in the history."""
+        before = self.read(name)
+        if before is not None and before.strip() != text.strip():
+            self.save(f"{self._past}/{name}", before)
+        self.save(name, text)
 
     def read(self, name: str) -> str | None:
         """Read a file of the run; None where there is none."""
@@ -147,7 +160,7 @@ def read_about(path: Path) -> dict[str, Any]:
         raise RunError(f"{path / 'run.toml'}: cannot be read: {error}") from error
 
 
-def _lock(path: Path) -> "FileLock":
+def take_lock(path: Path) -> "FileLock":
     """Take the folder's lock, which the system frees when the process dies."""
     from filelock import FileLock, Timeout
 

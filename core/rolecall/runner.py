@@ -182,7 +182,7 @@ class Runner:
 
     def _save(self, agent: Agent, files: Sequence[str], text: str) -> None:
         for file in files:
-            self._folder.save(file, text)
+            self._folder.revise(file, text)
         self._texts[agent.name] = text
 
     async def _write(self, agent: Agent, request: str) -> tuple[str, Answer]:

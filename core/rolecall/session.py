@@ -22,6 +22,7 @@ from .memo import Memo
 from .messages import Closeable
 from .routing import assemble, assign, forecast, unusable
 from .runner import Outcome, Runner
+from .runs import StateKeeper
 
 # What run.toml keeps of the settings: nothing secret, and no path of this machine.
 KEPT = (
@@ -143,7 +144,7 @@ class Session:
         assert task is not None
         with suppress(NotImplementedError, RuntimeError):  # Windows, or not the main thread
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        bus = Bus([folder.memo, self.ledger], self._observers)
+        bus = Bus([folder.memo, self.ledger, StateKeeper(folder)], self._observers)
         dispatcher = Dispatcher(
             self._providers,
             self._limiters,

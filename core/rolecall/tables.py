@@ -1,8 +1,11 @@
 """What the command line shows, as rich tables and as JSON values; nothing here prints."""
 
+import time
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
+from attrs import asdict
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
@@ -12,6 +15,7 @@ from .ledger import Ledger, Totals
 from .messages import NeedsSetup, Provider
 from .routing import Assigned, model_of
 from .runner import Outcome
+from .runs import State
 
 WIDE = 120  # columns
 
@@ -240,3 +244,31 @@ def _cells(totals: Totals) -> tuple[str, ...]:
         f"{totals.took:.1f}",
         f"{totals.waited:.1f}",
     )
+
+
+def runs_json(listed: Iterable[tuple[Path, State]]) -> list[dict[str, Any]]:
+    return [{"run": path.name, **asdict(state)} for path, state in listed]
+
+
+def runs_table(rows: list[dict[str, Any]], width: int) -> Table:
+    return grid(
+        f"{len(rows)} runs",
+        "run~ state done> cost_$> age>",
+        (
+            (
+                row["run"],
+                row["state"],
+                f"{row['done']}/{row['agents']}",
+                f"{row['cost']:.4f}",
+                _age(time.time() - row["updated"]) if row["updated"] else "",
+            )
+            for row in rows
+        ),
+    )
+
+
+def _age(seconds: float) -> str:
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"

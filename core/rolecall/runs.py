@@ -1,0 +1,131 @@
+"""The runs in a folder: what state they are in, what differs between two, and their end."""
+
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from difflib import unified_diff
+from pathlib import Path
+
+from attrs import asdict, define
+
+from .errors import RunBusy, RunError
+from .events import AgentDone, AgentFailed, DeliverableKept, Event, RunEnded, RunStarted
+from .folder import HISTORY, LATEST, RunFolder, take_lock
+from .memo import Memo
+
+STATE = "state.json"
+
+
+@define
+class State:
+    """What a run's state.json tells, so that a list of runs need not read whole journals.
+
+    state: running, done, failed or interrupted. cost: US dollars, of all its processes so far.
+    updated: seconds since 1970.
+    """
+
+    state: str = "running"
+    agents: int = 0
+    done: int = 0
+    failed: int = 0
+    calls: int = 0
+    cost: float = 0.0
+    updated: float = 0.0
+
+
+class StateKeeper:
+    """Listens to a run and keeps its state.json."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._folder = folder
+        self._memo: Memo = folder.memo
+        self._state = State()
+
+    def notify(self, event: Event) -> None:
+        state = self._state
+        match event:
+            case RunStarted():
+                state.agents = len(event.agents)
+            case AgentDone() | DeliverableKept():
+                state.done += 1
+            case AgentFailed():
+                state.failed += 1
+            case RunEnded():
+                whole = state.done == state.agents
+                ended = "done" if whole else "failed"
+                state.state = "interrupted" if event.interrupted else ended
+            case _:
+                return
+        state.calls = sum(spent.calls for spent in self._memo.spent.values())
+        state.cost = sum(spent.cost for spent in self._memo.spent.values())
+        state.updated = time.time()
+        self._folder.save(STATE, json.dumps(asdict(state)))
+
+
+def list_runs(runs: Path) -> list[tuple[Path, State]]:
+    """List the runs in a folder, the newest first, without reading their journals."""
+    if not runs.is_dir():
+        return []
+    folders = [each for each in runs.iterdir() if each.name != LATEST and _is_run(each)]
+    listed = [(each, read_state(each)) for each in folders]
+    return sorted(listed, key=lambda run: run[1].updated, reverse=True)
+
+
+def read_state(path: Path) -> State:
+    """Read a run's state, corrected where the process that ran it died."""
+    try:
+        state = State(**json.loads((path / STATE).read_text("utf-8")))
+    except (OSError, ValueError, TypeError):
+        return State("unknown")  # written by an older version, or damaged
+    if state.state == "running" and not is_busy(path):
+        state.state = "interrupted"
+    return state
+
+
+def is_busy(path: Path) -> bool:
+    """Tell whether a process is writing a run."""
+    try:
+        take_lock(path).release()
+    except RunBusy:
+        return True
+    return False
+
+
+def differences(old: Path, new: Path) -> Iterator[str]:
+    """Give a unified diff of all deliverables of two runs, or of two states of one."""
+    names = sorted({*_texts(old), *_texts(new)})
+    for name in names:
+        before, after = (_lines(folder / name) for folder in (old, new))
+        yield from unified_diff(before, after, f"{old.name}/{name}", f"{new.name}/{name}")
+
+
+def former_state(path: Path) -> Path:
+    """Give the folder of what a run's last change replaced; raise RunError where it has none."""
+    states = sorted((path / HISTORY).iterdir()) if (path / HISTORY).is_dir() else []
+    if not states:
+        raise RunError(f"{path} has only one state; name a second run to compare it with")
+    return states[-1]
+
+
+def remove(path: Path) -> None:
+    """Delete a run; raise RunBusy where a process is writing it."""
+    if is_busy(path):
+        raise RunBusy(f"{path} is being written by another rolecall; wait for it")
+    latest = path.parent / LATEST
+    if latest.is_symlink() and latest.readlink().name == path.name:
+        latest.unlink()
+    shutil.rmtree(path)
+
+
+def _is_run(path: Path) -> bool:
+    return (path / "journal.jsonl").is_file()
+
+
+def _texts(folder: Path) -> set[str]:
+    files = [*folder.glob("deliverables/*.md"), *folder.glob("*.md")]
+    return {str(file.relative_to(folder)) for file in files if file.name != "report.md"}
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text("utf-8").splitlines(keepends=True) if path.is_file() else []
