@@ -103,6 +103,13 @@ ASSIGN = click.option(
     callback=_assignments,
     help="Run an agent elsewhere: provider or provider/model; several in order, with commas.",
 )
+BLOCK = click.Option(
+    ["-p", "block"],
+    multiple=True,
+    metavar="no:PLUGIN",
+    expose_value=False,
+    help="Do not load a plugin.",
+)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 DEBUG = click.option("--debug", is_flag=True, callback=_debug, help="One line per event.")
 ONLY = click.option("--only", multiple=True, metavar="AGENT", help="Run these agents alone.")

@@ -1,9 +1,11 @@
 """One HTTP attempt: permits, the provider's call, and what its reply is worth."""
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import ExitStack, suppress
 
 from attrs import evolve
 
@@ -14,6 +16,7 @@ from .errors import PluginError, ProviderError, RolecallError
 from .events import Event
 from .limits import Call, Clock, Limiter, Outcome
 from .messages import (
+    Closeable,
     HasModel,
     NeedsSetup,
     Preparable,
@@ -26,6 +29,7 @@ from .messages import (
 from .secrets import Redactor
 from .watching import CallWatch, Result, guarded
 
+_log = logging.getLogger("rolecall")
 CHARACTERS_PER_TOKEN = 4
 UNFIT = {
     Stop.SAFETY: Cause.SAFETY,
@@ -99,6 +103,16 @@ class Caller:
             self._preparing[name] = _in_thread(provider.prepare)
         return self._preparing.get(name)
 
+    async def aclose(self) -> None:
+        """Close what the providers hold open in this event loop; one that breaks is logged."""
+        for provider in self._providers.values():
+            if isinstance(provider, Closeable):
+                try:
+                    await provider.aclose()
+                except Exception as error:
+                    why = f"{type(error).__name__}: {error}"
+                    _log.warning("the provider %r did not close: %s", provider.name, why)
+
     async def call(
         self, agent: Agent, route: Route, request: Request, step: str, priority: float
     ) -> Result:
@@ -108,7 +122,10 @@ class Caller:
             return Result(error=ProviderError(Cause.MISSING_KEY, missing))
         preparing = self.prepare(route.provider)
         if preparing is not None:
-            await asyncio.shield(asyncio.wrap_future(preparing))
+            try:
+                await asyncio.shield(asyncio.wrap_future(preparing))
+            except Exception as error:
+                return Result(error=_broken(provider, f"{type(error).__name__}: {error}", error))
         self._count += 1
         call = Call(
             number=self._count,
@@ -139,10 +156,12 @@ class Caller:
             result = _redacted(result, self._redact)
             outcome = _outcome(result)
             watch.ended(result)
-            return result
-        finally:
-            for limiter in reversed(granted):
-                _tell(limiter, call, outcome)
+        except BaseException:
+            with suppress(PluginError):  # it is not what ended the call
+                _tell(granted, call, outcome)
+            raise
+        _tell(granted, call, outcome)
+        return result
 
 
 async def _complete(provider: Provider, request: Request, watch: "CallWatch") -> Result:
@@ -157,12 +176,18 @@ async def _complete(provider: Provider, request: Request, watch: "CallWatch") ->
     except TimeoutError:
         late = ProviderError(Cause.TIMEOUT, f"no whole answer within {request.timeout:g} s")
         return Result(error=late)
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        return Result(error=_broken(provider, "it cancelled the call that it was to make"))
     except RolecallError:
         raise
     except Exception as error:
         return Result(error=_broken(provider, f"{type(error).__name__}: {error}", error))
-    if not isinstance(response, Response):
-        return Result(error=_broken(provider, f"it returned {response!r}, not a Response"))
+    if not isinstance(response, Response) or not isinstance(response.text, str):
+        why = f"it returned {response!r}, not a Response with a text"
+        return Result(error=_broken(provider, why))
     cause = judge(response)
     if cause is None:
         return Result(response)
@@ -185,7 +210,14 @@ def _in_thread(work: Callable[[], None]) -> "Future[None]":
     return future
 
 
-def _tell(limiter: Limiter, call: Call, outcome: Outcome) -> None:
+def _tell(limiters: Sequence[Limiter], call: Call, outcome: Outcome) -> None:
+    """Tell every limiter how a call ended, the last that granted it first."""
+    with ExitStack() as telling:
+        for limiter in limiters:
+            telling.callback(_tell_one, limiter, call, outcome)
+
+
+def _tell_one(limiter: Limiter, call: Call, outcome: Outcome) -> None:
     try:
         limiter.ended(call, outcome)
     except Exception as error:
@@ -200,13 +232,28 @@ def _broken(provider: Provider, why: str, error: Exception | None = None) -> Pro
 
 
 def _redacted(result: Result, redact: Redactor) -> Result:
-    """Keep secrets that a vendor echoes out of all that follows."""
+    """Keep secrets that a vendor echoes, and what is no Unicode, out of all that follows."""
     response, error = result.response, result.error
+
+    def clean(text: str) -> str:
+        return redact(_joined(text))
+
     if response is not None:
-        response = evolve(response, text=redact(response.text), detail=redact(response.detail))
+        response = evolve(
+            response,
+            text=clean(response.text),
+            detail=clean(response.detail),
+            request_id=response.request_id and clean(response.request_id),
+        )
     if error is not None:
-        error.args = (redact(str(error)),)
+        error.args = (clean(str(error)),)
+        error.request_id = error.request_id and clean(error.request_id)
     return Result(response, error)
+
+
+def _joined(text: str) -> str:
+    """Join the halves of surrogate pairs that came apart in a stream; replace those left alone."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _outcome(result: Result) -> Outcome:

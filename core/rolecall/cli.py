@@ -10,13 +10,14 @@ from contextlib import contextmanager, suppress
 from copy import copy
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 from attrs import define
 
 from .arguments import (
     ASSIGN,
+    BLOCK,
     DEBUG,
     JSON,
     ONLY,
@@ -34,6 +35,7 @@ from .errors import RolecallError, UsageError
 from .host import Host
 
 INTERRUPTED = 130
+C = TypeVar("C", bound=click.Command)
 
 
 def main() -> None:
@@ -51,23 +53,22 @@ def main() -> None:
     except click.ClickException as error:
         asked = getattr(error, "ctx", None)
         more = f" (see {asked.command_path} --help)" if asked is not None else ""
-        click.echo(f"rolecall: {error.format_message()}{more}", err=True)
+        _tell([f"{error.format_message()}{more}"])
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("rolecall: interrupted", err=True)
+        _tell(["interrupted"])
         code = INTERRUPTED
     except BrokenPipeError:
         # Who reads our output went away: nothing is left to say, at exit neither.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     except RolecallError as error:
-        click.echo(f"rolecall: {error}", err=True)
+        _tell([str(error)])
         code = error.exit_code
     except Exception as error:
         if debug:
             raise
-        kind = type(error).__name__
-        click.echo(f"rolecall: internal error: {kind}: {error} (--debug shows where)", err=True)
+        _tell([f"internal error: {type(error).__name__}: {error} (--debug shows where)"])
         code = 1
     sys.exit(code)
 
@@ -79,7 +80,7 @@ def _main(arguments: Sequence[str]) -> int:
     except RolecallError as error:
         if not asks_for_help(arguments):
             raise
-        click.echo(f"rolecall: {error}", err=True)
+        _tell([str(error)])
         settings = Settings()
     host = Host(block=(*settings.block, *without))
     cli = build(host)
@@ -109,21 +110,18 @@ def build(host: Host) -> click.Group:
     )
     click.version_option(package_name="rolecall")(cli)
     for command in (run, resume, rerun, runs, agents, providers, plugins):
-        own = copy(command)
-        own.params = list(command.params)  # plugins may add options
-        cli.add_command(own)
+        cli.add_command(_copied(command))  # plugins may add options
     host.commands(cli)
-    for command in (cli, *cli.commands.values()):
-        command.params.append(
-            click.Option(
-                ["-p", "block"],
-                multiple=True,
-                metavar="no:PLUGIN",
-                expose_value=False,
-                help="Do not load a plugin.",
-            )
-        )
-    return cli
+    return _copied(cli, BLOCK)
+
+
+def _copied(command: C, *options: click.Option) -> C:
+    """Copy a command, for command lines share it, and give it further options."""
+    own = copy(command)
+    own.params = [*command.params, *options]
+    if isinstance(own, click.Group):
+        own.commands = {name: _copied(each, *options) for name, each in own.commands.items()}
+    return own
 
 
 @click.command()
@@ -172,7 +170,7 @@ class _Again(click.Command):
             name = given.get("name")
             name = name if isinstance(name, str) else None  # click has a word of its own for none
             path = find_run(Path(ctx.obj.settings.runs), name)
-            args = [*known(read_about(path)["flags"], self), *args]
+            args = [*known(read_about(path).get("flags", []), self), *args]
         return super().parse_args(ctx, args)
 
 
@@ -271,12 +269,11 @@ def show(app: App, name: str | None) -> None:
 def diff(app: App, name: str, other: str | None) -> None:
     """Compare two runs, or a run with what its last change replaced."""
     from .folder import find_run
-    from .runs import differences, former_state
+    from .runs import differences, last_change
 
     path = find_run(Path(app.settings.runs), name)
     second = find_run(Path(app.settings.runs), other) if other else None
-    pair = (path, second) if second else (former_state(path), path)
-    for line in differences(*pair):
+    for line in differences(path, second) if second else last_change(path):
         click.echo(line.rstrip("\n"))
 
 
@@ -403,4 +400,4 @@ def _console() -> Any:
 
 def _tell(lines: Sequence[str]) -> None:
     for line in lines:
-        click.echo(f"rolecall: {line}", err=True)
+        click.echo(f"rolecall: {' '.join(line.splitlines())}", err=True)

@@ -56,6 +56,10 @@ class Dispatcher:
         for name in providers:
             self._caller.prepare(name)
 
+    async def aclose(self) -> None:
+        """Close what the providers hold open in this event loop."""
+        await self._caller.aclose()
+
     async def run(
         self, agent: Agent, request: Request, step: str = "", priority: float = 0.0
     ) -> tuple[Response, Route]:

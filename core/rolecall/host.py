@@ -9,7 +9,7 @@ import pluggy
 from attrs import evolve, frozen
 
 from . import hookspecs
-from .agents import Agent
+from .agents import NAME, Agent
 from .config import Settings
 from .errors import PluginError, RolecallError, SettingsError, nearest
 from .events import Observer
@@ -63,14 +63,15 @@ class Host:
 
     def register(self, name: str, module: object) -> None:
         """Add a plugin by hand, as tests and scripts do; raise PluginError if it is unsound."""
-        _refuse_async(name, module)
+        _check_hooks(name, module)
         try:
             self._manager.register(module, name)
             self._manager.check_pending()
         except (ValueError, pluggy.PluginValidationError) as error:
             if self._manager.has_plugin(name):
                 self._manager.unregister(name=name)
-            raise PluginError(f"the plugin {name!r} is unsound: {error}{_skip(name)}") from error
+            why = _in_one_line(error)
+            raise PluginError(f"the plugin {name!r} is unsound: {why}{_skip(name)}") from error
 
     def _load(self, point: EntryPoint, block: Collection[str]) -> None:
         dist = point.dist
@@ -103,6 +104,8 @@ class Host:
         found: dict[str, tuple[Provider, str]] = {}
         for plugin, item in self._collect("rolecall_providers", settings=settings):
             _expect(plugin, item, "a provider", "complete", is_async=True)
+            if not NAME.fullmatch(item.name):
+                raise _wrong(plugin, f"{item.name!r} is no name that a route could have")
             _enlist(found, "providers", item.name, item, plugin)
         for name in settings.providers:
             if name not in found:
@@ -166,7 +169,7 @@ class Host:
             try:
                 items = list(answer)
             except Exception as error:
-                raise _wrong(plugin, f"{hook} raised {type(error).__name__}: {error}") from error
+                raise _wrong(plugin, f"{hook} raised {_told(error)}") from error
             for item in items:
                 yield plugin, item
 
@@ -183,7 +186,7 @@ class Host:
         except RolecallError:
             raise
         except Exception as error:
-            raise _wrong(plugin, f"{hook} raised {type(error).__name__}: {error}") from error
+            raise _wrong(plugin, f"{hook} raised {_told(error)}") from error
         firstresult = caller.spec is not None and caller.spec.opts.get("firstresult")
         return answer if firstresult else (answer[0] if answer else None)
 
@@ -199,7 +202,7 @@ def _import(point: EntryPoint) -> object:
     except Exception as error:
         raise PluginError(
             f"the plugin {point.name!r} ({point.value}) does not load: "
-            f"{type(error).__name__}: {error}{_skip(point.name)}"
+            f"{_told(error)}{_skip(point.name)}"
         ) from error
 
 
@@ -215,11 +218,32 @@ def _wrong(plugin: str, why: str) -> PluginError:
     return PluginError(f"the plugin {plugin!r} breaks a hook's contract: {why}{_skip(plugin)}")
 
 
-def _refuse_async(name: str, module: object) -> None:
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {_in_one_line(error)}"
+
+
+def _in_one_line(error: Exception) -> str:
+    line = " ".join(str(error).split())
+    return line if len(line) <= 200 else f"{line[:199]}…"
+
+
+def _check_hooks(name: str, module: object) -> None:
+    """Refuse what pluggy takes in silence and then does not do as it was meant."""
     for attribute in dir(module):
-        function = getattr(module, attribute, None)
-        if hasattr(function, f"{GROUP}_impl") and inspect.iscoroutinefunction(function):
+        function: Any = getattr(module, attribute, None)
+        options = getattr(function, f"{GROUP}_impl", None)
+        if not isinstance(options, dict):
+            continue
+        if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
             raise _wrong(name, f"{attribute} is async; hooks are plain functions")
+        if options.get("wrapper") or options.get("hookwrapper"):
+            raise _wrong(name, f"{attribute} is a wrapper; each plugin is asked by itself")
+        spec = getattr(hookspecs, options.get("specname") or attribute, None)
+        passed = inspect.signature(spec).parameters if spec is not None else {}
+        for argument in inspect.signature(function).parameters.values():
+            if argument.name in passed and argument.default is not argument.empty:
+                why = f"the argument {argument.name!r} has a default, so it is never passed"
+                raise _wrong(name, f"{attribute}: {why}")
 
 
 def _expect(

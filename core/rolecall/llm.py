@@ -19,8 +19,9 @@ from .events import Observer
 from .host import Host
 from .ledger import Ledger
 from .limits import SystemClock
-from .messages import Closeable, Message, Request, Response, Stop
+from .messages import Message, Request, Response, Stop
 from .prompts import write
+from .routing import read_routes
 
 
 class LLM:
@@ -48,7 +49,13 @@ class LLM:
         self._providers = {
             name: provider for name, (provider, _) in host.providers(self._settings).items()
         }
-        self._agent = Agent(name="llm", title="LLM", goal="answer", prompt=system, routes=routes)
+        self._agent = Agent(
+            name="llm",
+            title="LLM",
+            goal="answer",
+            prompt=system,
+            routes=read_routes(routes, "LLM"),
+        )
         for route in self._agent.routes:
             if route.provider not in self._providers:
                 hint = nearest(route.provider, self._providers)
@@ -82,9 +89,7 @@ class LLM:
                 if last:
                     del self._active[loop]
             if last:  # no connection may outlive the caller's loop
-                for provider in self._providers.values():
-                    if isinstance(provider, Closeable):
-                        await provider.aclose()
+                await self._dispatcher.aclose()
 
     async def _answer(self, prompt: str) -> str:
         request = evolve(

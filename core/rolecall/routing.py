@@ -47,7 +47,7 @@ def assign(
             source, answer = f"plugin {decided[0]}", decided[1]
         else:
             source, answer = f"plugin {plugin} (default)", agent.routes
-        routes = _routes(answer, source)
+        routes = read_routes(answer, source)
         for route in routes:
             if route.provider not in providers:
                 raise UsageError(
@@ -111,7 +111,8 @@ def model_of(route: Route, provider: Provider) -> str:
     return route.model or (provider.model if isinstance(provider, HasModel) else "")
 
 
-def _routes(value: object, source: str) -> tuple[Route, ...]:
+def read_routes(value: object, source: str) -> tuple[Route, ...]:
+    """Read a route or several; raise UsageError naming the source where it is none."""
     items: Iterable[object] = [value] if not isinstance(value, Iterable) else value
     if isinstance(value, str):
         items = [value]

@@ -3,7 +3,7 @@
 import json
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from difflib import unified_diff
 from pathlib import Path
 
@@ -93,19 +93,16 @@ def is_busy(path: Path) -> bool:
 
 
 def differences(old: Path, new: Path) -> Iterator[str]:
-    """Give a unified diff of all deliverables of two runs, or of two states of one."""
-    names = sorted({*_texts(old), *_texts(new)})
-    for name in names:
-        before, after = (_lines(folder / name) for folder in (old, new))
-        yield from unified_diff(before, after, f"{old.name}/{name}", f"{new.name}/{name}")
+    """Give a unified diff of all that two runs wrote."""
+    return _diff({*_texts(old), *_texts(new)}, old, new)
 
 
-def former_state(path: Path) -> Path:
-    """Give the folder of what a run's last change replaced; raise RunError where it has none."""
+def last_change(path: Path) -> Iterator[str]:
+    """Give a unified diff of what a run's last change replaced; raise RunError if nothing was."""
     states = sorted((path / HISTORY).iterdir()) if (path / HISTORY).is_dir() else []
     if not states:
         raise RunError(f"{path} has only one state; name a second run to compare it with")
-    return states[-1]
+    return _diff(_texts(states[-1]), states[-1], path)
 
 
 def remove(path: Path) -> None:
@@ -116,6 +113,12 @@ def remove(path: Path) -> None:
     if latest.is_symlink() and latest.readlink().name == path.name:
         latest.unlink()
     shutil.rmtree(path)
+
+
+def _diff(names: Collection[str], old: Path, new: Path) -> Iterator[str]:
+    for name in sorted(names):
+        before, after = (_lines(folder / name) for folder in (old, new))
+        yield from unified_diff(before, after, f"{old.name}/{name}", f"{new.name}/{name}")
 
 
 def _is_run(path: Path) -> bool:

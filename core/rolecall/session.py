@@ -19,7 +19,6 @@ from .host import Host
 from .ledger import Ledger
 from .limits import SystemClock
 from .memo import Memo
-from .messages import Closeable
 from .routing import assemble, assign, forecast, unusable
 from .runner import Outcome, Runner
 from .runs import StateKeeper
@@ -166,6 +165,4 @@ class Session:
         try:
             return await runner.run(folder.request)
         finally:
-            for provider in self._providers.values():
-                if isinstance(provider, Closeable):
-                    await provider.aclose()
+            await dispatcher.aclose()

@@ -17,6 +17,7 @@ from .messages import Message, NeedsSetup, Provider, Request, Response, Usage
 
 T = TypeVar("T")
 Script = str | Response | ProviderError | float
+DAY = 86400.0
 
 
 class FakeClock:
@@ -130,7 +131,7 @@ class LimiterContract:
             await self.limiter.acquire(_call())
             self.limiter.ended(_call(), Outcome())
 
-        FakeClock().run(use())
+        FakeClock().run(asyncio.wait_for(use(), DAY))
 
     def test_a_cancelled_wait_leaves_the_next_caller_its_place(self) -> None:
         async def use() -> None:
@@ -142,7 +143,7 @@ class LimiterContract:
             await self.limiter.acquire(_call())
             self.limiter.ended(_call(), Outcome())
 
-        FakeClock().run(use())
+        FakeClock().run(asyncio.wait_for(use(), DAY))
 
 
 def _request() -> Request:
@@ -150,4 +151,4 @@ def _request() -> Request:
 
 
 def _call() -> Call:
-    return Call(number=1, agent="tester", provider="claude", model="m", input_tokens=1)
+    return Call(number=1, agent="tester", provider="tested", model="m", input_tokens=1)

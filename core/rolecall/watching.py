@@ -50,6 +50,8 @@ class CallWatch(Watch):
 
     async def sending(self) -> None:
         asked = self._clock.now()
+        if self.deadline is not None:
+            self.deadline[0].reschedule(None)  # waiting is not answering
         for limiter in self._limiters:
             await guarded(limiter, limiter.sending(self._call))
         self._began = self._clock.now()

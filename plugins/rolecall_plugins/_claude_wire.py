@@ -53,7 +53,6 @@ _TOO_LONG = re.compile(
     r"prompt is too long|exceed(s|ed)? (the )?(context|maximum)|context (window|limit)",
     re.IGNORECASE,
 )
-_LIMIT_HEADER = re.compile(r"anthropic-ratelimit-|retry-after$")
 
 
 class ClaudeReply:
@@ -94,18 +93,22 @@ class ClaudeReply:
 
     def response(self, headers: Headers) -> Response:
         if self._error is not None:
+            self._error.request_id = headers.get("request-id")
+            self._error.headers = limit_headers(headers)
             raise self._error
         if self._stop is None:
             raise ProviderError(
                 Cause.CONNECTION,
                 "the stream ended before the message did",
                 request_id=headers.get("request-id"),
+                headers=limit_headers(headers),
             )
+        text = "".join(self._text)
         return Response(
-            text="".join(self._text),
+            text=text,
             usage=_usage(self._usage),
             model=self._model,
-            stop=Stop.BAD_TOOL_CALL if self._called_tool else STOPS.get(self._stop, Stop.END),
+            stop=self._why(self._stop, text),
             detail=self._detail,
             request_id=headers.get("request-id"),
             headers=limit_headers(headers),
@@ -132,6 +135,13 @@ class ClaudeReply:
             request_id=headers.get("request-id"),
             headers=limit_headers(headers),
         )
+
+    def _why(self, reason: str, text: str) -> Stop:
+        if reason not in STOPS:  # new to us: nothing says that what came is whole
+            self._detail = f"stop_reason {reason}"
+            return Stop.LENGTH if text.strip() else Stop.END
+        stop = STOPS[reason]
+        return Stop.BAD_TOOL_CALL if self._called_tool and stop is Stop.END else stop
 
     def _message(self, message: Any) -> str:
         self._model = message.get("model", "")
@@ -173,8 +183,9 @@ def _usage(counts: Mapping[str, Any]) -> Usage:
 
 
 def limit_headers(headers: Headers) -> dict[str, str]:
-    """Keep what speaks of limits; the rest names organizations and requests."""
-    return {name: value for name, value in headers.items() if _LIMIT_HEADER.match(name)}
+    """Keep what speaks of limits, but retry-after, which comes on successes too."""
+    limits = "anthropic-ratelimit-"
+    return {name: value for name, value in headers.items() if name.startswith(limits)}
 
 
 def scrub(text: str) -> str:

@@ -71,14 +71,13 @@ class Exchange:
         assert self._reading is not None
         while True:
             with self._noting():
-                try:
-                    async with asyncio.timeout(self._patience):
-                        chunk = await anext(self._chunks)
-                except StopAsyncIteration:
-                    return
-                delta = self._reading.feed(chunk)
+                async with asyncio.timeout(self._patience):
+                    chunk = await anext(self._chunks, None)
+                delta = self._reading.close() if chunk is None else self._reading.feed(chunk)
             if delta:
                 self._request.watch.text(delta)
+            if chunk is None:
+                return
             yield chunk
 
     async def response(self) -> Response:

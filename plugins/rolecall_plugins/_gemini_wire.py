@@ -16,7 +16,7 @@ from ._wire import Headers, retry_after
 # has the fraction as well.
 CUT_MARGIN = 1.0
 EXACT_MARGIN = 0.1
-# Some gateways send enums as numbers: the values of Candidate.FinishReason.
+# Enums come as numbers where asked to: FinishReason of google.ai.generativelanguage.v1beta.
 NUMBERED = [
     "FINISH_REASON_UNSPECIFIED",
     "STOP",
@@ -24,13 +24,14 @@ NUMBERED = [
     "SAFETY",
     "RECITATION",
     "OTHER",
+    "LANGUAGE",
     "BLOCKLIST",
     "PROHIBITED_CONTENT",
     "SPII",
     "MALFORMED_FUNCTION_CALL",
-    "LANGUAGE",
     "IMAGE_SAFETY",
     "UNEXPECTED_TOOL_CALL",
+    "TOO_MANY_TOOL_CALLS",
 ]
 STOPS: Mapping[str, Stop] = {
     "STOP": Stop.END,
@@ -66,6 +67,7 @@ _TOO_LONG = re.compile(
 )
 _BAD_KEY = re.compile(r"api[ _]key (not valid|not found|expired|is invalid)", re.IGNORECASE)
 _NO_KEY = re.compile(r"unregistered callers|without established identity", re.IGNORECASE)
+_NO_QUOTA = re.compile(r"\blimit: 0\b")
 _RETRY_IN = re.compile(r"retry in ((?:[\d.]+(?:h|ms|m|s))+)", re.IGNORECASE)
 _SPAN = re.compile(r"([\d.]+)(h|ms|m|s)")
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
@@ -171,19 +173,22 @@ def _cause(code: int, word: str, said: str, details: list[Any]) -> Cause:
         return Cause.CONTEXT_OVERFLOW
     if cause is Cause.INVALID_REQUEST and word == "FAILED_PRECONDITION":
         return Cause.FORBIDDEN  # no billing, or a country that is not served
-    if cause is Cause.RATE_LIMITED and any(_is_spent(each) for each in _violations(details)):
-        return Cause.QUOTA_EXHAUSTED
-    return cause
+    spent = _NO_QUOTA.search(said) or any(_is_spent(*each) for each in _quotas(details))
+    return Cause.QUOTA_EXHAUSTED if cause is Cause.RATE_LIMITED and spent else cause
 
 
-def _violations(details: list[Any]) -> Iterator[Any]:
+def _quotas(details: list[Any]) -> Iterator[tuple[str, str]]:
+    """Give the name and the size of each quota that is told to be exceeded."""
     for each in details:
-        yield from each.get("violations") or ()
+        for violation in each.get("violations") or ():
+            yield str(violation.get("quotaId")), str(violation.get("quotaValue"))
+        told = each.get("metadata") or {}
+        yield str(told.get("quota_limit")), str(told.get("quota_limit_value"))
 
 
-def _is_spent(violation: Any) -> bool:
+def _is_spent(quota: str, size: str) -> bool:
     """Tell a quota that no minute's wait restores: one per day, or one of nothing."""
-    return "PerDay" in str(violation.get("quotaId", "")) or violation.get("quotaValue") == "0"
+    return "PerDay" in quota or size == "0"
 
 
 def _retry(said: str, details: list[Any], headers: Headers) -> float | None:

@@ -5,7 +5,12 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
+from ._alarm import Alarm, LoopAlarm
+
 FOREVER = float("inf")
+TICK = 1e-6
+
+Gate = Callable[[], float]
 
 
 class Line:
@@ -16,51 +21,101 @@ class Line:
     Those behind the first cost memory, no time; one that is cancelled gives its place back.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, alarm: Callable[[], Alarm] = LoopAlarm) -> None:
+        self._alarm = alarm
         self._lock = threading.Lock()
         self._places: deque[_Place] = deque()
+        self._left = 0
 
-    async def wait(self, gate: Callable[[], float]) -> None:
+    async def wait(self, gate: Gate) -> None:
         place = _Place()
         with self._lock:
             self._places.append(place)
-            first = self._places[0] is place
         try:
-            if not first:
-                await place.rest(FOREVER)
+            if not self._is_first(place):
+                await place.rest()
             while (delay := gate()) > 0:
-                await place.rest(delay)
+                if delay < FOREVER:
+                    place.alarm = place.alarm or self._alarm()
+                    place.alarm.set(max(delay, TICK), place.wake)
+                await place.rest()
         finally:
-            with self._lock:
-                was_first = self._places[0] is place
-                self._places.remove(place)
-                following = self._places[0] if was_first and self._places else None
-            if following is not None:
-                following.wake()
+            self._leave(place)
 
     def poke(self) -> None:
         """Let the first in line ask the gate again."""
+        while True:
+            with self._lock:
+                first = self._first()
+            if first is None or first.wake():
+                return
+            first.left = True
+
+    def _first(self) -> "_Place | None":
+        while self._places and self._places[0].left:
+            self._places.popleft()
+        return self._places[0] if self._places else None
+
+    def _is_first(self, place: "_Place") -> bool:
         with self._lock:
-            first = self._places[0] if self._places else None
-        if first is not None:
-            first.wake()
+            first = self._first()
+        if first is place:
+            return True
+        if first is not None and first.loop.is_closed():
+            self.poke()  # one who waited in a loop that was closed will not move on
+        with self._lock:
+            return self._first() is place
+
+    def _leave(self, place: "_Place") -> None:
+        if place.alarm is not None:
+            place.alarm.stop()
+        with self._lock:
+            was_first = self._first() is place
+            place.left = True
+            if not was_first:
+                self._sweep()
+            elif (following := self._first()) and following.loop is place.loop:
+                following.alarm, place.alarm = place.alarm, None
+        if place.alarm is not None:
+            place.alarm.close()
+        if was_first:
+            self.poke()
+
+    def _sweep(self) -> None:
+        """Drop those that left from the middle, once they are half of the line."""
+        self._left += 1
+        if 2 * self._left > len(self._places):
+            self._places = deque(place for place in self._places if not place.left)
+            self._left = 0
 
 
 class _Place:
-    """One caller's place: sleeps in its own event loop, is woken from any thread."""
+    """One caller's place: rests in its own event loop, is woken from any thread."""
+
+    __slots__ = ("_rest", "alarm", "left", "loop")
 
     def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._woken = asyncio.Event()
+        self.loop = asyncio.get_running_loop()
+        self.left = False
+        self.alarm: Alarm | None = None
+        self._rest: asyncio.Future[None] | None = None
 
-    async def rest(self, seconds: float) -> None:
+    def rest(self) -> "asyncio.Future[None]":
+        """Give what to wait for until `wake`."""
+        self._rest = self.loop.create_future()
+        return self._rest
+
+    def wake(self) -> bool:
+        """End the rest; tell False where its loop is closed."""
+        if asyncio._get_running_loop() is self.loop:
+            self._rise()
+            return True
         try:
-            async with asyncio.timeout(None if seconds == FOREVER else seconds):
-                await self._woken.wait()
-        except TimeoutError:
-            return
-        self._woken.clear()
+            self.loop.call_soon_threadsafe(self._rise)
+        except RuntimeError:
+            return False
+        return True
 
-    def wake(self) -> None:
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._woken.set)
+    def _rise(self) -> None:
+        if self._rest is not None and not self._rest.done():
+            self._rest.set_result(None)

@@ -47,11 +47,16 @@ class Reading:
             return ""
         return "".join(self._absorb(data) for data in self._events.feed(chunk))
 
+    def close(self) -> str:
+        """Take the body's end; give the piece of answer in an event without its line ends."""
+        try:
+            return "".join(self._absorb(data) for data in self._events.close())
+        except ProviderError:
+            return ""  # cut inside an event: whether the reply is whole, the others tell
+
     def finish(self) -> Response:
         """Give the response; raise ProviderError where the reply is an error or damaged."""
         if self._streamed:
-            for data in self._events.close():
-                self._absorb(data)
             return self._reply.response(self._headers)
         if self._status >= 300:
             raise self._error()
@@ -92,7 +97,8 @@ class ServerSentEvents:
 
     def close(self) -> Iterator[bytes]:
         """Give the last event of a stream that ends without a blank line."""
-        yield from self._line(self._rest.rstrip(b"\r"))
+        rest, self._rest = self._rest.rstrip(b"\r"), b""
+        yield from self._line(rest)
         yield from self._line(b"")
 
     def _line(self, line: bytes) -> Iterator[bytes]:

@@ -1,115 +1,133 @@
 """The built-in limiter: a gap between any two calls, and each provider's own limits beneath it."""
 
-import threading
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from attrs import evolve
+from rolecall import Call, Limiter, Outcome, Settings, SystemClock, hookimpl
 
-from rolecall import Call, Limiter, Outcome, ProviderSettings, Settings, SystemClock, hookimpl
-
+from ._alarm import Alarm, LoopAlarm, precise_alarm
 from ._gap import Gap, LocalGap, SharedGap, Stamps
-from ._line import FOREVER, Line
+from ._lane import Lane
+from ._line import Gate, Line
 
-MINUTE = 60.0
+HELD_UP = 0.005
 
 
 @hookimpl
 def rolecall_limiters(settings: Settings) -> Iterable[Limiter]:
     now = SystemClock().now
-    gap = SharedGap(Path(settings.state) / "pacing", now) if settings.state else LocalGap(now)
-    return [Pacing(settings, gap, now)]
+    shared = settings.state and settings.interval
+    gap = SharedGap(Path(settings.state) / "pacing", now) if shared else LocalGap(now)
+    return [Pacing(settings, gap, now, precise_alarm)]
 
 
 class Pacing:
     """Grants permits at least `settings.interval` seconds apart, first come, first served.
 
-    The gap counts from the moment the call before really started. A provider's requests per
+    The gap counts from the moment the call before was really let go. A provider's requests per
     minute and its concurrency are kept beneath it. It waits; it never raises.
     """
 
     name = "pacing"
 
-    def __init__(self, settings: Settings, gap: Gap, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        gap: Gap,
+        now: Callable[[], float],
+        alarm: Callable[[], Alarm] = LoopAlarm,
+    ) -> None:
         self._settings = settings
-        self._gap = gap
         self._now = now
-        self._permits = Line()
-        self._sends = Line()
-        self._lanes: dict[str, _Lane] = {}
+        self._alarm = alarm
+        self._permits = _Turns(settings.interval, gap, now, alarm, _permitted)
+        self._sends = _Turns(settings.interval, gap, now, alarm, _sent)
+        self._sent_gate = self._sends.gate(lambda stamps: stamps.sent)
+        self._lanes: dict[str, tuple[Lane, Gate]] = {}
+        self._telling: set[str] = set()
 
     async def acquire(self, call: Call) -> None:
-        lane = self._lane(call.provider)
+        lane, gate = self._lane(call.provider)
         await lane.enter()
         try:
-            await self._permits.wait(partial(self._gap.attempt, self._permit))
+            await self._permits.wait(gate)
         except BaseException:
-            lane.leave(started=False)
+            lane.left(started=False)
             raise
         lane.started()
+        self._permits.let_go()
 
     async def sending(self, call: Call) -> None:
-        await self._sends.wait(partial(self._gap.attempt, self._send))
+        self._telling.add(call.provider)
+        await self._sends.wait(self._sent_gate)
+        self._sends.let_go()
 
     def ended(self, call: Call, outcome: Outcome) -> None:
-        self._lane(call.provider).leave()
+        lane, _ = self._lane(call.provider)
+        lane.left()
 
-    def _permit(self, stamps: Stamps, now: float) -> Stamps | float:
-        # A call is sent a little after its permit, and `sending` keeps the gap to the hair. One
-        # hundredth of it is left to that, so that the little does not add up call by call.
-        interval = self._settings.interval
-        wait = max(stamps.permit + interval, stamps.sent + 0.99 * interval) - now
-        return wait if wait > 0 else evolve(stamps, permit=now)
-
-    def _send(self, stamps: Stamps, now: float) -> Stamps | float:
-        wait = stamps.sent + self._settings.interval - now
-        return wait if wait > 0 else evolve(stamps, sent=now)
-
-    def _lane(self, provider: str) -> "_Lane":
+    def _lane(self, provider: str) -> tuple[Lane, Gate]:
         if provider not in self._lanes:
-            self._lanes[provider] = _Lane(self._settings.provider(provider), self._now)
+            lane = Lane(self._settings.provider(provider), self._now, self._alarm)
+            gate = self._permits.gate(partial(self._before, provider))
+            self._lanes.setdefault(provider, (lane, gate))
         return self._lanes[provider]
 
+    def _before(self, provider: str, stamps: Stamps) -> float:
+        """Give the moment that a permit keeps its distance from.
 
-class _Lane:
-    """One provider's own limits: calls at once, and starts within any minute."""
+        A provider that tells when it sends keeps the distance of what is sent by that; where
+        it does not, a permit is all there is, and keeps its distance from both.
+        """
+        return stamps.permit if provider in self._telling else max(stamps.permit, stamps.sent)
 
-    def __init__(self, limits: ProviderSettings, now: Callable[[], float]) -> None:
-        self._at_once = limits.concurrency or FOREVER
-        self._a_minute = limits.requests_per_minute or FOREVER
+
+class _Turns:
+    """Turns one interval apart, counted from the moment a caller is really let go."""
+
+    def __init__(
+        self,
+        interval: float,
+        gap: Gap,
+        now: Callable[[], float],
+        alarm: Callable[[], Alarm],
+        stamp: Callable[[Stamps, float], Stamps],
+    ) -> None:
+        self._interval = interval
+        self._gap = gap
         self._now = now
-        self._line = Line()
-        self._lock = threading.Lock()
-        self._active = 0
-        self._entered = 0  # those of the active that have not started yet
-        self._starts: deque[float] = deque()
+        self._line = Line(alarm)
+        self._stamp = stamp
+        self._taken = 0.0
 
-    async def enter(self) -> None:
-        await self._line.wait(self._gate)
+    def gate(self, before: Callable[[Stamps], float]) -> Gate:
+        """Make a gate that opens one interval after the moment that `before` gives."""
+        return partial(self._gap.attempt, partial(self._take, before))
 
-    def started(self) -> None:
-        with self._lock:
-            self._entered -= 1
-            self._starts.append(self._now())
-        self._line.poke()
+    def wait(self, gate: Gate) -> Coroutine[Any, Any, None]:
+        return self._line.wait(gate)
 
-    def leave(self, started: bool = True) -> None:
-        with self._lock:
-            self._active -= 1
-            self._entered -= not started
-        self._line.poke()
+    def let_go(self) -> None:
+        """Count from now on: between its turn and this moment a caller may have been held up."""
+        if self._now() - self._taken > HELD_UP * self._interval:
+            self._gap.attempt(self._stamp)
+        self._gap.note(self._stamp)
 
-    def _gate(self) -> float:
-        with self._lock:
-            now = self._now()
-            while self._starts and self._starts[0] + MINUTE <= now:
-                self._starts.popleft()
-            if self._active >= self._at_once:
-                return FOREVER
-            if self._entered + len(self._starts) >= self._a_minute:
-                return self._starts[0] + MINUTE - now if self._starts else FOREVER
-            self._active += 1
-            self._entered += 1
-            return 0.0
+    def _take(
+        self, before: Callable[[Stamps], float], stamps: Stamps, now: float
+    ) -> Stamps | float:
+        wait = before(stamps) + self._interval - now
+        if wait > 0:
+            return wait
+        self._taken = now
+        return self._stamp(stamps, now)
+
+
+def _permitted(stamps: Stamps, now: float) -> Stamps:
+    return Stamps(now, stamps.sent)
+
+
+def _sent(stamps: Stamps, now: float) -> Stamps:
+    return Stamps(stamps.permit, now)

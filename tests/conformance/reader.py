@@ -119,10 +119,13 @@ def _claude_success(body: Json, headers: Mapping[str, str]) -> Expected:
         events = list(_events(body))
         broken = next((event for event in events if event["type"] == "error"), None)
         if broken is not None:
-            return Expected(CLAUDE_STATUS[CLAUDE_STATUS_OF_TYPE[broken["error"]["type"]]])
+            status = CLAUDE_STATUS_OF_TYPE[broken["error"]["type"]]
+            return Expected(CLAUDE_STATUS[status], limits=_claude_limits(headers))
         body = _claude_assembled(events)
     if body.get("type") != "message":
         return Expected(ANY)  # counted tokens, models, batches
+    if body["stop_reason"] is None:
+        return Expected("connection", limits=_claude_limits(headers))
     text = "".join(block["text"] for block in body["content"] if block["type"] == "text")
     usage = body["usage"]
     read = usage.get("cache_read_input_tokens") or 0
@@ -163,8 +166,6 @@ def _claude_assembled(events: list[Json]) -> Json:
 def _claude_cause(message: Json, text: str) -> str:
     called = any(block["type"] == "tool_use" for block in message["content"])
     match message["stop_reason"]:
-        case None:
-            return "connection"
         case "refusal":
             return "refusal"
         case "max_tokens" | "model_context_window_exceeded":
@@ -218,7 +219,7 @@ def _gemini_error(status: int, body: Json) -> Expected:
     violations = details.get("QuotaFailure", {}).get("violations", ())
     if any("PerDay" in each["quotaId"] for each in violations):
         cause = "quota_exhausted"
-    if info.get("metadata", {}).get("quota_limit_value") == "0":
+    if info.get("metadata", {}).get("quota_limit_value") == "0" or "limit: 0," in error["message"]:
         cause = "quota_exhausted"  # none per minute: no minute brings any
     said = re.search(r"Please retry in ([0-9.]+)s", error["message"])
     least = float(said[1]) if said else None
@@ -232,7 +233,7 @@ def _gemini_success(body: Json) -> Expected:
         chunks = body if isinstance(body, list) else [body]
     generated = [chunk for chunk in chunks if "candidates" in chunk]
     blocked = any("blockReason" in chunk.get("promptFeedback", {}) for chunk in chunks)
-    if not generated and not blocked and "modelVersion" not in chunks[0]:
+    if isinstance(body, dict) and not generated and not blocked and "modelVersion" not in body:
         return Expected(ANY)  # counted tokens, models, caches
     firsts = [
         each
@@ -244,7 +245,9 @@ def _gemini_success(body: Json) -> Expected:
     shown = [part for part in parts if part.get("thought") is not True]
     text = "".join(part.get("text", "") for part in shown)
     # Every chunk counts all so far, and what is absent is 0, so the last one holds the sums.
-    counts = next((each["usageMetadata"] for each in chunks[::-1] if "usageMetadata" in each), {})
+    counts: dict[str, int] = next(
+        (chunk["usageMetadata"] for chunk in reversed(chunks) if "usageMetadata" in chunk), {}
+    )
     thinking = counts.get("thoughtsTokenCount", 0)
     finishes = [each["finishReason"] for each in firsts if "finishReason" in each]
     last = finishes[-1] if finishes else None  # an earlier one ended a part, not the answer

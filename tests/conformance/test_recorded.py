@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ if not FOLDER.is_dir():
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 EXCHANGES = {path.stem: json.loads(path.read_text("utf-8")) for path in FOLDER.glob("*.json")}
+STREAMS = sorted(name for name, each in EXCHANGES.items() if event_stream(each))
 KEYS = {"ANTHROPIC_API_KEY": "sk-ant-api03-conformance", "GEMINI_API_KEY": "AIzaConformance"}
 LEAKS = re.compile(
     r"organization\W+[0-9a-f]{8}-|\borg[-_]\w|\bwrkspc_|projects?[ /=]+[\w-]*\d|sk-ant|AIza"
@@ -58,15 +59,37 @@ class Outcome:
 
 @pytest.fixture(scope="module")
 def upstream() -> Iterator[Upstream]:
-    with serving(EXCHANGES) as served:
+    with serving() as served:
         yield served
 
 
 @pytest.mark.parametrize("name", sorted(EXCHANGES))
 def test_a_recorded_exchange_is_read_as_what_it_means(name: str, upstream: Upstream) -> None:
-    exchange = EXCHANGES[name]
+    verify(EXCHANGES[name], expected(EXCHANGES[name]), upstream)
+
+
+@pytest.mark.parametrize("torn", [False, True])
+@pytest.mark.parametrize("name", STREAMS)
+def test_a_stream_that_lost_its_last_events_is_read_as_what_is_left(
+    name: str, torn: bool, upstream: Upstream
+) -> None:
+    left = without_ending(EXCHANGES[name])
+    meant = expected(left)
+    assert meant.cause or EXCHANGES[name]["provider"] != "anthropic"
+    served = with_body(left, lambda body: body + '\n\ndata: {"type": "mess') if torn else left
+    verify(served, meant, upstream)
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_a_stream_that_lost_its_last_line_ends_is_read_as_whole(
+    name: str, upstream: Upstream
+) -> None:
+    served = with_body(EXCHANGES[name], str.rstrip)
+    verify(served, expected(EXCHANGES[name]), upstream)
+
+
+def verify(exchange: Any, meant: Expected, upstream: Upstream) -> None:
     outcome = asyncio.run(call(exchange, upstream))
-    meant = expected(exchange)
     assert outcome.requests == 1
     if meant.cause == ANY:
         assert outcome.cause
@@ -78,7 +101,7 @@ def test_a_recorded_exchange_is_read_as_what_it_means(name: str, upstream: Upstr
 
 def check(outcome: Outcome, meant: Expected, whole: bool) -> None:
     result = outcome.result
-    assert {name: result.headers[name] for name in result.headers} == meant.limits
+    assert dict(result.headers) == meant.limits
     if isinstance(result, Response):
         assert result.text == (meant.text or "")
         assert asdict(result.usage) == meant.usage
@@ -93,6 +116,24 @@ def check(outcome: Outcome, meant: Expected, whole: bool) -> None:
         assert least <= result.retry_after <= most
 
 
+def without_ending(exchange: Any) -> Any:
+    """Drop from a stream all that comes with, or after, its last word on why it stopped."""
+    word = '"message_delta"' if exchange["provider"] == "anthropic" else '"finishReason"'
+
+    def cut(body: str) -> str:
+        end = body.rfind(word)
+        return body[: body.rfind("\ndata:", 0, end) + 1] if end >= 0 else body
+
+    return with_body(exchange, cut)
+
+
+def with_body(exchange: Any, change: Callable[[str], str]) -> Any:
+    """Change what a stream says; its bytes as recorded are no longer known then."""
+    response = exchange["response"]
+    wire = {name: value for name, value in response["wire"].items() if name != "raw_base64"}
+    return {**exchange, "response": {**response, "body": change(response["body"]), "wire": wire}}
+
+
 def leaked(result: Response | ProviderError) -> list[str]:
     """Find what names a customer in all that is shown or kept of a call, the text apart."""
     said = result.detail if isinstance(result, Response) else str(result)
@@ -102,6 +143,7 @@ def leaked(result: Response | ProviderError) -> list[str]:
 
 
 async def call(exchange: Any, upstream: Upstream) -> Outcome:
+    upstream.answers_with(exchange)
     provider = made(exchange, upstream)
     heard = Heard()
     request = Request(
@@ -121,13 +163,13 @@ async def call(exchange: Any, upstream: Upstream) -> Outcome:
         result = error
     finally:
         await provider.aclose()  # type: ignore[attr-defined]
-    return Outcome(result, upstream.requests.pop(exchange["id"], 0), "".join(heard.pieces))
+    return Outcome(result, upstream.requests, "".join(heard.pieces))
 
 
 def made(exchange: Any, upstream: Upstream) -> Provider:
     """Make our provider for an exchange's vendor; its endpoint is the upstream."""
-    base = f"{upstream.url}/{exchange['id']}"
-    bases = {"ANTHROPIC_API_BASE": base, "GEMINI_API_BASE": base}
+    bases = {"ANTHROPIC_API_BASE": upstream.url, "GEMINI_API_BASE": upstream.url}
     plugin = claude if exchange["provider"] == "anthropic" else gemini
+    provider: Provider
     (provider,) = plugin.rolecall_providers(Settings(environment={**KEYS, **bases}))
     return provider

@@ -1,4 +1,4 @@
-"""A loopback server that sends recorded exchanges again, byte for byte where the bytes are known."""
+"""A loopback server that sends recorded exchanges again, byte for byte as far as recorded."""
 
 import asyncio
 import base64
@@ -7,9 +7,9 @@ import json
 import random
 import re
 import threading
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any
 
 from aiohttp import web
@@ -34,14 +34,14 @@ _PLACES = {
 
 
 class Upstream:
-    """Serves, below `/<id>/`, the exchange of that id, and counts the requests for each."""
+    """Answers every request with the exchange it was told last, and counts the requests since."""
 
-    def __init__(self, exchanges: Mapping[str, Any]) -> None:
-        self.requests: Counter[str] = Counter()
+    def __init__(self) -> None:
+        self.requests = 0
         self.url = ""
-        self._exchanges = exchanges
+        self._exchange: Any = None
         app = web.Application()
-        app.router.add_route("*", "/{id}/{rest:.*}", self._serve)
+        app.router.add_route("*", "/{path:.*}", self._serve)
         self._runner = web.AppRunner(app, access_log=None)
 
     async def start(self) -> None:
@@ -51,14 +51,17 @@ class Upstream:
         host, port = self._runner.addresses[0]
         self.url = f"http://{host}:{port}"
 
+    def answers_with(self, exchange: Any) -> None:
+        self._exchange = exchange
+        self.requests = 0
+
     async def stop(self) -> None:
         await self._runner.cleanup()
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         await request.read()
-        name = request.match_info["id"]
-        self.requests[name] += 1
-        recorded = self._exchanges[name]["response"]
+        self.requests += 1
+        recorded = self._exchange["response"]
         response = web.StreamResponse(status=recorded["status"])
         for header, value in _headers(recorded):
             response.headers.add(header, value)
@@ -69,7 +72,8 @@ class Upstream:
         else:
             response.content_length = len(body)
         await response.prepare(request)
-        for piece in _pieces(body, random.Random(name)) if streamed else [body]:
+        chance = random.Random(self._exchange["id"])
+        for piece in _pieces(body, chance) if streamed else [body]:
             await response.write(piece)
             await asyncio.sleep(PAUSE if streamed else 0)
         await response.write_eof()
@@ -77,12 +81,12 @@ class Upstream:
 
 
 @contextmanager
-def serving(exchanges: Mapping[str, Any]) -> Iterator[Upstream]:
+def serving() -> Iterator[Upstream]:
     """Serve from a thread with an event loop of its own."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
-    upstream = Upstream(exchanges)
+    upstream = Upstream()
     asyncio.run_coroutine_threadsafe(upstream.start(), loop).result(10)
     try:
         yield upstream
@@ -120,9 +124,10 @@ def _made_up(text: str) -> str:
 
 def _pieces(body: bytes, chance: random.Random) -> Iterator[bytes]:
     """Cut a body where a reader that goes by chunks, lines or characters would stumble."""
-    cuts = {chance.randrange(1, len(body)) for _ in range(3)}
+    inside = range(1, len(body))
+    cuts = set(chance.sample(inside, min(3, len(inside))))
     for place in _PLACES.values():
         found = [match.start() for match in place.finditer(body)]
         cuts.update(chance.sample(found, min(3, len(found))))
     edges = [0, *sorted(cuts), len(body)]
-    return (body[start:end] for start, end in zip(edges, edges[1:], strict=False))
+    return (body[start:end] for start, end in pairwise(edges))

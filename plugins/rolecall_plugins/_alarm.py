@@ -1,0 +1,121 @@
+"""Alarms: by the event loop's own timers, or by the kernel's, to a tenth of a millisecond."""
+
+import asyncio
+import ctypes
+import os
+import struct
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
+from typing import Any, Protocol
+
+EARLY = 0.0002
+
+
+class Alarm(Protocol):
+    """Rings once for each time it is set, in the event loop that it was made in."""
+
+    def set(self, seconds: float, ring: Callable[[], object]) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class LoopAlarm:
+    """Rings by the event loop's timers, and so on the loop's time."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._handle: asyncio.TimerHandle | None = None
+
+    def set(self, seconds: float, ring: Callable[[], object]) -> None:
+        self.stop()
+        self._handle = self._loop.call_later(seconds, ring)
+
+    def stop(self) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+
+    def close(self) -> None:
+        self.stop()
+
+
+class KernelAlarm:
+    """Rings in real time by a timer of the kernel, a file that the event loop watches.
+
+    asyncio on Linux is a millisecond late: it rounds to whole ones, and the kernel takes a
+    thousandth of a time-out as slack. Even a precise alarm finds a machine at rest slow to wake
+    up, so it rings a little early where it can; the rest is then set anew.
+
+    Raises OSError or NotImplementedError where there are no such timers.
+    """
+
+    def __init__(self) -> None:
+        self._fd = -1
+        self._loop = asyncio.get_running_loop()
+        self._ring: Callable[[], object] | None = None
+        self._fd = _create_timer()
+        self._loop.add_reader(self._fd, self._rung)
+
+    def set(self, seconds: float, ring: Callable[[], object]) -> None:
+        self._ring = ring
+        _set_timer(self._fd, seconds - EARLY if seconds > EARLY else seconds)
+
+    def stop(self) -> None:
+        self._ring = None
+
+    def close(self) -> None:
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            if not self._loop.is_closed():
+                self._loop.remove_reader(fd)
+            os.close(fd)
+
+    def _rung(self) -> None:
+        with suppress(BlockingIOError):  # where it was set anew just now
+            os.read(self._fd, 8)
+            if self._ring is not None:
+                self._ring()
+
+
+def precise_alarm() -> Alarm:
+    """Make the most precise alarm that this system and this event loop allow."""
+    try:
+        return KernelAlarm()
+    except (OSError, NotImplementedError):
+        return LoopAlarm()
+
+
+if sys.platform != "linux":
+
+    def _create_timer() -> int:
+        raise OSError("this system has no timers that are files")
+
+    def _set_timer(fd: int, seconds: float) -> None: ...
+
+elif sys.version_info >= (3, 13):
+
+    def _create_timer() -> int:
+        return os.timerfd_create(time.CLOCK_MONOTONIC, flags=os.TFD_NONBLOCK | os.TFD_CLOEXEC)
+
+    def _set_timer(fd: int, seconds: float) -> None:
+        os.timerfd_settime(fd, initial=seconds)
+
+else:
+
+    def _create_timer() -> int:
+        fd = int(_libc().timerfd_create(time.CLOCK_MONOTONIC, os.O_NONBLOCK | os.O_CLOEXEC))
+        if fd < 0:
+            raise OSError(ctypes.get_errno(), "the system refuses a timer")
+        return fd
+
+    def _set_timer(fd: int, seconds: float) -> None:
+        once = struct.pack("@4l", 0, 0, int(seconds), int(seconds % 1 * 1e9))
+        _libc().timerfd_settime(fd, 0, once, None)
+
+    @cache
+    def _libc() -> Any:
+        return ctypes.CDLL(None, use_errno=True)

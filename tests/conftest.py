@@ -1,0 +1,47 @@
+"""Every test runs without keys, without a network, and away from the user's own files."""
+
+import ipaddress
+import os
+import socket
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("rolecall", database=None, deadline=None, derandomize=True)
+settings.load_profile("rolecall")
+
+OURS = ("ANTHROPIC_", "GEMINI_", "GOOGLE_", "ROLECALL_")
+_homes = count(1)
+
+
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    home = tmp_path_factory.getbasetemp() / "homes" / str(next(_homes))
+    home.mkdir(parents=True)
+    for name in list(os.environ):
+        if name.startswith(OURS):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("XDG_STATE_HOME", str(home / "state"))
+    monkeypatch.chdir(home)
+    for name in ("connect", "connect_ex"):
+        monkeypatch.setattr(socket.socket, name, _on_this_machine(getattr(socket.socket, name)))
+
+
+def _on_this_machine(connect: Callable[[socket.socket, Any], Any]) -> Callable[..., Any]:
+    def checked(self: socket.socket, address: Any) -> Any:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and not _is_loopback(address[0]):
+            pytest.fail(f"a test tried to connect to {address[0]}; tests run without a network")
+        return connect(self, address)
+
+    return checked
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

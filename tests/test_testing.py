@@ -1,0 +1,217 @@
+"""What we give to the tests of others: the clock, the provider, and the contracts."""
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+
+from building import REQUEST, Gate, KeyedProvider
+from rolecall import Call, Outcome, ProviderError, Request, Response, Usage, Watch
+from rolecall.testing import FakeClock, FakeProvider, LimiterContract, ProviderContract
+
+
+class TestFakeProvider(ProviderContract):
+    provider = FakeProvider("one")
+
+
+class TestKeyedProvider(ProviderContract):
+    provider = KeyedProvider("one", "ONE_API_KEY is not set")
+
+
+class TestGate(LimiterContract):
+    limiter = Gate()
+
+
+class TestSlowGate(LimiterContract):
+    limiter = Gate(delay=3600.0)
+
+
+def test_hours_pass_in_no_time() -> None:
+    clock = FakeClock(start=5.0)
+
+    async def wait() -> str:
+        await clock.sleep(3600)
+        await asyncio.sleep(3600)
+        return "done"
+
+    before = time.monotonic()
+    assert clock.run(wait()) == "done"
+    assert clock.now() == 5.0 + 7200
+    assert time.monotonic() - before < 5
+
+
+def test_what_waits_on_the_fake_clock_wakes_up_in_order() -> None:
+    clock, woken = FakeClock(), []
+
+    async def wait(seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        woken.append(seconds)
+
+    async def everyone() -> None:
+        await asyncio.gather(*(wait(seconds) for seconds in (3, 1, 2)))
+
+    clock.run(everyone())
+    assert woken == [1, 2, 3]
+
+
+def test_timeouts_keep_to_the_fake_clock() -> None:
+    clock = FakeClock()
+
+    async def hang() -> None:
+        async with asyncio.timeout(60):
+            await asyncio.Event().wait()
+
+    with pytest.raises(TimeoutError):
+        clock.run(hang())
+    assert clock.now() == 1060
+
+
+def test_a_stall_lets_time_pass_at_once() -> None:
+    clock = FakeClock()
+    clock.advance(2.5)
+    assert clock.now() == 1002.5
+
+
+def answers(provider: FakeProvider, times: int = 1, clock: FakeClock | None = None) -> list[Any]:
+    async def ask() -> list[Any]:
+        return [await provider.complete(REQUEST) for _ in range(times)]
+
+    return (clock or FakeClock()).run(ask())
+
+
+def test_a_fake_provider_answers_from_its_script_and_then_with_its_default() -> None:
+    whole = Response("whole")
+    texts = answers(FakeProvider("one", ["text", whole], default="default"), 4)
+    assert texts[0] == Response("text", Usage(10, 5))
+    assert texts[1] is whole
+    assert [each.text for each in texts[2:]] == ["default", "default"]
+
+
+def test_a_fake_provider_raises_the_errors_of_its_script() -> None:
+    error = ProviderError("timeout", "late")
+    with pytest.raises(ProviderError) as caught:
+        answers(FakeProvider("one", [error]))
+    assert caught.value is error
+
+
+def test_a_fake_provider_waits_as_its_script_says() -> None:
+    clock = FakeClock()
+    answers(FakeProvider("one", [1.5, 2.0, "text", "at once"]), 2, clock)
+    assert clock.now() == 1003.5
+
+
+def test_a_fake_provider_keeps_what_it_was_asked() -> None:
+    provider = FakeProvider("one")
+    answers(provider, 2)
+    assert provider.requests == [REQUEST, REQUEST]
+
+
+def test_a_fake_provider_tells_when_it_sends() -> None:
+    told: list[str] = []
+
+    class Noting(Watch):
+        async def sending(self) -> None:
+            told.append("sending")
+
+    request = Request(system="", messages=(), watch=Noting())
+    FakeClock().run(FakeProvider("one").complete(request))
+    assert told == ["sending"]
+
+
+def check(contract: type, test: str, **subject: Any) -> None:
+    """Run one test of a contract on something."""
+    case = type("Case", (contract,), subject)()
+    getattr(case, test)()
+
+
+class Rude(FakeProvider):
+    """A provider that breaks whatever of the contract it is told to."""
+
+    def __init__(self, answer: Any = None, missing: Any = None) -> None:
+        super().__init__("Rude Provider")
+        self._answer = answer
+        self._missing = missing
+
+    def missing(self) -> Any:
+        return self._missing
+
+    async def complete(self, request: Request) -> Any:
+        return self._answer
+
+
+@pytest.mark.parametrize(
+    ("test", "provider"),
+    [
+        ("test_its_name_is_a_word", Rude()),
+        ("test_it_answers_a_request_with_a_response", Rude("a text")),
+        ("test_it_answers_a_request_with_a_response", Rude(Response(None))),  # type: ignore[arg-type]
+        ("test_it_says_what_it_misses_without_a_call", Rude(missing="")),
+        ("test_it_says_what_it_misses_without_a_call", Rude(missing=" ")),
+    ],
+)
+def test_the_contract_of_providers_finds_what_breaks_it(test: str, provider: Rude) -> None:
+    with pytest.raises(AssertionError):
+        check(ProviderContract, test, provider=provider)
+
+
+def test_the_contract_of_providers_finds_a_changed_request() -> None:
+    class Changing(FakeProvider):
+        async def complete(self, request: Request) -> Response:
+            object.__setattr__(request, "system", "Changed.")
+            return Response("text")
+
+    with pytest.raises(AssertionError):
+        check(ProviderContract, "test_it_leaves_the_request_as_it_is", provider=Changing("one"))
+
+
+class OnePlace:
+    """A limiter with a single place, which a cancelled caller may take with it."""
+
+    name = "one-place"
+
+    def __init__(self, loses_it: bool) -> None:
+        self._place = asyncio.Semaphore(1)
+        self._loses_it = loses_it
+
+    async def acquire(self, call: Call) -> None:
+        await self._place.acquire()
+        try:
+            await asyncio.sleep(1)
+        except asyncio.CancelledError:
+            if not self._loses_it:
+                self._place.release()
+            raise
+
+    def ended(self, call: Call, outcome: Outcome) -> None:
+        self._place.release()
+
+
+CANCELLED = "test_a_cancelled_wait_leaves_the_next_caller_its_place"
+
+
+def test_the_contract_of_limiters_is_kept_by_one_that_gives_the_place_back() -> None:
+    check(LimiterContract, CANCELLED, limiter=OnePlace(loses_it=False))
+
+
+def test_the_contract_of_limiters_finds_a_place_that_a_cancelled_caller_keeps() -> None:
+    with pytest.raises(TimeoutError):
+        check(LimiterContract, CANCELLED, limiter=OnePlace(loses_it=True))
+
+
+def test_the_contract_of_limiters_finds_a_limiter_that_never_grants() -> None:
+    class Closed(Gate):
+        async def acquire(self, call: Call) -> None:
+            await asyncio.Event().wait()
+
+    with pytest.raises(TimeoutError):
+        check(LimiterContract, "test_it_grants_a_permit_and_hears_the_end", limiter=Closed())
+
+
+def test_the_contract_of_limiters_finds_a_limiter_that_raises() -> None:
+    class Raising(Gate):
+        async def acquire(self, call: Call) -> None:
+            raise RuntimeError("too many")
+
+    with pytest.raises(RuntimeError, match="too many"):
+        check(LimiterContract, "test_it_grants_a_permit_and_hears_the_end", limiter=Raising())
