@@ -7,7 +7,6 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -159,7 +158,7 @@ def test_a_key_is_in_no_file_and_in_no_output_even_when_debugging(
 ) -> None:
     ended, _ = whole
     written = [path for path in ended.folder.rglob("*") if path.is_file()]
-    assert ended.run / "run.toml" in written or len(written) > 15
+    assert len(written) > len(AGENTS)
     said = [ended.out, ended.err, *(path.read_text("utf-8", "replace") for path in written)]
     for key in KEYS.values():
         assert not any(key in text for text in said)
@@ -226,10 +225,3 @@ def test_a_terminal_that_knows_no_arrows_is_no_error(tmp_path: Path) -> None:
     ended = finish(start(tmp_path, ["agents"], **variables), tmp_path)
     assert (ended.code, ended.err) == (0, "")
     assert "gemini ? claude" in ended.out
-
-
-def test_help_comes_at_once(tmp_path: Path) -> None:
-    before = time.monotonic()
-    ended = finish(start(tmp_path, ["--help"], **environment(tmp_path)), tmp_path)
-    assert (ended.code, ended.err) == (0, "")
-    assert time.monotonic() - before < 10
