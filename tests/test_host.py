@@ -320,31 +320,28 @@ def test_a_list_of_wrong_things_is_an_error(hook: str, item: object) -> None:
     assert re.search(r" is not an? |not an Agent", wrong(hook, [item]))
 
 
+def raising() -> Any:
+    raise KeyError("oh")
+
+
+def raising_in_the_middle() -> Iterator[str]:
+    yield from ()
+    raise KeyError("oh")
+
+
+@pytest.mark.parametrize("raising", [raising, raising_in_the_middle])
 @pytest.mark.parametrize("hook", HOOKS)
-def test_a_hook_that_raises_is_named(hook: str) -> None:
-    def raising() -> Any:
-        raise KeyError("oh")
-
-    with pytest.raises(PluginError, match=f"'echo' .*rolecall_{hook} raised KeyError: 'oh'; skip"):
-        collect(hosting(echo=plugin(**{hook: raising})), hook)
-
-
-@pytest.mark.parametrize("hook", HOOKS)
-def test_a_hook_that_raises_in_the_middle_of_its_list_is_named(hook: str) -> None:
-    def raising() -> Iterator[Any]:
-        yield from ()
-        raise KeyError("oh")
-
+def test_a_hook_that_raises_is_named(hook: str, raising: Any) -> None:
     with pytest.raises(PluginError, match=f"'echo' .*rolecall_{hook} raised KeyError: 'oh'; skip"):
         collect(hosting(echo=plugin(**{hook: raising})), hook)
 
 
 def test_an_error_of_ours_in_a_hook_is_told_as_it_is() -> None:
-    def raising() -> Any:
+    def refusing() -> Any:
         raise UsageError("echo: set ECHO_URL first")
 
     with pytest.raises(UsageError, match=r"^echo: set ECHO_URL first$"):
-        hosting(echo=plugin(providers=raising)).providers(Settings())
+        hosting(echo=plugin(providers=refusing)).providers(Settings())
 
 
 @pytest.mark.parametrize("hook", ["agents", "providers"])
@@ -517,10 +514,8 @@ def test_an_opinion_may_depend_on_the_agent() -> None:
     assert host.assignment(agent("b")) is None
 
 
-def test_an_opinion_that_raises_is_named() -> None:
-    def raising() -> Any:
-        raise KeyError("oh")
-
+@pytest.mark.parametrize("raising", [raising, raising_in_the_middle])
+def test_an_opinion_that_raises_is_named(raising: Any) -> None:
     with pytest.raises(PluginError, match=r"'echo' .* rolecall_assign raised KeyError: 'oh'"):
         hosting(echo=plugin(assign=raising)).assignment(agent())
 
@@ -537,9 +532,6 @@ def test_commands_are_added_by_those_who_have_some() -> None:
 
 
 def test_commands_that_fail_are_named_later_and_the_others_added_now() -> None:
-    def raising() -> None:
-        raise KeyError("oh")
-
     got: list[str] = []
     host = hosting(bad=plugin(commands=raising), good=plugin(commands=lambda: got.append("asked")))
     host.commands(object())

@@ -2,13 +2,17 @@
 
 import asyncio
 import time
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, ClassVar
 
 import pytest
 
 from building import REQUEST, Gate, KeyedProvider
-from rolecall import Call, Outcome, ProviderError, Request, Response, Usage, Watch
+from rolecall import Call, Outcome, ProviderError, Request, Response, Settings, Usage, Watch
 from rolecall.testing import FakeClock, FakeProvider, LimiterContract, ProviderContract
+from rolecall_plugins import claude, gemini
+from rolecall_plugins.simulator.scenario import Scenario
+from rolecall_plugins.simulator.server import Simulator, serve_in_thread
 
 
 class TestFakeProvider(ProviderContract):
@@ -17,6 +21,37 @@ class TestFakeProvider(ProviderContract):
 
 class TestKeyedProvider(ProviderContract):
     provider = KeyedProvider("one", "ONE_API_KEY is not set")
+
+
+@pytest.fixture(scope="module")
+def simulator() -> Iterator[Simulator]:
+    with serve_in_thread(Scenario()) as served:
+        yield served
+
+
+class SimulatedContract(ProviderContract):
+    """The contract, kept by a provider of ours that calls the simulator."""
+
+    plugin: ClassVar[Any]
+
+    @pytest.fixture(autouse=True)
+    def _simulated(self, simulator: Simulator) -> None:
+        variables = {
+            "ANTHROPIC_API_KEY": "simulated",
+            "GEMINI_API_KEY": "simulated",
+            "ANTHROPIC_API_BASE": simulator.anthropic_base,
+            "GEMINI_API_BASE": simulator.gemini_base,
+        }
+        (made,) = self.plugin.rolecall_providers(Settings(environment=variables))
+        self.provider = made
+
+
+class TestClaude(SimulatedContract):
+    plugin = claude
+
+
+class TestGemini(SimulatedContract):
+    plugin = gemini
 
 
 class TestGate(LimiterContract):

@@ -166,11 +166,7 @@ class Host:
                 continue
             if isinstance(answer, str | bytes) or not isinstance(answer, Iterable):
                 raise _wrong(plugin, f"{hook} gave {answer!r}, not a list")
-            try:
-                items = list(answer)
-            except Exception as error:
-                raise _wrong(plugin, f"{hook} raised {_told(error)}") from error
-            for item in items:
+            for item in answer:
                 yield plugin, item
 
     def _askable(self, hook: str) -> list[str]:
@@ -181,14 +177,15 @@ class Host:
     def _ask(self, plugin: str, hook: str, **arguments: Any) -> Any:
         others = [each for name, each in self._manager.list_name_plugin() if name != plugin]
         caller = self._manager.subset_hook_caller(hook, others)
+        firstresult = caller.spec is not None and caller.spec.opts.get("firstresult")
         try:
             answer = caller(**arguments)
+            answer = answer if firstresult else (answer[0] if answer else None)
+            return list(answer) if isinstance(answer, Iterator) else answer
         except RolecallError:
             raise
         except Exception as error:
             raise _wrong(plugin, f"{hook} raised {_told(error)}") from error
-        firstresult = caller.spec is not None and caller.spec.opts.get("firstresult")
-        return answer if firstresult else (answer[0] if answer else None)
 
 
 def _order(point: EntryPoint) -> tuple[bool, str, str]:

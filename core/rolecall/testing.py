@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from .errors import ProviderError
 from .limits import Call, Limiter, Outcome
-from .messages import Message, NeedsSetup, Provider, Request, Response, Usage
+from .messages import Closeable, HasModel, Message, NeedsSetup, Provider, Request, Response, Usage
 
 T = TypeVar("T")
 Script = str | Response | ProviderError | float
@@ -106,14 +106,14 @@ class ProviderContract:
         assert NAME.fullmatch(self.provider.name)
 
     def test_it_answers_a_request_with_a_response(self) -> None:
-        response = asyncio.run(self.provider.complete(_request()))
+        response = asyncio.run(_complete(self.provider, _request(self.provider)))
         assert isinstance(response, Response)
         assert isinstance(response.text, str)
 
     def test_it_leaves_the_request_as_it_is(self) -> None:
-        request = _request()
-        asyncio.run(self.provider.complete(request))
-        assert request == _request()
+        request = _request(self.provider)
+        asyncio.run(_complete(self.provider, request))
+        assert request == _request(self.provider)
 
     def test_it_says_what_it_misses_without_a_call(self) -> None:
         if isinstance(self.provider, NeedsSetup):
@@ -146,8 +146,22 @@ class LimiterContract:
         FakeClock().run(asyncio.wait_for(use(), DAY))
 
 
-def _request() -> Request:
-    return Request(system="Answer.", messages=(Message("user", "Hello"),), max_output_tokens=64)
+async def _complete(provider: Provider, request: Request) -> Response:
+    try:
+        return await provider.complete(request)
+    finally:
+        if isinstance(provider, Closeable):
+            await provider.aclose()
+
+
+def _request(provider: Provider) -> Request:
+    """Ask as the dispatcher does, which always names the model."""
+    return Request(
+        system="Answer.",
+        messages=(Message("user", "Hello"),),
+        model=provider.model if isinstance(provider, HasModel) else "",
+        max_output_tokens=64,
+    )
 
 
 def _call() -> Call:

@@ -1,21 +1,20 @@
 """Alarms: by the event loop's own timers, or by the kernel's, to a tenth of a millisecond."""
 
 import asyncio
-import ctypes
 import os
 import struct
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from functools import cache
 from typing import Any, Protocol
 
 EARLY = 0.0002
+TICK = 1e-6  # no time at all would never ring
 
 
 class Alarm(Protocol):
-    """Rings once for each time it is set, in the event loop that it was made in."""
+    """Rings in the event loop that it was made in; set again, it forgets the time before."""
 
     def set(self, seconds: float, ring: Callable[[], object]) -> None: ...
 
@@ -47,22 +46,26 @@ class KernelAlarm:
     """Rings in real time by a timer of the kernel, a file that the event loop watches.
 
     asyncio on Linux is a millisecond late: it rounds to whole ones, and the kernel takes a
-    thousandth of a time-out as slack. Even a precise alarm finds a machine at rest slow to wake
-    up, so it rings a little early where it can; the rest is then set anew.
+    thousandth of a time-out as slack. A machine at rest is slow to wake up as well, so this
+    rings a little early; whom it wakes too early sets it again.
 
     Raises OSError or NotImplementedError where there are no such timers.
     """
 
     def __init__(self) -> None:
-        self._fd = -1
         self._loop = asyncio.get_running_loop()
         self._ring: Callable[[], object] | None = None
         self._fd = _create_timer()
-        self._loop.add_reader(self._fd, self._rung)
+        try:
+            self._loop.add_reader(self._fd, self._rung)
+        except NotImplementedError:
+            os.close(self._fd)
+            raise
 
     def set(self, seconds: float, ring: Callable[[], object]) -> None:
         self._ring = ring
-        _set_timer(self._fd, seconds - EARLY if seconds > EARLY else seconds)
+        sooner = seconds - EARLY if seconds > EARLY else seconds
+        _set_timer(self._fd, max(sooner, TICK))
 
     def stop(self) -> None:
         self._ring = None
@@ -75,10 +78,12 @@ class KernelAlarm:
             os.close(fd)
 
     def _rung(self) -> None:
-        with suppress(BlockingIOError):  # where it was set anew just now
+        try:
             os.read(self._fd, 8)
-            if self._ring is not None:
-                self._ring()
+        except BlockingIOError:  # it was set anew just now
+            return
+        if self._ring is not None:
+            self._ring()
 
 
 def precise_alarm() -> Alarm:
@@ -109,7 +114,7 @@ else:
     def _create_timer() -> int:
         fd = int(_libc().timerfd_create(time.CLOCK_MONOTONIC, os.O_NONBLOCK | os.O_CLOEXEC))
         if fd < 0:
-            raise OSError(ctypes.get_errno(), "the system refuses a timer")
+            raise OSError("the system refuses a timer")
         return fd
 
     def _set_timer(fd: int, seconds: float) -> None:
@@ -118,4 +123,6 @@ else:
 
     @cache
     def _libc() -> Any:
-        return ctypes.CDLL(None, use_errno=True)
+        import ctypes
+
+        return ctypes.CDLL(None)

@@ -89,7 +89,7 @@ class SharedGap:
             try:
                 with LockedFile(self._path) as file:
                     self._refused = 0
-                    self._known = self._later(os.read(file, _STAMPS.size + 1))
+                    self._known = self._later(os.read(file, _STAMPS.size))
                     wait = self._apply(change)
                     if not wait:
                         os.lseek(file, 0, os.SEEK_SET)

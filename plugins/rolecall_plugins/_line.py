@@ -5,10 +5,9 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-from ._alarm import Alarm, LoopAlarm
+from ._alarm import TICK, Alarm, LoopAlarm
 
 FOREVER = float("inf")
-TICK = 1e-6
 
 Gate = Callable[[], float]
 

@@ -12,7 +12,7 @@ from ._gap import Gap, LocalGap, SharedGap, Stamps
 from ._lane import Lane
 from ._line import Gate, Line
 
-HELD_UP = 0.005
+HELD_UP = 0.005  # of the interval
 
 
 @hookimpl
@@ -26,8 +26,10 @@ def rolecall_limiters(settings: Settings) -> Iterable[Limiter]:
 class Pacing:
     """Grants permits at least `settings.interval` seconds apart, first come, first served.
 
-    The gap counts from the moment the call before was really let go. A provider's requests per
-    minute and its concurrency are kept beneath it. It waits; it never raises.
+    The interval counts from the moment the call before was really let go. A provider's requests
+    per minute and its concurrency are kept beneath it. It waits; it never raises.
+
+    alarm: makes what wakes the first in line; the event loop's own timers keep to a test's clock.
     """
 
     name = "pacing"
@@ -107,10 +109,13 @@ class _Turns:
         return partial(self._gap.attempt, partial(self._take, before))
 
     def wait(self, gate: Gate) -> Coroutine[Any, Any, None]:
-        return self._line.wait(gate)
+        return self._line.wait(gate)  # not awaited here: each frame costs every waiting caller
 
     def let_go(self) -> None:
-        """Count from now on: between its turn and this moment a caller may have been held up."""
+        """Count from now on, as its caller may have been held up since its turn.
+
+        Other processes are told where it makes a difference to them.
+        """
         if self._now() - self._taken > HELD_UP * self._interval:
             self._gap.attempt(self._stamp)
         self._gap.note(self._stamp)

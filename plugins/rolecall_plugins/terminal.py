@@ -27,6 +27,8 @@ from rolecall import (
     hookimpl,
 )
 
+from ._growth import GrowthLine
+
 # What is too long for a line, or says nothing to a person.
 HIDDEN = ("at", "text", "step", "request", "agents", "first_choices")
 
@@ -37,15 +39,21 @@ def rolecall_observers(settings: Settings) -> Iterable[Observer]:
 
 
 class ProgressLines:
-    """A line for every agent that is through, and for what went otherwise than planned."""
+    """A line for every agent that is through, and for what went otherwise than planned.
+
+    On a terminal the texts are seen growing in a line below.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._total = 0
         self._through = 0
         self._reused: set[str] = set()
+        self._growth = GrowthLine(stream) if stream.isatty() else None
 
     def notify(self, event: Event) -> None:
+        if self._growth is not None:
+            self._growth.notify(event)
         match event:
             case RunStarted():
                 self._total = len(event.agents)
@@ -87,8 +95,12 @@ class ProgressLines:
         self._say(f"[{self._through:2}/{self._total}] {event.at:6.1f} s  {text}")
 
     def _say(self, text: str) -> None:
+        if self._growth is not None:
+            self._growth.clear()
         self._stream.write(text + "\n")
         self._stream.flush()
+        if self._growth is not None:
+            self._growth.draw()
 
 
 class DebugLines:

@@ -1,0 +1,145 @@
+"""Both providers against the simulator: contracts, settings, and what goes over the wire."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from attrs import evolve
+
+from replaying import REQUEST, cassette, provider
+from rolecall import Cause, ProviderError, ProviderSettings, Request, Response, Settings, Watch
+from rolecall.testing import ProviderContract
+from rolecall_plugins import claude, gemini
+from rolecall_plugins.simulator.scenario import Fault, Scenario
+from rolecall_plugins.simulator.server import Simulator, serve_in_thread
+
+
+@pytest.fixture
+def simulator() -> Iterator[Simulator]:
+    with serve_in_thread(Scenario()) as served:
+        yield served
+
+
+def at(served: Simulator, name: str, **more: Any) -> Any:
+    bases = {"ANTHROPIC_API_BASE": served.anthropic_base, "GEMINI_API_BASE": served.gemini_base}
+    return provider(name, **{**bases, **more})
+
+
+async def complete(made: Any, request: Request) -> Response:
+    try:
+        response: Response = await made.complete(request)
+        return response
+    finally:
+        await made.aclose()
+
+
+class _Simulated(ProviderContract):
+    name = ""
+
+    @pytest.fixture(autouse=True)
+    def _served(self, simulator: Simulator) -> None:
+        self.provider = at(simulator, self.name)
+
+
+class TestClaude(_Simulated):
+    name = "claude"
+
+
+class TestGemini(_Simulated):
+    name = "gemini"
+
+
+@pytest.mark.parametrize("name", ["claude", "gemini"])
+def test_a_request_is_sent_once_however_often_the_client_would_like_to(name: str) -> None:
+    scenario = Scenario(faults=(Fault.parse(f"{name}:connection"),))
+    with serve_in_thread(scenario) as served:
+        made = at(served, name)
+        with pytest.raises(ProviderError) as caught:
+            asyncio.run(complete(made, evolve(REQUEST, model=made.model)))
+        assert caught.value.cause == Cause.CONNECTION
+        assert len(served.arrivals) == 1
+
+
+@pytest.mark.parametrize("name", ["claude", "gemini"])
+def test_the_moment_of_sending_is_told_before_the_request_arrives(
+    name: str, simulator: Simulator
+) -> None:
+    arrived: list[int] = []
+
+    class Gate(Watch):
+        async def sending(self) -> None:
+            arrived.append(len(simulator.arrivals))
+
+    made = at(simulator, name)
+    asyncio.run(complete(made, evolve(REQUEST, model=made.model, watch=Gate())))
+    assert arrived == [0]
+    assert len(simulator.arrivals) == 1
+
+
+@pytest.mark.parametrize("name", ["claude", "gemini"])
+def test_a_stream_that_stalls_is_given_up_after_the_idle_limit(name: str) -> None:
+    scenario = Scenario(faults=(Fault.parse(f"{name}:timeout@variant=stall"),))
+    with serve_in_thread(scenario) as served:
+        made = at(served, name)
+        with pytest.raises(ProviderError, match=r"no sign of life for 0\.2 s") as caught:
+            asyncio.run(complete(made, evolve(REQUEST, model=made.model, idle_timeout=0.2)))
+        assert caught.value.cause == Cause.TIMEOUT
+
+
+@pytest.mark.parametrize(("name", "case"), [("claude", "claude-plain"), ("gemini", "gemini-plain")])
+def test_max_tokens_is_always_sent_and_temperature_only_when_set(name: str, case: str) -> None:
+    made = provider(name)
+    with cassette(case) as tape:
+        asyncio.run(complete(made, evolve(REQUEST, model=made.model, stream=False)))  # type: ignore[attr-defined]
+    body = json.loads(tape.requests[0].body)
+    sent = {**body, **body.get("generationConfig", {})}
+    assert 512 in (sent.get("max_tokens"), sent.get("max_output_tokens"))
+    assert "temperature" not in sent
+
+
+def test_a_missing_key_is_named() -> None:
+    (made,) = gemini.rolecall_providers(Settings())
+    assert made.missing() == "GEMINI_API_KEY or GOOGLE_API_KEY is not set"  # type: ignore[attr-defined]
+
+
+def test_the_older_name_of_geminis_key_will_do() -> None:
+    (made,) = gemini.rolecall_providers(Settings(environment={"GOOGLE_API_KEY": "k"}))
+    assert made.missing() is None  # type: ignore[attr-defined]
+
+
+def test_model_and_endpoint_come_from_the_settings() -> None:
+    own = ProviderSettings(model="claude-x", api_base="http://127.0.0.1:1/v1")
+    (made,) = claude.rolecall_providers(Settings(providers={"claude": own}))
+    assert made.model == "claude-x"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("base", "completed"),
+    [
+        ("http://h", "http://h/v1beta"),
+        ("http://h/", "http://h/v1beta"),
+        ("http://h/v1alpha", "http://h/v1alpha"),
+    ],
+)
+def test_geminis_endpoint_gets_its_version_where_none_is_named(base: str, completed: str) -> None:
+    assert gemini.GEMINI.endpoint(base) == completed
+
+
+@pytest.mark.parametrize("base", ["http://h", "http://h/", "http://h/v1", "http://h/v1/messages"])
+def test_claudes_endpoint_may_be_written_with_its_path(base: str) -> None:
+    assert claude.CLAUDE.endpoint(base) == "http://h"
+
+
+def test_the_largest_output_is_that_of_the_bundled_map() -> None:
+    made: Any = provider("claude")
+    assert made.max_output_tokens("claude-sonnet-5-5") == 128_000
+    assert made.max_output_tokens("no-such-model") is None
+
+
+def test_an_unknown_models_price_is_unknown(simulator: Simulator) -> None:
+    made = at(simulator, "claude")
+    response = asyncio.run(complete(made, evolve(REQUEST, model="claude-of-tomorrow")))
+    assert response.usage.output > 0
+    assert response.cost is None

@@ -1,0 +1,170 @@
+"""What a person sees of a run while it goes on."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rolecall import (
+    AgentBlocked,
+    AgentDone,
+    AgentFailed,
+    CallEnded,
+    CallHeld,
+    CallStarted,
+    CallText,
+    Cause,
+    Event,
+    FellBack,
+    Retrying,
+    RouteOpened,
+    RunStarted,
+    Settings,
+    StepReused,
+    Usage,
+)
+from rolecall_plugins.terminal import DebugLines, ProgressLines, rolecall_observers
+
+CALL = {"call": 1, "agent": "architect", "provider": "claude", "model": "m"}
+ENDED = {"step": "k", "waited": 0.0, "took": 1.0, "max_output_tokens": 10}
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def told(*events: Event, stream: io.StringIO | None = None, debug: bool = False) -> str:
+    stream = stream or io.StringIO()
+    observer = DebugLines(stream) if debug else ProgressLines(stream)
+    for event in events:
+        observer.notify(event)
+    return stream.getvalue()
+
+
+def started(*agents: str) -> RunStarted:
+    return RunStarted(at=0, folder="runs/x", request="r", agents=agents, first_choices=())
+
+
+def done(agent: str, **more: Any) -> AgentDone:
+    return AgentDone(at=2.5, agent=agent, route="claude/m", file="f", **more)
+
+
+def test_a_finished_agent_is_counted_with_its_time_and_provider() -> None:
+    assert "[ 1/2]    2.5 s  architect: claude\n" in told(
+        started("architect", "b"), done("architect")
+    )
+
+
+def test_an_answer_from_before_is_said_to_be_kept() -> None:
+    reused = StepReused(at=0, agent="architect", step="k")
+    assert "architect: claude, kept" in told(started("architect"), reused, done("architect"))
+
+
+def test_a_cut_deliverable_is_said_to_be_cut() -> None:
+    assert "cut off" in told(started("architect"), done("architect", cut=True))
+
+
+@pytest.mark.parametrize(
+    ("event", "said"),
+    [
+        (AgentFailed(at=1, agent="architect", error="e"), "architect: failed"),
+        (AgentBlocked(at=1, agent="b", by="architect"), "b: blocked, architect failed"),
+        (
+            FellBack(at=1, agent="architect", route="gemini", to="claude", cause=Cause.EMPTY),
+            "architect: falls back from gemini to claude: empty",
+        ),
+        (
+            Retrying(at=1, agent="architect", route="claude/m", cause=Cause.TIMEOUT, delay=3),
+            "architect: timeout, asking claude/m again in 3.0 s",
+        ),
+        (
+            RouteOpened(at=1, route="claude/m", cause=Cause.OVERLOADED, seconds=30),
+            "claude/m: overloaded, left alone for 30 s",
+        ),
+        (
+            CallHeld(at=1, reason="429, retry after 3 s", seconds=3.2, **CALL),
+            "waiting 3.2 s for claude: 429, retry after 3 s",
+        ),
+    ],
+)
+def test_what_goes_otherwise_than_planned_is_said(event: Event, said: str) -> None:
+    assert said in told(started("architect", "b"), event)
+
+
+def test_short_waits_are_not_worth_a_line() -> None:
+    short = Retrying(at=1, agent="architect", route="claude/m", cause=Cause.EMPTY, delay=0)
+    assert told(short) == ""
+
+
+def test_on_a_pipe_nothing_is_drawn_twice() -> None:
+    text = CallText(at=1, delta="abc", **CALL)
+    assert told(text) == ""
+
+
+def test_on_a_terminal_the_text_is_seen_growing_and_the_line_is_taken_back() -> None:
+    screen = told(
+        CallStarted(at=1.0, step="k", waited=0, max_output_tokens=9, **CALL),
+        CallText(at=1.5, delta="abc", **CALL),
+        CallText(at=2.0, delta="de", **CALL),
+        CallEnded(at=3.0, text="abcde", **ENDED, **CALL),
+        stream=Terminal(),
+    )
+    assert "writing: architect 3" in screen
+    assert "writing: architect 5" in screen
+    assert screen.endswith("\r\x1b[K")
+
+
+def test_debug_gives_a_line_for_every_event_with_tokens_and_cause() -> None:
+    line = told(
+        CallEnded(at=1.25, cause=Cause.EMPTY, usage=Usage(input=7, output=2), **ENDED, **CALL),
+        debug=True,
+    )
+    assert line.startswith("   1.250 CallEnded call=1 agent=architect provider=claude")
+    assert "cause=empty" in line
+    assert "usage=7+2" in line
+
+
+def test_debug_keeps_the_text_of_answers_to_itself() -> None:
+    assert "secret words" not in told(
+        CallEnded(at=1, text="secret words", **ENDED, **CALL), debug=True
+    )
+
+
+@pytest.mark.parametrize(("debug", "kind"), [(True, DebugLines), (False, ProgressLines)])
+def test_the_setting_chooses_between_progress_and_debug(debug: bool, kind: type) -> None:
+    (observer,) = rolecall_observers(Settings(debug=debug))
+    assert isinstance(observer, kind)
+
+
+def test_the_report_is_written_at_the_end(tmp_path: Path) -> None:
+    from rolecall import RunEnded
+    from rolecall_plugins.report import Report
+
+    report = Report()
+    events = (
+        RunStarted(
+            at=0,
+            folder=str(tmp_path),
+            request="Build it\nquickly",
+            agents=("architect", "b"),
+            first_choices=(("architect", "gemini"), ("b", "claude")),
+        ),
+        FellBack(at=1, agent="architect", route="gemini", to="claude", cause=Cause.EMPTY),
+        CallEnded(at=2, usage=Usage(input=1000, output=50), cost=0.5, **ENDED, **CALL),
+        done("architect"),
+        AgentFailed(at=3, agent="b", error="b: all routes failed"),
+        RouteOpened(at=3, route="claude/m", cause=Cause.OVERLOADED, seconds=30),
+        RunEnded(at=4, done=1, failed=1, blocked=0),
+    )
+    for event in events:
+        report.notify(event)
+    text = (tmp_path / "report.md").read_text("utf-8")
+    assert "> Build it\n> quickly" in text
+    assert "1 of 2 agents done, 1 failed; 4.0 s, 1 calls, $0.5000." in text
+    assert "| claude | 1 | 1 | 1 | 0 | 1,000 | 50 | $0.5000 | 1.0 s | 0.0 s |" in text
+    assert "| gemini | 0 | 1 |" in text
+    assert "- architect: from gemini to claude, because of `empty`" in text
+    assert "- claude/m: `overloaded`, for 30 s" in text
+    assert "- b: b: all routes failed" in text
