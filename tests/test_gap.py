@@ -73,7 +73,7 @@ def test_a_note_is_for_the_own_process(clock: FakeClock, path: Path) -> None:
 def test_both_kinds_of_stamps_are_shared(clock: FakeClock, path: Path) -> None:
     SharedGap(path, clock.now).attempt(lambda stamps, now: Stamps(now - 2, now - 1))
     other = SharedGap(path, clock.now)
-    other.attempt(take)
+    other.attempt(lambda stamps, now: stamps)
     assert other.attempt(lambda stamps, now: now - stamps.permit) == 2
     assert other.attempt(lambda stamps, now: now - stamps.sent) == 1
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rolecall.testing import FakeClock
-from rolecall_plugins._alarm import KernelAlarm, LoopAlarm, precise_alarm
+from rolecall_plugins._alarm import Alarm, KernelAlarm, LoopAlarm, precise_alarm
 from rolecall_plugins._line import FOREVER, Line, _Place
 
 INTERVAL = 0.5
@@ -251,11 +251,23 @@ def test_an_event_loop_that_watches_no_files_uses_its_own_timers() -> None:
         def add_reader(self, *_: object) -> None:
             raise NotImplementedError
 
-    async def make() -> object:
-        return precise_alarm()
-
     with asyncio.Runner(loop_factory=Blind) as runner:
-        assert isinstance(runner.run(make()), LoopAlarm)
+        assert isinstance(runner.run(make_precise()), LoopAlarm)
+
+
+def test_an_event_loop_with_a_time_of_its_own_uses_its_own_timers() -> None:
+    assert isinstance(FakeClock().run(make_precise()), LoopAlarm)
+
+
+@only_linux
+def test_on_linux_the_kernel_is_more_precise() -> None:
+    assert isinstance(asyncio.run(make_precise()), KernelAlarm)
+
+
+async def make_precise() -> Alarm:
+    alarm = precise_alarm()
+    alarm.close()
+    return alarm
 
 
 async def rung(alarm: type[LoopAlarm | KernelAlarm], seconds: float, now: Any) -> float:

@@ -7,9 +7,19 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from attrs import evolve
+from attrs import define, evolve
 
+from .config import Settings
 from .errors import UsageError
+from .host import Host
+
+
+@define
+class App:
+    """What commands find in `ctx.obj`; options may replace the settings before a command runs."""
+
+    settings: Settings
+    host: Host
 
 
 def blocked(arguments: Sequence[str]) -> list[str]:

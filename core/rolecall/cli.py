@@ -1,4 +1,4 @@
-"""The command line; the only file that prints and starts the event loop."""
+"""The command line: where it starts and ends, and the commands that put a team to work."""
 
 import json
 import logging
@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from attrs import define
 
 from .arguments import (
     ASSIGN,
@@ -23,6 +22,7 @@ from .arguments import (
     ONLY,
     RUN,
     SKIP,
+    App,
     asks_for_help,
     blocked,
     known,
@@ -33,6 +33,8 @@ from .arguments import (
 from .config import Settings, load
 from .errors import RolecallError, UsageError
 from .host import Host
+from .lists import agents, plugins, providers, runs
+from .output import say, show_tables, tell
 
 INTERRUPTED = 130
 C = TypeVar("C", bound=click.Command)
@@ -53,22 +55,22 @@ def main() -> None:
     except click.ClickException as error:
         asked = getattr(error, "ctx", None)
         more = f" (see {asked.command_path} --help)" if asked is not None else ""
-        _tell([f"{error.format_message()}{more}"])
+        tell([f"{error.format_message()}{more}"])
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        _tell(["interrupted"])
+        tell(["interrupted"])
         code = INTERRUPTED
     except BrokenPipeError:
         # Who reads our output went away: nothing is left to say, at exit neither.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     except RolecallError as error:
-        _tell([str(error)])
+        tell([str(error)])
         code = error.exit_code
     except Exception as error:
         if debug:
             raise
-        _tell([f"internal error: {type(error).__name__}: {error} (--debug shows where)"])
+        tell([f"internal error: {type(error).__name__}: {error} (--debug shows where)"])
         code = 1
     sys.exit(code)
 
@@ -80,7 +82,7 @@ def _main(arguments: Sequence[str]) -> int:
     except RolecallError as error:
         if not asks_for_help(arguments):
             raise
-        _tell([str(error)])
+        tell([str(error)])
         settings = Settings()
     host = Host(block=(*settings.block, *without))
     cli = build(host)
@@ -91,14 +93,6 @@ def _main(arguments: Sequence[str]) -> int:
         standalone_mode=False,
     )
     return result if isinstance(result, int) else 0
-
-
-@define
-class App:
-    """What commands find in `ctx.obj`; options may replace the settings before a command runs."""
-
-    settings: Settings
-    host: Host
 
 
 def build(host: Host) -> click.Group:
@@ -222,75 +216,11 @@ def rerun(
     with _reopened(app, name) as (folder, saved):
         session = _session(app, saved.changed(assign))
         again = Rerun.plan(session.team, folder.memo, start, only)
-        _tell([again.words])
+        tell([again.words])
         if not yes and sys.stdin.isatty() and not click.confirm("Go on?", err=True):
             return 0
         folder.memo.forget(again.agents)
         return _work(session, folder, as_json, again.frozen)
-
-
-@click.group()
-def runs() -> None:
-    """List, compare and delete runs."""
-
-
-@runs.command("list")
-@JSON
-@click.pass_obj
-def list_(app: App, as_json: bool) -> None:
-    """List the runs, the newest first."""
-    from .runs import list_runs
-    from .tables import runs_json, runs_table
-
-    _show(runs_json(list_runs(Path(app.settings.runs))), runs_table, as_json)
-
-
-@runs.command()
-@RUN
-@click.pass_obj
-def show(app: App, name: str | None) -> None:
-    """Show a run: its request, its state, and what each agent cost."""
-    from .folder import RunFolder, find_run
-    from .runs import read_state
-
-    path = find_run(Path(app.settings.runs), name)
-    state = read_state(path)
-    with RunFolder(path) as folder:
-        click.echo(f"{path}: {state.state}, {state.done} of {state.agents} agents done\n")
-        click.echo(folder.request)
-        for agent, spent in folder.memo.spent.items():
-            click.echo(f"{agent:34}{spent.calls:4} calls  ${spent.cost:.4f}")
-
-
-@runs.command()
-@click.argument("name")
-@click.argument("other", required=False)
-@click.pass_obj
-def diff(app: App, name: str, other: str | None) -> None:
-    """Compare two runs, or a run with what its last change replaced."""
-    from .folder import find_run
-    from .runs import differences, last_change
-
-    path = find_run(Path(app.settings.runs), name)
-    second = find_run(Path(app.settings.runs), other) if other else None
-    for line in differences(path, second) if second else last_change(path):
-        click.echo(line.rstrip("\n"))
-
-
-@runs.command()
-@click.argument("names", metavar="RUN...", nargs=-1, required=True)
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.pass_obj
-def rm(app: App, names: Sequence[str], yes: bool) -> None:
-    """Delete runs, with all that was paid for in them."""
-    from .folder import find_run
-    from .runs import remove
-
-    paths = [find_run(Path(app.settings.runs), name) for name in names]
-    if not yes:
-        click.confirm(f"Delete {', '.join(map(str, paths))}?", abort=True, err=True)
-    for path in paths:
-        remove(path)
 
 
 @contextmanager
@@ -302,10 +232,10 @@ def _reopened(app: App, name: str | None) -> Iterator[tuple[Any, Any]]:
     path = find_run(Path(app.settings.runs), name)
     with RunFolder(path) as folder:
         if folder.torn:
-            _tell([f"{path}: the journal's last line was unfinished and is dropped"])
+            tell([f"{path}: the journal's last line was unfinished and is dropped"])
         doubtful = ", ".join(folder.memo.in_doubt)
         if doubtful:
-            _tell([f"cut off under way, perhaps billed, and asked again: {doubtful}"])
+            tell([f"cut off under way, perhaps billed, and asked again: {doubtful}"])
         yield folder, Choices.read(read_about(path))
 
 
@@ -313,47 +243,8 @@ def _session(app: App, choices: Any) -> Any:
     from .session import Session
 
     session = Session(app.host, app.settings, choices)
-    _tell(session.notes)
+    tell(session.notes)
     return session
-
-
-@click.command()
-@ASSIGN
-@JSON
-@click.pass_obj
-def agents(app: App, assign: Mapping[str, Sequence[str]], as_json: bool) -> None:
-    """List the agents, where they run, and who decided that."""
-    from .routing import assemble
-    from .routing import assign as decide
-    from .tables import agents_json, agents_table
-
-    app.host.check()
-    found = app.host.providers(app.settings)
-    assigned = decide(app.host, app.settings, found, assign)
-    team, _ = assemble(each.agent for each in assigned.values())
-    _show(agents_json(assigned, team), agents_table, as_json)
-
-
-@click.command()
-@JSON
-@click.pass_obj
-def providers(app: App, as_json: bool) -> None:
-    """List the providers and whether they can be called."""
-    from .tables import providers_json, providers_table
-
-    app.host.check()
-    _show(providers_json(app.host.providers(app.settings)), providers_table, as_json)
-
-
-@click.command()
-@JSON
-@click.pass_obj
-def plugins(app: App, as_json: bool) -> None:
-    """List the plugins, also those that do not load."""
-    from .tables import plugins_json, plugins_table
-
-    _show(plugins_json(app.host.plugins), plugins_table, as_json)
-    app.host.check()
 
 
 def _work(session: Any, folder: Any, as_json: bool, frozen: Collection[str] = ()) -> int:
@@ -366,38 +257,19 @@ def _work(session: Any, folder: Any, as_json: bool, frozen: Collection[str] = ()
     try:
         outcome = asyncio.run(session.run(folder, frozen))
     except (KeyboardInterrupt, asyncio.CancelledError):
-        _tell([f"interrupted; what is answered is kept. Go on with: {again}"])
+        tell([f"interrupted; what is answered is kept. Go on with: {again}"])
         return INTERRUPTED
     if as_json:
-        click.echo(json.dumps(run_json(str(folder.path), session.team, outcome, session.ledger)))
+        say(json.dumps(run_json(str(folder.path), session.team, outcome, session.ledger)))
     else:
-        _console().print(*run_tables(session.team, outcome, session.ledger), sep="\n")
-        click.echo(distribution(session.team, session.ledger))
-        click.echo(str(folder.path))
+        show_tables(run_tables(session.team, outcome, session.ledger))
+        say(distribution(session.team, session.ledger))
+        say(str(folder.path))
     if session.ledger.reused:
         kept = f"{len(session.ledger.reused)} agents' answers were kept"
-        _tell([f"{kept}, which saves ${session.ledger.saved:.4f}"])
-    _tell([str(error) for error in outcome.failed.values()])
-    _tell([f"{name}: its deliverable is cut off by the output limit" for name in outcome.cut])
+        tell([f"{kept}, which saves ${session.ledger.saved:.4f}"])
+    tell([str(error) for error in outcome.failed.values()])
+    tell([f"{name}: its deliverable is cut off by the output limit" for name in outcome.cut])
     if outcome.failed:
-        _tell([f"{len(outcome.done)} of {len(session.team)} agents done. Go on with: {again}"])
+        tell([f"{len(outcome.done)} of {len(session.team)} agents done. Go on with: {again}"])
     return int(outcome.exit_code)
-
-
-def _show(rows: Any, table: Any, as_json: bool) -> None:
-    if as_json:
-        click.echo(json.dumps(rows, indent=2))
-    else:
-        console = _console()
-        console.print(table(rows, console.width))
-
-
-def _console() -> Any:
-    from rich.console import Console
-
-    return Console(width=None if sys.stdout.isatty() else 200, highlight=False, markup=False)
-
-
-def _tell(lines: Sequence[str]) -> None:
-    for line in lines:
-        click.echo(f"rolecall: {' '.join(line.splitlines())}", err=True)

@@ -88,10 +88,20 @@ class KernelAlarm:
 
 def precise_alarm() -> Alarm:
     """Make the most precise alarm that this system and this event loop allow."""
+    if _has_own_time(asyncio.get_running_loop()):
+        return LoopAlarm()
     try:
         return KernelAlarm()
     except (OSError, NotImplementedError):
         return LoopAlarm()
+
+
+def _has_own_time(loop: asyncio.AbstractEventLoop) -> bool:
+    """Tell whether a loop's time is not the system's: then only its own timers keep to it."""
+    return (
+        isinstance(loop, asyncio.BaseEventLoop)
+        and type(loop).time is not asyncio.BaseEventLoop.time
+    )
 
 
 if sys.platform != "linux":

@@ -1,0 +1,112 @@
+"""The commands that list: agents, providers, plugins and runs."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import click
+
+from .arguments import ASSIGN, JSON, RUN, App
+from .output import say, show
+
+
+@click.command()
+@ASSIGN
+@JSON
+@click.pass_obj
+def agents(app: App, assign: Mapping[str, Sequence[str]], as_json: bool) -> None:
+    """List the agents, where they run, and who decided that."""
+    from .routing import assemble
+    from .routing import assign as decide
+    from .tables import agents_json, agents_table
+
+    app.host.check()
+    found = app.host.providers(app.settings)
+    assigned = decide(app.host, app.settings, found, assign)
+    team, _ = assemble(each.agent for each in assigned.values())
+    show(agents_json(assigned, team), agents_table, as_json)
+
+
+@click.command()
+@JSON
+@click.pass_obj
+def providers(app: App, as_json: bool) -> None:
+    """List the providers and whether they can be called."""
+    from .tables import providers_json, providers_table
+
+    app.host.check()
+    show(providers_json(app.host.providers(app.settings)), providers_table, as_json)
+
+
+@click.command()
+@JSON
+@click.pass_obj
+def plugins(app: App, as_json: bool) -> None:
+    """List the plugins, also those that do not load."""
+    from .tables import plugins_json, plugins_table
+
+    show(plugins_json(app.host.plugins), plugins_table, as_json)
+    app.host.check()
+
+
+@click.group()
+def runs() -> None:
+    """List, compare and delete runs."""
+
+
+@runs.command("list")
+@JSON
+@click.pass_obj
+def list_(app: App, as_json: bool) -> None:
+    """List the runs, the newest first."""
+    from .runs import list_runs
+    from .tables import runs_json, runs_table
+
+    show(runs_json(list_runs(Path(app.settings.runs))), runs_table, as_json)
+
+
+@runs.command("show")
+@RUN
+@click.pass_obj
+def show_(app: App, name: str | None) -> None:
+    """Show a run: its request, its state, and what each agent cost."""
+    from .folder import RunFolder, find_run
+    from .runs import read_state
+
+    path = find_run(Path(app.settings.runs), name)
+    state = read_state(path)
+    with RunFolder(path) as folder:
+        say(f"{path}: {state.state}, {state.done} of {state.agents} agents done\n")
+        say(folder.request)
+        for agent, spent in folder.memo.spent.items():
+            say(f"{agent:34}{spent.calls:4} calls  ${spent.cost:.4f}")
+
+
+@runs.command()
+@click.argument("name")
+@click.argument("other", required=False)
+@click.pass_obj
+def diff(app: App, name: str, other: str | None) -> None:
+    """Compare two runs, or a run with what its last change replaced."""
+    from .folder import find_run
+    from .runs import differences, last_change
+
+    path = find_run(Path(app.settings.runs), name)
+    second = find_run(Path(app.settings.runs), other) if other else None
+    for line in differences(path, second) if second else last_change(path):
+        say(line.rstrip("\n"))
+
+
+@runs.command()
+@click.argument("names", metavar="RUN...", nargs=-1, required=True)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def rm(app: App, names: Sequence[str], yes: bool) -> None:
+    """Delete runs, with all that was paid for in them."""
+    from .folder import find_run
+    from .runs import remove
+
+    paths = [find_run(Path(app.settings.runs), name) for name in names]
+    if not yes:
+        click.confirm(f"Delete {', '.join(map(str, paths))}?", abort=True, err=True)
+    for path in paths:
+        remove(path)

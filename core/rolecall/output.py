@@ -1,0 +1,38 @@
+"""The only file that prints: results on standard output, everything else on standard error."""
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+
+def say(text: str) -> None:
+    """Print a result."""
+    click.echo(text)
+
+
+def tell(lines: Sequence[str]) -> None:
+    """Print what a person should know, a line each, on standard error."""
+    for line in lines:
+        click.echo(f"rolecall: {' '.join(line.splitlines())}", err=True)
+
+
+def show(rows: Any, table: Any, as_json: bool) -> None:
+    """Print rows as JSON, or as the table that `table` makes of them and a width."""
+    if as_json:
+        say(json.dumps(rows, indent=2))
+    else:
+        wide = _console()
+        wide.print(table(rows, wide.width))
+
+
+def show_tables(tables: Sequence[Any]) -> None:
+    _console().print(*tables, sep="\n")
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else 200, highlight=False, markup=False)

@@ -1,0 +1,400 @@
+"""The built-in limiter: its laws on a clock that needs no waiting, and threads in real time."""
+
+import asyncio
+import threading
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from attrs import field, frozen
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rolecall import Call, Cause, Outcome, ProviderSettings, SendLimiter, Settings
+from rolecall.testing import FakeClock, LimiterContract
+from rolecall_plugins._gap import Gap, LocalGap, SharedGap, Stamps
+from rolecall_plugins.pacing import Pacing, rolecall_limiters
+
+INTERVAL = 0.5
+MINUTE = 60.0
+ROUNDING = 1e-5
+PROVIDERS = ("free", "busy", "slow")
+NO_LIMITS: Mapping[str, ProviderSettings] = {}
+
+
+def call(number: int = 1, provider: str = "free") -> Call:
+    return Call(number=number, agent="tester", provider=provider, model="m")
+
+
+def pacing(
+    clock: FakeClock, gap: Gap | None = None, limits: Mapping[str, ProviderSettings] = NO_LIMITS
+) -> Pacing:
+    settings = Settings(interval=INTERVAL, providers=limits)
+    return Pacing(settings, gap or LocalGap(clock.now), clock.now)
+
+
+def loop_time() -> float:
+    return asyncio.get_running_loop().time()
+
+
+class TestPacing(LimiterContract):
+    limiter = Pacing(Settings(interval=INTERVAL), LocalGap(loop_time), loop_time)
+
+
+class TestPacingAsPluggedIn(LimiterContract):
+    (limiter,) = rolecall_limiters(Settings(interval=0.001))
+
+
+@frozen
+class Caller:
+    """A call that comes at its time, and gives up or is made; all in seconds."""
+
+    provider: str
+    comes: float
+    gives_up_after: float | None
+    takes: float
+
+
+@frozen
+class Seen:
+    """What became of the callers, in the order in which it happened."""
+
+    came: list[int] = field(factory=list)
+    permitted: list[int] = field(factory=list)
+    times: list[float] = field(factory=list)
+    most: Counter[str] = field(factory=Counter)
+
+
+MOMENTS = st.integers(0, 300).map(lambda tenths: tenths / 10)
+CALLERS = st.lists(
+    st.builds(
+        Caller,
+        provider=st.sampled_from(PROVIDERS),
+        comes=MOMENTS,
+        gives_up_after=st.none() | MOMENTS,
+        takes=MOMENTS,
+    ),
+    min_size=1,
+    max_size=15,
+)
+STALLS = st.lists(st.tuples(MOMENTS, MOMENTS), max_size=3)
+LIMITS = st.fixed_dictionaries(
+    {
+        "busy": st.builds(ProviderSettings, concurrency=st.integers(1, 3)),
+        "slow": st.builds(
+            ProviderSettings,
+            requests_per_minute=st.integers(1, 4),
+            concurrency=st.none() | st.integers(1, 3),
+        ),
+    }
+)
+
+
+def watch(
+    callers: list[Caller],
+    stalls: list[tuple[float, float]],
+    limits: dict[str, ProviderSettings],
+) -> Seen:
+    clock = FakeClock()
+    limiter = pacing(clock, limits=limits)
+    seen = Seen()
+    active: Counter[str] = Counter()
+
+    async def come(number: int, caller: Caller) -> None:
+        await asyncio.sleep(caller.comes)
+        seen.came.append(number)
+        try:
+            async with asyncio.timeout(caller.gives_up_after):
+                await limiter.acquire(call(number, caller.provider))
+        except TimeoutError:
+            return
+        seen.permitted.append(number)
+        seen.times.append(clock.now())
+        active[caller.provider] += 1
+        seen.most[caller.provider] = max(seen.most[caller.provider], active[caller.provider])
+        await asyncio.sleep(caller.takes)
+        active[caller.provider] -= 1
+        limiter.ended(call(number, caller.provider), Outcome())
+
+    async def stall(at: float, seconds: float) -> None:
+        await asyncio.sleep(at)
+        clock.advance(seconds)
+
+    async def all_of_them() -> None:
+        await asyncio.gather(
+            *(stall(*each) for each in stalls), *(come(*each) for each in enumerate(callers))
+        )
+
+    clock.run(all_of_them())
+    return seen
+
+
+@given(CALLERS, STALLS, LIMITS)
+def test_permits_keep_their_distance(
+    callers: list[Caller], stalls: list[tuple[float, float]], limits: dict[str, ProviderSettings]
+) -> None:
+    seen = watch(callers, stalls, limits)
+    assert all(later - sooner > INTERVAL - ROUNDING for sooner, later in pairwise(seen.times))
+
+
+@given(CALLERS, STALLS, LIMITS)
+def test_a_providers_calls_are_permitted_in_the_order_they_came(
+    callers: list[Caller], stalls: list[tuple[float, float]], limits: dict[str, ProviderSettings]
+) -> None:
+    seen = watch(callers, stalls, limits)
+    for provider in PROVIDERS:
+        came = [each for each in seen.came if callers[each].provider == provider]
+        permitted = [each for each in seen.permitted if callers[each].provider == provider]
+        assert permitted == [each for each in came if each in permitted]
+
+
+@given(CALLERS, STALLS, LIMITS)
+def test_every_call_that_does_not_give_up_is_permitted(
+    callers: list[Caller], stalls: list[tuple[float, float]], limits: dict[str, ProviderSettings]
+) -> None:
+    seen = watch(callers, stalls, limits)
+    patient = {each for each, caller in enumerate(callers) if caller.gives_up_after is None}
+    assert patient <= set(seen.permitted)
+
+
+@given(CALLERS, STALLS, LIMITS)
+def test_no_provider_has_more_calls_at_once_than_it_may(
+    callers: list[Caller], stalls: list[tuple[float, float]], limits: dict[str, ProviderSettings]
+) -> None:
+    seen = watch(callers, stalls, limits)
+    for provider, its in limits.items():
+        assert seen.most[provider] <= (its.concurrency or len(callers))
+
+
+@given(CALLERS, STALLS, LIMITS)
+def test_no_provider_has_more_calls_in_any_minute_than_it_may(
+    callers: list[Caller], stalls: list[tuple[float, float]], limits: dict[str, ProviderSettings]
+) -> None:
+    seen = watch(callers, stalls, limits)
+    times = [
+        at
+        for number, at in zip(seen.permitted, seen.times, strict=True)
+        if callers[number].provider == "slow"
+    ]
+    most = limits["slow"].requests_per_minute
+    assert most is not None
+    assert all(
+        later - sooner > MINUTE - ROUNDING
+        for sooner, later in zip(times, times[most:], strict=False)
+    )
+
+
+@given(CALLERS)
+def test_giving_up_costs_the_others_no_time(callers: list[Caller]) -> None:
+    seen = watch(callers, [], {})
+    free = float("-inf")
+    for number, at in zip(seen.permitted, seen.times, strict=True):
+        assert at <= max(1000 + callers[number].comes, free) + len(callers) * ROUNDING
+        free = at + INTERVAL
+
+
+def starts(clock: FakeClock, many: int, *acquire: Callable[[Call], Awaitable[None]]) -> list[float]:
+    """Give when calls start that come all at once, spread over these limiters."""
+    times: list[float] = []
+
+    async def start(number: int) -> None:
+        await acquire[number % len(acquire)](call(number))
+        times.append(clock.now() - 1000)
+
+    async def all_of_them() -> None:
+        await asyncio.gather(*map(start, range(many)))
+
+    clock.run(all_of_them())
+    return times
+
+
+def test_no_time_is_lost_between_permits() -> None:
+    clock = FakeClock()
+    assert starts(clock, 40, pacing(clock).acquire) == pytest.approx(
+        [number * INTERVAL for number in range(40)], abs=40 * ROUNDING
+    )
+
+
+def test_limiters_of_one_process_share_the_file(tmp_path: Path) -> None:
+    clock = FakeClock()
+    limiters = [pacing(clock, SharedGap(tmp_path / "pacing", clock.now)) for _ in range(3)]
+    assert starts(clock, 12, *(limiter.acquire for limiter in limiters)) == pytest.approx(
+        [number * INTERVAL for number in range(12)], abs=12 * ROUNDING
+    )
+
+
+def test_the_distance_counts_from_when_a_caller_was_really_let_go() -> None:
+    clock = FakeClock()
+
+    class Slow(LocalGap):
+        """Holds each caller that waited up between its turn and its start."""
+
+        waited = False
+
+        def attempt(self, change: Callable[[Stamps, float], Stamps | float]) -> float:
+            wait = super().attempt(change)
+            if self.waited and not wait:
+                clock.advance(0.1)
+            self.waited = bool(wait)
+            return wait
+
+    times = starts(clock, 5, pacing(clock, Slow(clock.now)).acquire)
+    assert [later - sooner for sooner, later in pairwise(times)] == pytest.approx(
+        4 * [INTERVAL + 0.1], abs=ROUNDING
+    )
+
+
+def test_other_processes_hear_of_it_where_a_caller_was_held_up(tmp_path: Path) -> None:
+    clock = FakeClock()
+    path = tmp_path / "pacing"
+
+    class Slow(SharedGap):
+        def attempt(self, change: Callable[[Stamps, float], Stamps | float]) -> float:
+            wait = super().attempt(change)
+            clock.advance(0 if clock.now() > 1000 else 0.1)
+            return wait
+
+    clock.run(pacing(clock, Slow(path, clock.now)).acquire(call()))
+    clock.run(pacing(clock, SharedGap(path, clock.now)).acquire(call()))
+    assert clock.now() == pytest.approx(1000 + 0.1 + INTERVAL, abs=ROUNDING)
+
+
+def test_one_provider_at_its_limit_holds_no_other_up() -> None:
+    clock = FakeClock()
+    limiter = pacing(clock, limits={"busy": ProviderSettings(concurrency=1)})
+
+    async def use() -> float:
+        await limiter.acquire(call(1, "busy"))
+        waiting = asyncio.ensure_future(limiter.acquire(call(2, "busy")))
+        await asyncio.sleep(0)
+        await limiter.acquire(call(3, "free"))
+        permitted = clock.now()
+        limiter.ended(call(1, "busy"), Outcome(cause=Cause.TIMEOUT))
+        await waiting
+        return permitted - 1000
+
+    assert clock.run(use()) == pytest.approx(INTERVAL, abs=ROUNDING)
+
+
+def test_a_call_given_up_before_its_permit_counts_in_no_minute() -> None:
+    clock = FakeClock()
+    limiter = pacing(clock, limits={"slow": ProviderSettings(requests_per_minute=1)})
+
+    async def use() -> float:
+        await limiter.acquire(call(1, "free"))
+        waiting = asyncio.ensure_future(limiter.acquire(call(2, "slow")))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        await limiter.acquire(call(3, "slow"))
+        return clock.now() - 1000
+
+    assert clock.run(use()) == pytest.approx(INTERVAL, abs=ROUNDING)
+
+
+def sends(clock: FakeClock, limiter: Pacing, delays: list[float]) -> list[float]:
+    """Give when calls are sent that each take a while from their permit to their sending."""
+    times: list[float] = []
+
+    async def send(number: int, delay: float) -> None:
+        await limiter.acquire(call(number))
+        await asyncio.sleep(delay)
+        await limiter.sending(call(number))
+        times.append(clock.now() - 1000)
+
+    async def all_of_them() -> None:
+        await asyncio.gather(*(send(*each) for each in enumerate(delays)))
+
+    clock.run(all_of_them())
+    return times
+
+
+def test_it_is_asked_at_the_sending() -> None:
+    assert isinstance(pacing(FakeClock()), SendLimiter)
+
+
+@given(st.lists(st.integers(0, 2000).map(lambda ms: ms / 1000), min_size=1, max_size=10))
+def test_what_is_sent_keeps_its_distance(delays: list[float]) -> None:
+    clock = FakeClock()
+    times = sends(clock, pacing(clock), delays)
+    assert all(later - sooner > INTERVAL - ROUNDING for sooner, later in pairwise(times))
+
+
+def test_what_passes_from_permit_to_sending_does_not_add_up() -> None:
+    clock = FakeClock()
+    times = sends(clock, pacing(clock), [0.7, *(0.01 * (number % 5) for number in range(39))])
+    assert times[-1] <= 0.7 + 39 * INTERVAL + 0.04 + 80 * ROUNDING
+
+
+def test_a_provider_that_never_tells_keeps_its_distance_from_what_was_sent() -> None:
+    clock = FakeClock()
+    limiter = pacing(clock)
+
+    async def use() -> float:
+        await limiter.acquire(call(1, "telling"))
+        await asyncio.sleep(0.3)
+        await limiter.sending(call(1, "telling"))
+        await limiter.acquire(call(2, "silent"))
+        return clock.now() - 1000
+
+    assert clock.run(use()) == pytest.approx(0.3 + INTERVAL, abs=ROUNDING)
+
+
+def test_a_cancelled_sending_gives_its_place_back() -> None:
+    clock = FakeClock()
+    limiter = pacing(clock)
+
+    async def use() -> float:
+        await limiter.sending(call(1))
+        waiting = asyncio.ensure_future(limiter.sending(call(2)))
+        await asyncio.sleep(0.1)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        await limiter.sending(call(3))
+        return clock.now() - 1000
+
+    assert clock.run(use()) == pytest.approx(INTERVAL, abs=ROUNDING)
+
+
+def test_no_interval_lets_all_start_at_once_and_leaves_the_disk_alone(tmp_path: Path) -> None:
+    (limiter,) = rolecall_limiters(Settings(interval=0.0, state=str(tmp_path / "state")))
+    clock = FakeClock()
+    assert starts(clock, 10, limiter.acquire) == [0.0] * 10
+    assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.parametrize("state", ["", "state"])
+def test_the_plugin_shares_where_there_is_a_place_to_share(tmp_path: Path, state: str) -> None:
+    folder = str(tmp_path / state) if state else ""
+    (limiter,) = rolecall_limiters(Settings(interval=0.001, state=folder))
+    asyncio.run(limiter.acquire(call()))
+    assert [path.name for path in tmp_path.rglob("pacing")] == (["pacing"] if state else [])
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_threads_with_event_loops_of_their_own_keep_the_distance(
+    tmp_path: Path, shared: bool
+) -> None:
+    interval = 0.02
+    settings = Settings(interval=interval, state=str(tmp_path) if shared else "")
+    (limiter,) = rolecall_limiters(settings)
+
+    def gaps() -> list[float]:
+        times: list[float] = []
+
+        async def start() -> None:
+            await limiter.acquire(call())
+            times.append(time.monotonic())
+
+        threads = [threading.Thread(target=asyncio.run, args=(start(),)) for _ in range(12)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return [later - sooner for sooner, later in pairwise(sorted(times))]
+
+    # Where the system holds a thread up right after its start, the time it noted is too late.
+    assert any(min(gaps()) >= 0.99 * interval for _ in range(4))
