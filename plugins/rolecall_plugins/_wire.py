@@ -36,12 +36,17 @@ class Reading:
         self._reply = reply
         self._status = status
         self._headers = headers
-        self._streamed = status < 400 and "text/event-stream" in headers.get("content-type", "")
+        self._streamed: bool | None = None if status < 400 else False  # None: nothing came yet
         self._events = ServerSentEvents()
         self._body = bytearray()
 
     def feed(self, chunk: bytes) -> str:
         """Take the next bytes; give the piece of answer that they complete."""
+        if self._streamed is None:
+            chunk = chunk.lstrip()
+            if not chunk:
+                return ""
+            self._streamed = self._is_stream(chunk)
         if not self._streamed:
             self._body += chunk
             return ""
@@ -56,12 +61,21 @@ class Reading:
 
     def finish(self) -> Response:
         """Give the response; raise ProviderError where the reply is an error or damaged."""
-        if self._streamed:
+        if self._streamed or (self._streamed is None and self._says_stream()):
             return self._reply.response(self._headers)
         if self._status >= 300:
             raise self._error()
         self._absorb(bytes(self._body))
         return self._reply.response(self._headers)
+
+    def _is_stream(self, beginning: bytes) -> bool:
+        """Tell a stream by its first character; gateways forget the content type, or lie."""
+        if beginning[:1] in (b"{", b"["):
+            return False
+        return self._says_stream() or beginning[:1] in (b"d", b"e", b":")
+
+    def _says_stream(self) -> bool:
+        return "text/event-stream" in self._headers.get("content-type", "")
 
     def _absorb(self, data: bytes) -> str:
         payload = _parse(data)

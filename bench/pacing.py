@@ -1,0 +1,419 @@
+"""Measures limiters side by side: how far apart calls start, how exactly, and at what price.
+
+    python bench/pacing.py [--quick] [--only LIMITER]
+
+Each limiter is to start calls at least an interval apart. Each measurement runs in an
+interpreter of its own; three of them (one with --quick), and the table shows medians.
+"""
+
+import argparse
+import asyncio
+import gc
+import importlib
+import itertools
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from attrs import asdict, evolve, frozen
+
+PROCESSES = 4
+TOLERANCE = 0.01
+PATIENCE = 60.0
+
+Acquire = Callable[[], Awaitable[None]]
+
+
+@frozen
+class Peer:
+    """A limiter that can be installed.
+
+    make: given the interval and a folder, gives what a call awaits before it starts.
+    spans: what the limiter claims to hold over.
+    """
+
+    package: str
+    make: Callable[[float, Path], Acquire]
+    spans: frozenset[str] = frozenset({"tasks"})
+
+
+@frozen
+class Row:
+    """Calls that all come at once, from tasks, threads or processes.
+
+    seconds: to stop after; None goes on until every call has started.
+    """
+
+    kind: str
+    interval: float
+    calls: int
+    seconds: float | None = None
+
+
+@frozen
+class Measured:
+    """What is measured. The last three only where calls remain waiting."""
+
+    violations: float
+    ratio: float
+    cpu: float
+    inversions: float
+    lag: float | None = None
+    memory: float | None = None
+    cancelling: float | None = None
+
+
+ROWS = {
+    "tasks, 500 ms": Row("tasks", 0.5, 40),
+    "tasks, 5 ms": Row("tasks", 0.005, 400),
+    "threads, 50 ms": Row("threads", 0.05, 40),
+    "4 processes, 50 ms": Row("processes", 0.05, 80),
+    "4 processes, 500 ms": Row("processes", 0.5, 40),
+    "10 000 waiters": Row("tasks", 0.5, 10_000, seconds=4.0),
+}
+
+
+def rolecall(interval: float, folder: Path) -> Acquire:
+    from rolecall import Call, Outcome, Settings
+    from rolecall_plugins.pacing import rolecall_limiters
+
+    (limiter,) = rolecall_limiters(Settings(interval=interval, state=str(folder)))
+    call = Call(number=1, agent="bench", provider="claude", model="m")
+
+    async def acquire() -> None:
+        await limiter.acquire(call)
+        limiter.ended(call, Outcome())
+
+    return acquire
+
+
+def bare(interval: float, folder: Path) -> Acquire:
+    """Limit nothing: sleep one's turn out; what the event loop and the machine cost."""
+    turns = itertools.count()
+
+    async def acquire() -> None:
+        await asyncio.sleep(next(turns) * interval)
+
+    return acquire
+
+
+def aiolimiter(interval: float, folder: Path) -> Acquire:
+    from aiolimiter import AsyncLimiter
+
+    return AsyncLimiter(1, interval).acquire
+
+
+def pyrate(interval: float, folder: Path) -> Acquire:
+    from pyrate_limiter import Limiter, Rate
+
+    limiter = Limiter(Rate(1, round(interval * 1000)), buffer_ms=0)
+
+    async def acquire() -> None:
+        while not await limiter.try_acquire_async("bench"):
+            pass
+
+    return acquire
+
+
+def pyrate_sqlite(interval: float, folder: Path) -> Acquire:
+    from pyrate_limiter import Limiter, Rate, SQLiteBucket
+
+    rates = [Rate(1, round(interval * 1000))]
+    bucket = SQLiteBucket.init_from_file(
+        rates, db_path=str(folder / "pyrate.sqlite"), use_file_lock=True
+    )
+    limiter = Limiter(bucket, buffer_ms=0)
+
+    async def acquire() -> None:
+        while not await limiter.try_acquire_async("bench"):
+            pass
+
+    return acquire
+
+
+def limits(interval: float, folder: Path) -> Acquire:
+    from limits import RateLimitItemPerSecond
+    from limits.aio.storage import MemoryStorage
+    from limits.aio.strategies import MovingWindowRateLimiter
+
+    limiter = MovingWindowRateLimiter(MemoryStorage())
+    item = RateLimitItemPerSecond(round(1 / interval))  # it counts whole seconds only
+
+    async def acquire() -> None:
+        while not await limiter.hit(item):
+            await asyncio.sleep(interval / 10)
+
+    return acquire
+
+
+def throttled(interval: float, folder: Path) -> Acquire:
+    from datetime import timedelta
+
+    from throttled.asyncio import Throttled, per_duration
+
+    limiter = Throttled(
+        key="bench", using="gcra", quota=per_duration(timedelta(seconds=interval), 1, 1)
+    )
+
+    async def acquire() -> None:
+        while (await limiter.limit(timeout=3600)).limited:
+            pass
+
+    return acquire
+
+
+def langchain(interval: float, folder: Path) -> Acquire:
+    from langchain_core.rate_limiters import InMemoryRateLimiter
+
+    limiter = InMemoryRateLimiter(
+        requests_per_second=1 / interval, check_every_n_seconds=interval / 10, max_bucket_size=1
+    )
+
+    async def acquire() -> None:
+        await limiter.aacquire()
+
+    return acquire
+
+
+EVERYWHERE = frozenset({"tasks", "threads", "processes"})
+PEERS = {
+    "rolecall": Peer("rolecall", rolecall, EVERYWHERE),
+    "(no limiter, only sleeps)": Peer("asyncio", bare),
+    "aiolimiter": Peer("aiolimiter", aiolimiter),
+    "pyrate-limiter": Peer("pyrate_limiter", pyrate, frozenset({"tasks", "threads"})),
+    "pyrate-limiter, SQLite": Peer("pyrate_limiter", pyrate_sqlite, frozenset({"processes"})),
+    "limits": Peer("limits", limits, frozenset({"tasks", "threads"})),
+    "throttled-py": Peer("throttled", throttled, frozenset({"tasks", "threads"})),
+    "langchain-core": Peer("langchain_core", langchain, frozenset({"tasks", "threads"})),
+}
+
+
+@frozen
+class Start:
+    """When a call asked and when it started."""
+
+    asked: float
+    started: float
+
+
+async def from_tasks(acquire: Acquire, row: Row) -> tuple[list[Start], dict[str, float]]:
+    starts: list[Start] = []
+
+    async def start() -> None:
+        asked = time.monotonic()
+        await acquire()
+        starts.append(Start(asked, time.monotonic()))
+
+    before = _memory()
+    tasks = [asyncio.ensure_future(start()) for _ in range(row.calls)]
+    if row.seconds is None:
+        await asyncio.gather(*tasks)
+        return starts, {}
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    memory = (_memory() - before) / row.calls / 1024
+    lags = sorted(await _lags(row.seconds))
+    began = time.monotonic()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    cancelling = time.monotonic() - began
+    lag = lags[int(0.99 * len(lags))]
+    return starts, {"lag": lag * 1000, "memory": memory, "cancelling": cancelling}
+
+
+def from_threads(acquire: Acquire, row: Row) -> list[Start]:
+    starts: list[Start] = []
+
+    async def start() -> None:
+        asked = time.monotonic()
+        await acquire()
+        starts.append(Start(asked, time.monotonic()))
+
+    threads = [threading.Thread(target=asyncio.run, args=(start(),)) for _ in range(row.calls)]
+    for thread in threads:
+        thread.start()
+        time.sleep(0.002)  # that the order in which they ask is theirs, not the scheduler's
+    for thread in threads:
+        thread.join()
+    return starts
+
+
+def from_processes(name: str, row: Row, folder: Path) -> list[tuple[list[Start], float]]:
+    """Give each process's starts and the CPU seconds they took."""
+    one = evolve(row, kind="tasks", calls=row.calls // PROCESSES)
+    children = [_interpreter("part", name, json.dumps(asdict(one)), str(folder)) for _ in range(4)]
+    for child in children:
+        assert child.stdout is not None
+        child.stdout.readline()
+    for child in children:
+        assert child.stdin is not None
+        child.stdin.write("go\n")
+        child.stdin.flush()
+    told = [json.loads(child.communicate()[0]) for child in children]
+    return [([Start(*start) for start in starts], cpu) for starts, cpu in told]
+
+
+def measure(name: str, row: Row, folder: Path) -> Measured:
+    """Make one measurement in this interpreter."""
+    extra: dict[str, float] = {}
+    if row.kind == "processes":
+        parts = from_processes(name, row, folder)
+        cpu = sum(cpu for _, cpu in parts)
+        runs = [starts for starts, _ in parts]
+    else:
+        acquire = PEERS[name].make(row.interval, folder)
+        gc.collect()
+        before = time.process_time()
+        if row.kind == "tasks":
+            starts, extra = asyncio.run(from_tasks(acquire, row))
+        else:
+            starts = from_threads(acquire, row)
+        cpu = time.process_time() - before
+        runs = [starts]
+    times = sorted(start.started for starts in runs for start in starts)
+    gaps = [later - sooner for sooner, later in itertools.pairwise(times)]
+    return Measured(
+        violations=sum(gap < row.interval * (1 - TOLERANCE) for gap in gaps),
+        ratio=sum(gaps) / (len(gaps) * row.interval) if gaps else float("nan"),
+        cpu=cpu / len(times) * 1000,
+        inversions=sum(map(_inversions, runs)),
+        **extra,
+    )
+
+
+def part(name: str, row: Row, folder: Path) -> None:
+    """Be one of the processes of a measurement, which begin together."""
+    acquire = PEERS[name].make(row.interval, folder)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    before = time.process_time()
+    starts, _ = asyncio.run(from_tasks(acquire, row))
+    cpu = time.process_time() - before
+    print(json.dumps([[[start.asked, start.started] for start in starts], cpu]))
+
+
+def _inversions(starts: list[Start]) -> int:
+    """Count the calls of one process that started right after one that had asked later."""
+    order = sorted(starts, key=lambda start: start.started)
+    return sum(later.asked < sooner.asked for sooner, later in itertools.pairwise(order))
+
+
+async def _lags(seconds: float) -> list[float]:
+    """Give how late the event loop is, again and again."""
+    step = 0.01
+    until = time.monotonic() + seconds
+    lags = []
+    while (now := time.monotonic()) < until:
+        await asyncio.sleep(step)
+        lags.append(time.monotonic() - now - step)
+    return lags
+
+
+def _memory() -> int:
+    """Give the bytes that the process keeps in memory; 0 where the system does not tell."""
+    status = Path("/proc/self/statm")
+    return int(status.read_text().split()[1]) * 4096 if status.exists() else 0
+
+
+def _interpreter(*arguments: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, __file__, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def in_own_interpreter(name: str, row: Row) -> Measured | str:
+    """Give what was measured, or in a word why nothing was."""
+    ideal = row.seconds or row.interval * row.calls
+    with tempfile.TemporaryDirectory() as folder:
+        child = _interpreter("measure", name, json.dumps(asdict(row)), folder)
+        try:
+            out, error = child.communicate(timeout=4 * ideal + PATIENCE)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.communicate()
+            return "too slow"
+    if child.returncode:
+        return error.strip().rpartition("\n")[2] or "failed"
+    return Measured(**json.loads(out))
+
+
+def medians(measured: list[Measured]) -> Measured:
+    columns = zip(*(asdict(each).values() for each in measured), strict=True)
+    return Measured(*(None if None in column else statistics.median(column) for column in columns))
+
+
+def table(names: list[str], rows: dict[str, Row], repeats: int) -> Iterator[str]:
+    """Give the table's lines, each as soon as it is measured."""
+    yield (
+        "| | limiter | violations | total / ideal | CPU ms per permit | inversions "
+        "| loop lag p99 ms | kB per waiter | cancel all s |"
+    )
+    yield "|---|---|--:|--:|--:|--:|--:|--:|--:|"
+    for title, row in rows.items():
+        for name in names:
+            if row.kind in PEERS[name].spans:
+                yield f"| {title} | {name} | {_cells(name, row, repeats)} |"
+
+
+def _cells(name: str, row: Row, repeats: int) -> str:
+    if not _installed(PEERS[name].package):
+        return "not installed | | | | | |"
+    measured = [in_own_interpreter(name, row) for _ in range(repeats)]
+    failures = [each for each in measured if isinstance(each, str)]
+    if failures:
+        return f"{failures[0]} | | | | | |"
+    one = medians([each for each in measured if isinstance(each, Measured)])
+    gaps = int(one.violations)
+    cells = [f"{gaps}", f"{one.ratio:.4f}", f"{one.cpu:.2f}", f"{one.inversions:.0f}"]
+    more = (one.lag, one.memory, one.cancelling)
+    return " | ".join(cells + ["" if value is None else f"{value:.2f}" for value in more])
+
+
+def _installed(package: str) -> bool:
+    try:
+        importlib.import_module(package)
+    except ImportError:
+        return False
+    return True
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="fewer calls, and each only once")
+    parser.add_argument("--only", action="append", choices=PEERS, metavar="LIMITER")
+    options = parser.parse_args()
+    rows = ROWS
+    if options.quick:
+        rows = {
+            title: row if row.seconds else evolve(row, calls=row.calls // 4)
+            for title, row in ROWS.items()
+        }
+    for line in table(options.only or list(PEERS), rows, 1 if options.quick else 3):
+        print(line, flush=True)
+
+
+def child(role: str, name: str, row: str, folder: str) -> None:
+    its: Any = json.loads(row)
+    if role == "part":
+        part(name, Row(**its), Path(folder))
+    else:
+        print(json.dumps(asdict(measure(name, Row(**its), Path(folder)))))
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] in (["measure"], ["part"]):
+        child(*sys.argv[1:5])
+    else:
+        main()
