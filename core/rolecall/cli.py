@@ -31,7 +31,7 @@ from .arguments import (
     spelled,
 )
 from .config import Settings, load
-from .errors import RolecallError, UsageError
+from .errors import RolecallError, RunError, UsageError
 from .host import Host
 from .lists import agents, plugins, providers, runs
 from .output import say, show_tables, tell
@@ -259,6 +259,9 @@ def _work(session: Any, folder: Any, as_json: bool, frozen: Collection[str] = ()
     except (KeyboardInterrupt, asyncio.CancelledError):
         tell([f"interrupted; what is answered is kept. Go on with: {again}"])
         return INTERRUPTED
+    except RunError:
+        tell([f"what is answered is kept. Mend this, then go on with: {again}"])
+        raise
     if as_json:
         say(json.dumps(run_json(str(folder.path), session.team, outcome, session.ledger)))
     else:
