@@ -18,7 +18,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +35,12 @@ Acquire = Callable[[], Awaitable[None]]
 class Peer:
     """A limiter that can be installed.
 
-    make: given the interval and a folder, gives what a call awaits before it starts.
-    spans: what the limiter claims to hold over.
+    make: for what the limiter claims to hold over, what gives the awaitable that a call starts
+    after; given the interval in seconds, and a folder.
     """
 
     package: str
-    make: Callable[[float, Path], Acquire]
-    spans: frozenset[str] = frozenset({"tasks"})
+    make: Mapping[str, Callable[[float, Path], Acquire]]
 
 
 @frozen
@@ -59,7 +58,16 @@ class Row:
 
 @frozen
 class Measured:
-    """What is measured. The last three only where calls remain waiting."""
+    """What is measured; the last three only where calls are left waiting.
+
+    violations: gaps between starts that are a hundredth too short, or more.
+    ratio: from the first start to the last, by what it would ideally be.
+    cpu: milliseconds of CPU time for each start.
+    inversions: calls that started right after one of their process that had asked later.
+    lag: how many milliseconds late the event loop is, 99th percentile.
+    memory: kB for each call that waits, its task included.
+    cancelling: seconds to cancel those who wait.
+    """
 
     violations: float
     ratio: float
@@ -107,7 +115,12 @@ def bare(interval: float, folder: Path) -> Acquire:
 def aiolimiter(interval: float, folder: Path) -> Acquire:
     from aiolimiter import AsyncLimiter
 
-    return AsyncLimiter(1, interval).acquire
+    limiter = AsyncLimiter(1, interval)
+
+    async def acquire() -> None:
+        await limiter.acquire()
+
+    return acquire
 
 
 def pyrate(interval: float, folder: Path) -> Acquire:
@@ -122,13 +135,24 @@ def pyrate(interval: float, folder: Path) -> Acquire:
     return acquire
 
 
+def pyrate_blocking(interval: float, folder: Path) -> Acquire:
+    from pyrate_limiter import Limiter, Rate
+
+    limiter = Limiter(Rate(1, round(interval * 1000)), buffer_ms=0)
+
+    async def acquire() -> None:
+        while not limiter.try_acquire("bench"):
+            pass
+
+    return acquire
+
+
 def pyrate_sqlite(interval: float, folder: Path) -> Acquire:
     from pyrate_limiter import Limiter, Rate, SQLiteBucket
 
     rates = [Rate(1, round(interval * 1000))]
-    bucket = SQLiteBucket.init_from_file(
-        rates, db_path=str(folder / "pyrate.sqlite"), use_file_lock=True
-    )
+    path = str(folder / "pyrate.sqlite")
+    bucket = SQLiteBucket.init_from_file(rates, db_path=path, use_file_lock=True)
     limiter = Limiter(bucket, buffer_ms=0)
 
     async def acquire() -> None:
@@ -144,7 +168,7 @@ def limits(interval: float, folder: Path) -> Acquire:
     from limits.aio.strategies import MovingWindowRateLimiter
 
     limiter = MovingWindowRateLimiter(MemoryStorage())
-    item = RateLimitItemPerSecond(round(1 / interval))  # it counts whole seconds only
+    item = RateLimitItemPerSecond(round(1 / interval))  # its windows are whole seconds
 
     async def acquire() -> None:
         while not await limiter.hit(item):
@@ -153,17 +177,40 @@ def limits(interval: float, folder: Path) -> Acquire:
     return acquire
 
 
+def limits_blocking(interval: float, folder: Path) -> Acquire:
+    from limits import RateLimitItemPerSecond
+    from limits.storage import MemoryStorage
+    from limits.strategies import MovingWindowRateLimiter
+
+    limiter = MovingWindowRateLimiter(MemoryStorage())
+    item = RateLimitItemPerSecond(round(1 / interval))
+
+    async def acquire() -> None:
+        while not limiter.hit(item):
+            await asyncio.sleep(interval / 10)
+
+    return acquire
+
+
 def throttled(interval: float, folder: Path) -> Acquire:
-    from datetime import timedelta
+    from throttled.asyncio import Throttled, per_sec
 
-    from throttled.asyncio import Throttled, per_duration
-
-    limiter = Throttled(
-        key="bench", using="gcra", quota=per_duration(timedelta(seconds=interval), 1, 1)
-    )
+    limiter = Throttled(key="bench", using="gcra", quota=per_sec(round(1 / interval), burst=1))
 
     async def acquire() -> None:
         while (await limiter.limit(timeout=3600)).limited:
+            pass
+
+    return acquire
+
+
+def throttled_blocking(interval: float, folder: Path) -> Acquire:
+    from throttled import Throttled, per_sec
+
+    limiter = Throttled(key="bench", using="gcra", quota=per_sec(round(1 / interval), burst=1))
+
+    async def acquire() -> None:
+        while limiter.limit(timeout=3600).limited:
             pass
 
     return acquire
@@ -182,16 +229,19 @@ def langchain(interval: float, folder: Path) -> Acquire:
     return acquire
 
 
-EVERYWHERE = frozenset({"tasks", "threads", "processes"})
 PEERS = {
-    "rolecall": Peer("rolecall", rolecall, EVERYWHERE),
-    "(no limiter, only sleeps)": Peer("asyncio", bare),
-    "aiolimiter": Peer("aiolimiter", aiolimiter),
-    "pyrate-limiter": Peer("pyrate_limiter", pyrate, frozenset({"tasks", "threads"})),
-    "pyrate-limiter, SQLite": Peer("pyrate_limiter", pyrate_sqlite, frozenset({"processes"})),
-    "limits": Peer("limits", limits, frozenset({"tasks", "threads"})),
-    "throttled-py": Peer("throttled", throttled, frozenset({"tasks", "threads"})),
-    "langchain-core": Peer("langchain_core", langchain, frozenset({"tasks", "threads"})),
+    "rolecall": Peer(
+        "rolecall_plugins", {"tasks": rolecall, "threads": rolecall, "processes": rolecall}
+    ),
+    "(only sleeps)": Peer("asyncio", {"tasks": bare}),
+    "aiolimiter": Peer("aiolimiter", {"tasks": aiolimiter}),
+    "pyrate-limiter": Peer(
+        "pyrate_limiter",
+        {"tasks": pyrate, "threads": pyrate_blocking, "processes": pyrate_sqlite},
+    ),
+    "limits": Peer("limits", {"tasks": limits, "threads": limits_blocking}),
+    "throttled-py": Peer("throttled", {"tasks": throttled, "threads": throttled_blocking}),
+    "langchain-core": Peer("langchain_core", {"tasks": langchain, "threads": langchain}),
 }
 
 
@@ -203,7 +253,8 @@ class Start:
     started: float
 
 
-async def from_tasks(acquire: Acquire, row: Row) -> tuple[list[Start], dict[str, float]]:
+async def from_tasks(acquire: Acquire, row: Row) -> tuple[list[Start], Mapping[str, float]]:
+    """Give the starts, and what is seen of those who wait where the row has an end."""
     starts: list[Start] = []
 
     async def start() -> None:
@@ -211,22 +262,24 @@ async def from_tasks(acquire: Acquire, row: Row) -> tuple[list[Start], dict[str,
         await acquire()
         starts.append(Start(asked, time.monotonic()))
 
-    before = _memory()
+    memory_before = _memory()
     tasks = [asyncio.ensure_future(start()) for _ in range(row.calls)]
     if row.seconds is None:
         await asyncio.gather(*tasks)
         return starts, {}
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-    memory = (_memory() - before) / row.calls / 1024
+    memory = (_memory() - memory_before) / row.calls / 1024
+    cpu_before = time.process_time()
     lags = sorted(await _lags(row.seconds))
+    cpu = (time.process_time() - cpu_before) / max(1, len(starts)) * 1000
     began = time.monotonic()
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     cancelling = time.monotonic() - began
     lag = lags[int(0.99 * len(lags))]
-    return starts, {"lag": lag * 1000, "memory": memory, "cancelling": cancelling}
+    return starts, {"cpu": cpu, "lag": lag * 1000, "memory": memory, "cancelling": cancelling}
 
 
 def from_threads(acquire: Acquire, row: Row) -> list[Start]:
@@ -249,7 +302,8 @@ def from_threads(acquire: Acquire, row: Row) -> list[Start]:
 def from_processes(name: str, row: Row, folder: Path) -> list[tuple[list[Start], float]]:
     """Give each process's starts and the CPU seconds they took."""
     one = evolve(row, kind="tasks", calls=row.calls // PROCESSES)
-    children = [_interpreter("part", name, json.dumps(asdict(one)), str(folder)) for _ in range(4)]
+    arguments = ("part", name, json.dumps(asdict(one)), str(folder))
+    children = [_interpreter(*arguments) for _ in range(PROCESSES)]
     for child in children:
         assert child.stdout is not None
         child.stdout.readline()
@@ -263,13 +317,13 @@ def from_processes(name: str, row: Row, folder: Path) -> list[tuple[list[Start],
 
 def measure(name: str, row: Row, folder: Path) -> Measured:
     """Make one measurement in this interpreter."""
-    extra: dict[str, float] = {}
+    extra: Mapping[str, float] = {}
     if row.kind == "processes":
         parts = from_processes(name, row, folder)
         cpu = sum(cpu for _, cpu in parts)
         runs = [starts for starts, _ in parts]
     else:
-        acquire = PEERS[name].make(row.interval, folder)
+        acquire = PEERS[name].make[row.kind](row.interval, folder)
         gc.collect()
         before = time.process_time()
         if row.kind == "tasks":
@@ -280,18 +334,18 @@ def measure(name: str, row: Row, folder: Path) -> Measured:
         runs = [starts]
     times = sorted(start.started for starts in runs for start in starts)
     gaps = [later - sooner for sooner, later in itertools.pairwise(times)]
-    return Measured(
+    found = Measured(
         violations=sum(gap < row.interval * (1 - TOLERANCE) for gap in gaps),
         ratio=sum(gaps) / (len(gaps) * row.interval) if gaps else float("nan"),
         cpu=cpu / len(times) * 1000,
         inversions=sum(map(_inversions, runs)),
-        **extra,
     )
+    return evolve(found, **extra)
 
 
 def part(name: str, row: Row, folder: Path) -> None:
     """Be one of the processes of a measurement, which begin together."""
-    acquire = PEERS[name].make(row.interval, folder)
+    acquire = PEERS[name].make["processes"](row.interval, folder)
     print("ready", flush=True)
     sys.stdin.readline()
     before = time.process_time()
@@ -301,7 +355,6 @@ def part(name: str, row: Row, folder: Path) -> None:
 
 
 def _inversions(starts: list[Start]) -> int:
-    """Count the calls of one process that started right after one that had asked later."""
     order = sorted(starts, key=lambda start: start.started)
     return sum(later.asked < sooner.asked for sooner, later in itertools.pairwise(order))
 
@@ -350,8 +403,12 @@ def in_own_interpreter(name: str, row: Row) -> Measured | str:
 
 
 def medians(measured: list[Measured]) -> Measured:
-    columns = zip(*(asdict(each).values() for each in measured), strict=True)
-    return Measured(*(None if None in column else statistics.median(column) for column in columns))
+    columns: dict[str, Any] = {
+        name: [getattr(each, name) for each in measured] for name in asdict(measured[0])
+    }
+    for name, column in columns.items():
+        columns[name] = None if None in column else statistics.median(column)
+    return Measured(**columns)
 
 
 def table(names: list[str], rows: dict[str, Row], repeats: int) -> Iterator[str]:
@@ -363,7 +420,7 @@ def table(names: list[str], rows: dict[str, Row], repeats: int) -> Iterator[str]
     yield "|---|---|--:|--:|--:|--:|--:|--:|--:|"
     for title, row in rows.items():
         for name in names:
-            if row.kind in PEERS[name].spans:
+            if row.kind in PEERS[name].make:
                 yield f"| {title} | {name} | {_cells(name, row, repeats)} |"
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from rolecall import Cause
-from rolecall.breaker import DOWN, LONGEST, SPENT, Breaker
+from rolecall.breaker import DOWN, SPENT, Breaker
 from rolecall.testing import FakeClock
 
 ROUTE = "one/m"
@@ -92,7 +92,7 @@ def test_each_failed_probe_doubles_the_cool_down_up_to_tenfold() -> None:
     for _ in range(6):
         cooldowns.append(tried.call(Cause.AUTH))
         tried.clock.advance(1000)
-    assert cooldowns == [10, 20, 40, 80, LONGEST * 10, LONGEST * 10]
+    assert cooldowns == [10, 20, 40, 80, 100, 100]
 
 
 def test_a_probe_that_was_cancelled_makes_room_for_another_one() -> None:
@@ -111,4 +111,14 @@ def test_a_call_that_was_on_its_way_does_not_open_the_route_a_second_time() -> N
     tried.clock.advance(5)
     assert tried.breaker.ended(ROUTE, Cause.AUTH, on_its_way) is None
     tried.clock.advance(5)
+    assert not tried.is_open
+
+
+def test_a_wait_longer_than_anyone_would_wait_opens_a_route_at_once_and_for_as_long() -> None:
+    tried = Tried()
+    probe = tried.breaker.asking(ROUTE)
+    assert tried.breaker.ended(ROUTE, Cause.RATE_LIMITED, probe, at_least=300.0) == 300.0
+    tried.clock.advance(299.0)
+    assert tried.is_open
+    tried.clock.advance(1.0)
     assert not tried.is_open

@@ -228,6 +228,33 @@ def test_what_is_wrong_is_named_by_file_and_key(tmp_path: Path, line: str, messa
 
 
 @pytest.mark.parametrize(
+    ("key", "lowest", "below"),
+    [
+        ("interval", 0.0, -0.1),
+        ("attempts", 1, 0),
+        ("max_wait", 0.0, -0.1),
+        ("breaker_failures", 1, 0),
+        ("breaker_cooldown", 0.1, 0.0),
+        ("continuations", 0, -1),
+        ("max_output_tokens", 1, 0),
+        ("temperature", 0.0, -0.1),
+        ("timeout", 0.1, 0.0),
+        ("idle_timeout", 0.1, 0.0),
+        ("providers.claude.requests_per_minute", 1, 0),
+        ("providers.claude.concurrency", 1, 0),
+    ],
+)
+def test_every_number_has_its_least_value(
+    tmp_path: Path, key: str, lowest: float, below: float
+) -> None:
+    settings = configured(tmp_path, f"[tool.rolecall]\n{key} = {lowest}\n")
+    name = key.rpartition(".")[2]
+    holder = settings.provider("claude") if "." in key else settings
+    assert getattr(holder, name) == lowest
+    assert f"{name} must be " in refused(tmp_path, f"[tool.rolecall]\n{key} = {below}\n")
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("[tool.rolecall\n", "cannot be read: "),

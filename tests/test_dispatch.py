@@ -40,7 +40,6 @@ from rolecall import (
     Settings,
     Stop,
 )
-from rolecall.dispatch import LONGEST_BACKOFF
 from rolecall.testing import FakeProvider
 
 PATIENT = Settings(max_wait=1e6, breaker_failures=100)
@@ -172,7 +171,8 @@ def test_backoff_doubles_with_every_retry_up_to_its_longest() -> None:
     settings = evolve(PATIENT, attempts=8)
     asked = ask(one(*failing("timeout", 7), "text"), settings=settings, rng=Longest())
     delays = [event.delay for event in asked.events.of(Retrying)]
-    assert delays == [1, 2, 4, 8, 16, LONGEST_BACKOFF, LONGEST_BACKOFF]
+    assert delays == [1, 2, 4, 8, 16, 30, 30]
+    assert [event.at for event in asked.events.of(Retrying)] == [0, 1, 3, 7, 15, 31, 61]
     assert [at for _, at in asked.calls] == [0, 1, 3, 7, 15, 31, 61, 91]
 
 
@@ -223,6 +223,12 @@ def test_a_wait_that_is_too_long_is_not_even_begun() -> None:
     asked = ask(one(*script), two("text"))
     assert (asked.order, asked.took) == (["one", "two"], 0)
     assert asked.events.of(Retrying) == []
+
+
+def test_a_wait_that_fits_exactly_is_waited_for() -> None:
+    script = failing("rate_limited", 2, retry_after=4.0)
+    asked = ask(one(*script, "text"), settings=Settings(max_wait=8))
+    assert (asked.order, asked.took) == (["one"] * 3, 8)
 
 
 def test_the_bound_on_waiting_is_shared_by_all_routes() -> None:
@@ -333,6 +339,13 @@ def test_without_any_route_left_each_routes_cause_is_listed() -> None:
     assert asked.error.__cause__ is asked.error.failures[-1][1]
 
 
+def test_every_hop_is_told_from_one_route_to_the_next() -> None:
+    asked = ask(one(*failing("auth")), two(*failing("forbidden")), FakeProvider("three"))
+    hops = [(hop.route, hop.to, hop.cause) for hop in asked.events.of(FellBack)]
+    assert hops == [("one", "two", "auth"), ("two", "three", "forbidden")]
+    assert asked.order == ["one", "two", "three"]
+
+
 def test_a_cause_that_stops_ends_the_agent_though_routes_are_left() -> None:
     asked = ask(one(*failing("auth")), two(*failing("refusal")), FakeProvider("three"))
     assert type(asked.error) is CallFailed
@@ -432,9 +445,11 @@ def test_the_last_route_of_an_agent_is_asked_although_it_is_left_alone() -> None
     dispatching = Dispatching(one(*failing("auth"), "text"))
     with pytest.raises(AllRoutesFailed):
         dispatching.step()
+    (opened,) = dispatching.events.of(RouteOpened)
     dispatching.step()
     assert dispatching.order == ["one", "one"]
-    assert len(dispatching.events.of(RouteProbed)) == 1
+    (probe,) = dispatching.events.of(RouteProbed)
+    assert dispatching.events.index(probe) > dispatching.events.index(opened)
 
 
 def test_a_route_is_asked_where_the_others_lack_their_key() -> None:
@@ -474,6 +489,20 @@ def test_a_route_that_others_find_down_meanwhile_is_not_retried() -> None:
 
     dispatching.clock.run(both())
     assert dispatching.order == ["one", "one", "two", "two"]
+
+
+def test_a_probe_that_is_cancelled_leaves_room_for_another_one() -> None:
+    dispatching = Dispatching(one(*failing("auth"), 60.0, "text", "text"), two())
+    dispatching.step()
+    dispatching.clock.advance(30)
+
+    async def cancel() -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(dispatching.stepping(), 1)
+
+    dispatching.clock.run(cancel())
+    dispatching.step()
+    assert dispatching.order == ["one", "two", "one", "one"]
 
 
 def test_the_number_of_failures_and_the_rest_are_the_users() -> None:

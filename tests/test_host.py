@@ -119,6 +119,11 @@ def test_an_error_of_many_lines_is_told_in_one() -> None:
     assert "ValueError: 2 errors first second; skip" in message
 
 
+def test_an_error_that_goes_on_and_on_is_shortened() -> None:
+    message = failure(Point("echo", ValueError("x" * 1000)))
+    assert f"ValueError: {'x' * 199}…; skip" in message
+
+
 def test_a_plugin_that_does_not_load_is_listed_and_leaves_the_others_at_work() -> None:
     points = [Point("bad", ImportError("no")), Point("good", plugin(agents=[agent()]))]
     host = Host(points)

@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,8 @@ from rolecall_plugins.simulator.scenario import Fault, Latency, Scenario
 from rolecall_plugins.simulator.server import Simulator, serve_in_thread
 
 COMMAND = Path(sys.executable).with_name("rolecall")
+INTERVAL = 0.5  # the default, in seconds
+NOTICED_LATE = 0.05  # how late a busy machine may notice that a call has arrived
 AGENTS = [row[0] for row in TABLE]
 KEYS = {"ANTHROPIC_API_KEY": "planted-for-claude-0", "GEMINI_API_KEY": "planted-for-gemini-0"}
 FAULTS = (
@@ -130,10 +131,12 @@ def test_every_call_that_was_made_is_on_record(whole: tuple[Ended, Simulator]) -
     )
 
 
-def test_no_two_calls_arrive_closer_than_the_interval(whole: tuple[Ended, Simulator]) -> None:
+def test_no_two_calls_are_sent_closer_than_the_interval(whole: tuple[Ended, Simulator]) -> None:
     _, simulator = whole
-    moments = [arrival.at for arrival in simulator.arrivals]
-    assert min(after - before for before, after in pairwise(moments)) >= 0.99 * 0.5
+    *earlier, sent = (arrival.at for arrival in simulator.arrivals)
+    for arrived in reversed(earlier):
+        sent = min(arrived, sent - 0.99 * INTERVAL)  # as late as the next call allows
+        assert arrived - sent <= NOTICED_LATE
 
 
 def test_the_json_on_stdout_is_all_there_is(whole: tuple[Ended, Simulator]) -> None:

@@ -5,13 +5,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from rolecall_plugins._lock import LockedFile
+
 INTERVAL = 0.02
+PROCESSES = 4
 PROGRAM = """
 import asyncio, sys, time
 from rolecall import Call, Settings
@@ -38,16 +41,17 @@ not_windows = pytest.mark.skipif(sys.platform == "win32", reason="a signal of ot
 class Process:
     """An interpreter whose calls share the state of others; `go` lets it begin."""
 
-    def __init__(self, state: Path, interval: float, calls: int) -> None:
+    def __init__(self, state: Path, calls: int) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, str(state), str(interval), str(calls)],
+            [sys.executable, "-c", PROGRAM, str(state), str(INTERVAL), str(calls)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
         self.pid = self._process.pid
-        self.warnings = ""
+        self.said = ""
+        self._times: list[float] | None = None
 
     def ready(self) -> None:
         assert self._process.stdout is not None
@@ -63,52 +67,73 @@ class Process:
 
     def times(self) -> list[float]:
         """Give when its calls started, once it has ended."""
-        out, self.warnings = self._process.communicate(timeout=60)
-        return [float(line) for line in out.split("\n")[:-1]]
+        if self._times is None:
+            out, self.said = self._process.communicate(timeout=60)
+            self._times = [float(line) for line in out.splitlines()]
+        return self._times
 
 
-def run(
-    state: Path,
-    calls: int,
-    meanwhile: Callable[[list[Process]], object] = lambda processes: None,
-    interval: float = INTERVAL,
-    many: int = 4,
-) -> list[list[float]]:
-    """Start processes together, do something meanwhile, and give when their calls started."""
-    processes = [Process(state, interval, calls) for _ in range(many)]
+Doing = Callable[[list[Process]], object]
+
+
+def run(state: Path, calls: int, meanwhile: Doing) -> tuple[list[list[float]], list[str]]:
+    """Start processes together; give when their calls started, and what they said."""
+    processes = [Process(state, calls) for _ in range(PROCESSES)]
     for process in processes:
         process.ready()
     for process in processes:
         process.go()
     meanwhile(processes)
     times = [process.times() for process in processes]
-    assert {process.warnings for process in processes} <= {"", WARNING.format(state / "pacing")}
-    return times
-
-
-WARNING = "{} cannot be used (Is a directory): calls are paced within this process only\n"
+    return times, [process.said for process in processes]
 
 
 def apart(times: list[list[float]]) -> bool:
+    """Tell whether all calls started an interval apart.
+
+    Where the system holds a process up right after a start, the time it noted is too late: a
+    run that seems too quick is worth another one.
+    """
     together = sorted(time for each in times for time in each)
     return min(later - sooner for sooner, later in pairwise(together)) >= 0.99 * INTERVAL
 
 
+def after(intervals: float, doing: Doing) -> Doing:
+    def wait_and_do(processes: list[Process]) -> None:
+        time.sleep(intervals * INTERVAL)
+        doing(processes)
+
+    return wait_and_do
+
+
 def test_processes_keep_the_distance(tmp_path: Path) -> None:
-    # Where the system holds a process up right after a start, the time it noted is too late.
-    assert any(apart(run(tmp_path, 5)) for _ in range(4))
+    runs = (run(tmp_path / str(number), 5, lambda _: None)[0] for number in range(4))
+    assert any(apart(times) for times in runs)
 
 
-def test_processes_keep_the_distance_where_one_is_killed(tmp_path: Path) -> None:
-    def kill(processes: list[Process]) -> None:
-        time.sleep(8 * INTERVAL)
-        processes[0].kill()
+def test_a_process_that_is_killed_leaves_the_others_as_they_are(tmp_path: Path) -> None:
+    def runs() -> Iterator[list[list[float]]]:
+        for number in range(4):
+            kill = after(8, lambda processes: processes[0].kill())
+            times, said = run(tmp_path / str(number), 5, kill)
+            assert [len(each) for each in times[1:]] == [5] * (PROCESSES - 1)
+            assert said[1:] == [""] * (PROCESSES - 1)
+            yield times
 
-    runs = [run(tmp_path / "1", 5, kill)]
-    while not apart(runs[-1]) and len(runs) < 4:
-        runs.append(run(tmp_path / str(len(runs) + 1), 5, kill))
-    assert apart(runs[-1])
-    assert all(len(times) == 5 for each in runs for times in each[1:])
+    assert any(apart(times) for times in runs())
+
+
+@not_windows
+def test_a_process_that_is_stopped_stops_no_other(tmp_path: Path) -> None:
+    def stop(processes: list[Process]) -> None:
+        stopped, *others = processes
+        os.kill(stopped.pid, signal.SIGSTOP)
+        for process in others:
+            assert len(process.times()) == 5
+        os.kill(stopped.pid, signal.SIGCONT)
+
+    times, _ = run(tmp_path, 5, after(4, stop))
+    assert len(times[0]) == 5
 
 
 def lose(path: Path) -> None:
@@ -119,38 +144,38 @@ def empty(path: Path) -> None:
     path.write_bytes(b"")
 
 
+@not_windows
+@pytest.mark.parametrize("damage", [lose, empty])
+def test_damage_to_the_file_stops_no_process(
+    tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    times, said = run(tmp_path, 5, after(4, lambda _: damage(tmp_path / "pacing")))
+    assert [len(each) for each in times] == [5] * PROCESSES
+    assert said == [""] * PROCESSES
+
+
 def replace(path: Path) -> None:
     path.unlink()
     path.mkdir()
 
 
-@pytest.mark.parametrize("damage", [lose, empty, replace])
-def test_damage_to_the_file_stops_no_process(
-    tmp_path: Path, damage: Callable[[Path], None]
-) -> None:
-    def harm(_: list[Process]) -> None:
-        time.sleep(4 * INTERVAL)
-        damage(tmp_path / "pacing")
-
-    times = run(tmp_path, 5, harm)
-    assert [len(each) for each in times] == [5] * 4
-    assert all(apart([each]) for each in times)
+def hold(path: Path) -> None:
+    while True:
+        try:
+            with LockedFile(path):
+                time.sleep(1.5)
+            return
+        except BlockingIOError:
+            pass
 
 
 @not_windows
-def test_a_process_that_was_stopped_stops_no_other(tmp_path: Path) -> None:
-    def stop(processes: list[Process]) -> None:
-        time.sleep(4 * INTERVAL)
-        os.kill(processes[0].pid, signal.SIGSTOP)
-        ended.extend(process.times() for process in processes[1:])
-        os.kill(processes[0].pid, signal.SIGCONT)
-
-    ended: list[list[float]] = []
-    processes = [Process(tmp_path, INTERVAL, 5) for _ in range(3)]
-    for process in processes:
-        process.ready()
-    for process in processes:
-        process.go()
-    stop(processes)
-    assert [len(each) for each in ended] == [5, 5]
-    assert len(processes[0].times()) == 5
+@pytest.mark.parametrize("spoil", [replace, hold])
+def test_where_the_file_cannot_be_used_each_process_warns_once_and_goes_on(
+    tmp_path: Path, spoil: Callable[[Path], None]
+) -> None:
+    times, said = run(tmp_path, 10, after(4, lambda _: spoil(tmp_path / "pacing")))
+    assert [len(each) for each in times] == [10] * PROCESSES
+    assert all(
+        words.startswith(str(tmp_path / "pacing")) and words.count("\n") == 1 for words in said
+    )

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Coroutine
 from pathlib import Path
+from threading import Event as Flag
 from typing import Any
 
 import pytest
@@ -74,6 +75,18 @@ def test_of_those_ready_the_one_with_the_longest_path_behind_it_asks_first(tmp_p
     team = [agent("short"), agent("long"), agent("middle", "long"), agent("end", "middle")]
     ran = run(tmp_path, team, FakeProvider("one"), limiters=[Gate()])
     assert [event.agent for event in ran.events.of(CallStarted)][:2] == ["long", "short"]
+
+
+def test_slow_imports_begin_with_the_run_for_every_route_of_the_team(tmp_path: Path) -> None:
+    prepared = Flag()
+
+    class Slow(FakeProvider):
+        def prepare(self) -> None:
+            prepared.set()
+
+    team = [agent("a", routes=["one", "slow"])]
+    run(tmp_path, team, FakeProvider("one"), Slow("slow"))
+    assert prepared.wait(10)
 
 
 def test_a_call_is_as_urgent_as_the_path_behind_it_is_long(tmp_path: Path) -> None:

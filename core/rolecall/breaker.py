@@ -60,8 +60,14 @@ class Breaker:
         state.probing = True
         return True
 
-    def ended(self, route: str, cause: Cause | None, probe: bool) -> float | None:
-        """Note how a call ended; give the seconds for which that opens the route, or None."""
+    def ended(
+        self, route: str, cause: Cause | None, probe: bool, at_least: float = 0.0
+    ) -> float | None:
+        """Note how a call ended; give the seconds for which that opens the route, or None.
+
+        at_least: seconds for which it opens at once, where the vendor asks for longer than
+        anyone would wait.
+        """
         state = self._routes.setdefault(route, _Route())
         if cause not in SPENT and cause not in DOWN:
             self._routes[route] = _Route()
@@ -69,10 +75,11 @@ class Breaker:
         if state.cause is not None and not probe:
             return None  # it was on its way when another one opened the route
         state.failures += 1
-        if cause in DOWN and state.cause is None and state.failures < self._failures:
+        chance = cause in DOWN and state.cause is None and state.failures < self._failures
+        if chance and not at_least:
             return None
         longer = min(2 * state.cooldown, LONGEST * self._cooldown)
-        state.cooldown = longer or self._cooldown
+        state.cooldown = max(longer or self._cooldown, at_least)
         state.until = self._now() + state.cooldown
         state.cause, state.probing = cause, False
         return state.cooldown

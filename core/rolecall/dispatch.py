@@ -158,7 +158,9 @@ class Dispatcher:
             self._breaker.given_up(route)
             raise
         cause = Cause(result.error.cause) if result.error else None
-        seconds = self._breaker.ended(route, cause, probe)
+        asked = (result.error.retry_after if result.error else None) or 0.0
+        too_long = asked if asked > self._settings.max_wait else 0.0
+        seconds = self._breaker.ended(route, cause, probe, too_long)
         if seconds is not None and cause is not None:
             self._emit(RouteOpened(at=self.at, route=route, cause=cause, seconds=seconds))
         elif probe:

@@ -1,6 +1,7 @@
 """Alarms: by the event loop's own timers, or by the kernel's, to a tenth of a millisecond."""
 
 import asyncio
+import ctypes
 import os
 import struct
 import sys
@@ -133,6 +134,4 @@ else:
 
     @cache
     def _libc() -> Any:
-        import ctypes
-
         return ctypes.CDLL(None)

@@ -27,7 +27,8 @@ class Pacing:
     """Grants permits at least `settings.interval` seconds apart, first come, first served.
 
     The interval counts from the moment the call before was really let go. A provider's requests
-    per minute and its concurrency are kept beneath it. It waits; it never raises.
+    per minute and its concurrency are kept beneath it, and when it says that it is too much, all
+    of its callers pause. It waits; it never raises.
 
     alarm: makes what wakes the first in line; the event loop's own timers keep to a test's clock.
     """
@@ -52,12 +53,16 @@ class Pacing:
 
     async def acquire(self, call: Call) -> None:
         lane, gate = self._lane(call.provider)
-        await lane.enter()
-        try:
-            await self._permits.wait(gate)
-        except BaseException:
-            lane.left(started=False)
-            raise
+        while True:
+            await lane.enter(call)
+            try:
+                await self._permits.wait(gate)
+                break
+            except _Paused:
+                lane.left(started=False)
+            except BaseException:
+                lane.left(started=False)
+                raise
         lane.started()
         self._permits.let_go()
 
@@ -68,12 +73,16 @@ class Pacing:
 
     def ended(self, call: Call, outcome: Outcome) -> None:
         lane, _ = self._lane(call.provider)
+        lane.hear(outcome)
         lane.left()
 
     def _lane(self, provider: str) -> tuple[Lane, Gate]:
         if provider not in self._lanes:
-            lane = Lane(self._settings.provider(provider), self._now, self._alarm)
-            gate = self._permits.gate(partial(self._before, provider))
+            own = self._settings.provider(provider)
+            lane = Lane(own, self._now, self._alarm, self._settings.max_wait)
+            gate = partial(
+                _unless_paused, lane, self._permits.gate(partial(self._before, provider))
+            )
             self._lanes.setdefault(provider, (lane, gate))
         return self._lanes[provider]
 
@@ -128,6 +137,16 @@ class _Turns:
             return wait
         self._taken = now
         return self._stamp(stamps, now)
+
+
+class _Paused(Exception):
+    """The call's provider asked for a pause while the call stood in line."""
+
+
+def _unless_paused(lane: Lane, gate: Gate) -> float:
+    if lane.is_paused:
+        raise _Paused
+    return gate()
 
 
 def _permitted(stamps: Stamps, now: float) -> Stamps:

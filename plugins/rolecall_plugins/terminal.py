@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable
+from math import isfinite
 from typing import TextIO
 
 from attrs import fields
@@ -73,9 +74,11 @@ class ProgressLines:
                 self._count(event, f"{event.agent}: failed")
             case AgentBlocked():
                 self._count(event, f"{event.agent}: blocked, {event.by} failed")
-            case CallHeld() if event.seconds >= 1 and event.reason != "pacing":
-                wait = f"waiting {event.seconds:.1f} s for {event.provider}: {event.reason}"
-                self._say(f"        {event.agent}: {wait}")
+            case CallHeld() if event.seconds >= 1:
+                wait = f" {event.seconds:.1f} s" if isfinite(event.seconds) else ""
+                self._say(
+                    f"        {event.agent}: waiting{wait} for {event.provider}: {event.reason}"
+                )
             case Retrying() if event.delay >= 1:
                 again = f"asking {event.route} again in {event.delay:.1f} s"
                 self._say(f"        {event.agent}: {event.cause}, {again}")
