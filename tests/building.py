@@ -2,12 +2,14 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import pytest
 from attrs import frozen
 
 from rolecall import (
@@ -211,6 +213,7 @@ def run(
     limiters: Sequence[Any] = (),
     keepers: Sequence[Any] = (),
     left_out: Mapping[str, Sequence[str]] | None = None,
+    frozen: Sequence[str] = (),
     request: str = "Build it.",
     within: Callable[[FakeClock, Coroutine[Any, Any, RunOutcome]], RunOutcome] = FakeClock.run,
 ) -> Ran:
@@ -229,9 +232,21 @@ def run(
             calls=opened.memo.calls,
         )
         numbers = {name: number for number, name in enumerate(team.agents, 1)}
-        runner = Runner(team, dispatcher, opened, settings, bus, numbers, left_out or {})
+        runner = Runner(team, dispatcher, opened, settings, bus, numbers, left_out or {}, frozen)
         outcome = within(clock, runner.run(opened.request))
     return Ran(outcome, events, ledger, folder)
+
+
+@contextmanager
+def full_disk(at: int) -> Iterator[None]:
+    """Let the system refuse to make any file longer than `at` bytes."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (at, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def plugin(**hooks: Any) -> ModuleType:

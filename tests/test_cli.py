@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from building import full_disk
 from installing import ECHO, FAST, Ended, Shell
 from rolecall.cli import build
 from rolecall.host import Host
@@ -196,6 +197,21 @@ def test_a_failure_says_how_to_go_on_and_that_goes_on(echo: Shell) -> None:
     again = shlex.split(ended.err.splitlines()[-1].partition("Go on with: rolecall ")[2])
     assert echo(*again).code == 0
     assert echo.deliverables() == FILES
+
+
+def test_a_full_disk_is_named_and_the_run_goes_on_once_there_is_room(echo: Shell) -> None:
+    with full_disk(at=5000):
+        ended = echo("run", "Build it")
+    assert (ended.code, ended.out) == (1, "")
+    kept, reason = ended.err.splitlines()[-2:]
+    assert re.fullmatch(r"rolecall: runs/.*/journal.jsonl: cannot be written: .+", reason)
+    assert kept.startswith("rolecall: what is answered is kept. Mend this, then go on with: ")
+    before = len(echo.asked)
+    again = shlex.split(kept.partition("go on with: rolecall ")[2])
+    assert echo(*again).code == 0
+    assert 0 < before < 13
+    assert len(set(echo.asked)) == 13
+    assert len(echo.asked) <= 14  # what was answered as the disk gave out is asked again
 
 
 def test_a_path_with_blanks_is_quoted_where_it_is_to_be_repeated(echo: Shell) -> None:
@@ -502,7 +518,7 @@ def test_a_key_in_a_dotenv_is_found_and_not_shown(shell: Shell) -> None:
             "claude",
             [
                 "gemini: GEMINI_API_KEY or GOOGLE_API_KEY is not set",
-                "8 agents fall back to claude: operator-intent-interpreter, research-analyst",
+                "8 of 13 agents fall back to claude: operator-intent-interpreter, research-analyst",
             ],
         ),
         (
@@ -510,7 +526,8 @@ def test_a_key_in_a_dotenv_is_found_and_not_shown(shell: Shell) -> None:
             "gemini",
             [
                 "claude: ANTHROPIC_API_KEY is not set",
-                "5 agents have no route and will not run: project-orchestrator, solution",
+                "5 of 13 agents have no route and will not run: project-orchestrator, solution",
+                "5 of 13 agents need what will not be there and will not run either: security",
             ],
         ),
     ],
@@ -531,6 +548,19 @@ def test_with_one_vendors_key_it_is_said_before_the_first_call_what_comes_of_it(
 
 
 # What is there.
+
+
+def test_agents_do_without_a_provider_that_the_user_took_away(shell: Shell) -> None:
+    told = {
+        each["agent"]: each["routes"] for each in shell("agents", "--json", "-p", "no:gemini").json
+    }
+    assert set(map(tuple, told.values())) == {("claude",)}
+
+
+def test_a_provider_that_was_taken_away_and_asked_for_is_an_error(shell: Shell) -> None:
+    ended = shell("agents", "-p", "no:gemini", "--assign", "technical-writer=gemini")
+    assert ended.code == 2
+    assert "there is no provider 'gemini'" in ended.err
 
 
 def test_the_agents_are_listed_with_where_they_run_and_who_decided_it(echo: Shell) -> None:

@@ -415,13 +415,13 @@ def test_a_limiter_that_breaks_ends_the_step_and_asks_no_other_route() -> None:
     assert asked.calls == []
 
 
-def test_a_limiter_that_breaks_at_the_end_ends_the_step() -> None:
+def test_a_limiter_that_breaks_at_the_end_costs_no_answer() -> None:
     class Broken(Gate):
         def ended(self, call: Call, outcome: Outcome) -> None:
             raise ZeroDivisionError("no rate")
 
     asked = ask(one(), limiters=[Broken()])
-    assert isinstance(asked.error, PluginError)
+    assert asked.error is None
 
 
 def test_a_route_that_keeps_failing_is_left_alone_by_the_next_step() -> None:
@@ -439,6 +439,15 @@ def test_a_route_that_is_spent_is_left_alone_at_once() -> None:
     dispatching.step()
     dispatching.step()
     assert dispatching.order == ["one", "two", "two"]
+
+
+def test_a_route_whose_vendor_asks_for_more_patience_than_there_is_is_left_alone() -> None:
+    dispatching = Dispatching(one(*failing("rate_limited", retry_after=121.0)), two())
+    dispatching.step()
+    dispatching.step()
+    assert dispatching.order == ["one", "two", "two"]
+    (opened,) = dispatching.events.of(RouteOpened)
+    assert (opened.cause, opened.seconds) == ("rate_limited", 121.0)
 
 
 def test_the_last_route_of_an_agent_is_asked_although_it_is_left_alone() -> None:

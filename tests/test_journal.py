@@ -2,8 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from building import full_disk
 from rolecall import JournalCorrupt, RunError
 from rolecall.journal import Journal, read
 
@@ -33,18 +32,6 @@ def written(records: list[dict[str, Any]]) -> bytes:
 
 def expected(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{"v": 1, "type": "tried", **record} for record in records]
-
-
-@contextmanager
-def full_disk(at: int) -> Iterator[None]:
-    """Let the system refuse to make any file longer than `at` bytes."""
-    resource = pytest.importorskip("resource")
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (at, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @given(RECORDS)

@@ -193,7 +193,21 @@ def test_what_each_agent_cost_is_summed_over_all_processes(opened: Opening) -> N
         memo = Memo(journal)
         memo.notify(call_ended(2, agent="a", cost=0.5))
         memo.notify(call_ended(3, agent="b", cause=Cause.TIMEOUT))
-        assert memo.spent == {"a": Spent(2, 0.75), "b": Spent(1, 0.0)}
+        assert memo.spent == {"a": Spent(2, 0.75, 0.5), "b": Spent(1, 0.0, None)}
+
+
+def test_the_calls_of_earlier_processes_are_told_again_as_they_were(opened: Opening) -> None:
+    ends = [
+        call_ended(1, agent="a", cost=0.25, held=(("rate limit", 2.5),)),
+        call_ended(2, agent="a", cause=Cause.EMPTY),
+    ]
+    with opened() as journal:
+        memo = Memo(journal)
+        for end in ends:
+            memo.notify(end)
+        assert memo.past == []
+    with opened() as journal:
+        assert Memo(journal).past == ends
 
 
 def test_the_budget_that_thinking_used_up_is_remembered(opened: Opening) -> None:

@@ -349,6 +349,8 @@ def test_an_edited_deliverable_stands_and_those_who_need_it_are_asked_again(
     assert "by hand" in prompt(again[3])
     assert ran.read("deliverables/02-b.md") == "by hand\n"
     assert [event.agent for event in ran.events.of(DeliverableKept)] == ["b"]
+    records, _ = read((tmp_path / "journal.jsonl").read_bytes())
+    assert [record["agent"] for record in records if record["type"] == "edited"] == ["b"]
 
 
 @pytest.mark.parametrize("name", ["PLAN.md", "deliverables/04-d.md"])
@@ -365,6 +367,22 @@ def test_an_edit_stands_through_every_later_run(tmp_path: Path) -> None:
     for _ in range(2):
         ran = run(tmp_path, DIAMOND, *providers())
     assert ran.read("deliverables/02-b.md") == "by hand\n"
+
+
+def test_a_frozen_deliverable_stands_though_its_agent_would_be_asked(tmp_path: Path) -> None:
+    run(tmp_path, DIAMOND, *providers())
+    changed = [evolve(each, prompt=f"{each.prompt} Be better.") for each in DIAMOND]
+    again = providers(b=["a better text"])
+    ran = run(tmp_path, changed, *again, frozen=["a", "c", "d"])
+    assert asked(again) == {"a": 0, "b": 1, "c": 0, "d": 0}
+    assert "text of a" in prompt(again[1])
+    assert ran.read("PLAN.md") == "text of d\n"
+    assert [event.agent for event in ran.events.of(DeliverableKept)] == ["a", "c", "d"]
+
+
+def test_a_frozen_deliverable_that_is_not_there_ends_the_run(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="b has no deliverable yet; finish the run first"):
+        run(tmp_path, DIAMOND, *providers(), frozen=["b"])
 
 
 def test_a_budget_that_thinking_used_up_is_not_paid_for_again(tmp_path: Path) -> None:

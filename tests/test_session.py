@@ -182,7 +182,7 @@ def memo(tmp_path: Path) -> Iterator[Memo]:
 def test_a_rerun_takes_an_agent_and_all_who_need_it(memo: Memo) -> None:
     again = Rerun.plan(Team(CHAIN), memo, ["b"], [])
     assert (again.agents, again.frozen) == (("b", "c"), ())
-    assert again.words == "to run again, for about $0.7500: b, c"
+    assert again.words == "to run again, for about $0.5000 and 1 of unknown cost: b, c"
 
 
 def test_a_rerun_of_some_alone_leaves_the_others_as_they_are(memo: Memo) -> None:

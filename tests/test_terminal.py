@@ -93,9 +93,13 @@ def test_what_goes_otherwise_than_planned_is_said(event: Event, said: str) -> No
     assert said in told(started("architect", "b"), event)
 
 
-def test_short_waits_are_not_worth_a_line() -> None:
-    short = Retrying(at=1, agent="architect", route="claude/m", cause=Cause.EMPTY, delay=0)
-    assert told(short) == ""
+def test_short_waits_for_a_permit_are_not_worth_a_line() -> None:
+    assert told(CallHeld(at=1, reason="rate limit", seconds=0.4, **CALL)) == ""
+
+
+def test_a_retry_at_once_is_said_too() -> None:
+    at_once = Retrying(at=1, agent="architect", route="claude/m", cause=Cause.EMPTY, delay=0)
+    assert "architect: empty, asking claude/m again\n" in told(at_once)
 
 
 def test_on_a_pipe_nothing_is_drawn_twice() -> None:
@@ -168,3 +172,24 @@ def test_the_report_is_written_at_the_end(tmp_path: Path) -> None:
     assert "- architect: from gemini to claude, because of `empty`" in text
     assert "- claude/m: `overloaded`, for 30 s" in text
     assert "- b: b: all routes failed" in text
+
+
+def test_the_report_of_a_run_that_goes_on_counts_what_was_paid_before(tmp_path: Path) -> None:
+    from rolecall import RunEnded
+    from rolecall_plugins.report import Report
+
+    before = CallEnded(at=2, usage=Usage(input=1000, output=50), cost=0.5, **ENDED, **CALL)
+    report = Report()
+    report.notify(
+        RunStarted(
+            at=0,
+            folder=str(tmp_path),
+            request="r",
+            agents=("architect",),
+            first_choices=(("architect", "claude"),),
+            past=(before,),
+        )
+    )
+    report.notify(done("architect"))
+    report.notify(RunEnded(at=1, done=1, failed=0, blocked=0))
+    assert "1 calls, $0.5000." in (tmp_path / "report.md").read_text("utf-8")

@@ -25,7 +25,7 @@ class Bus:
         for observer in list(self._observers):
             try:
                 observer.notify(event)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 self._observers.remove(observer)
                 name = f"{type(observer).__module__}.{type(observer).__qualname__}"
                 _log.warning(

@@ -5,14 +5,13 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import ExitStack, suppress
 
 from attrs import evolve
 
 from .agents import Agent, Route
 from .causes import Cause
 from .config import Settings
-from .errors import PluginError, ProviderError, RolecallError
+from .errors import ProviderError, RolecallError
 from .events import Event
 from .limits import Call, Clock, Limiter, Outcome
 from .messages import (
@@ -156,12 +155,10 @@ class Caller:
             result = _redacted(result, self._redact)
             outcome = _outcome(result)
             watch.ended(result)
-        except BaseException:
-            with suppress(PluginError):  # it is not what ended the call
-                _tell(granted, call, outcome)
-            raise
-        _tell(granted, call, outcome)
-        return result
+            return result
+        finally:
+            for limiter in reversed(granted):
+                _tell(limiter, call, outcome)
 
 
 async def _complete(provider: Provider, request: Request, watch: "CallWatch") -> Result:
@@ -183,7 +180,7 @@ async def _complete(provider: Provider, request: Request, watch: "CallWatch") ->
         return Result(error=_broken(provider, "it cancelled the call that it was to make"))
     except RolecallError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return Result(error=_broken(provider, f"{type(error).__name__}: {error}", error))
     if not isinstance(response, Response) or not isinstance(response.text, str):
         why = f"it returned {response!r}, not a Response with a text"
@@ -210,22 +207,14 @@ def _in_thread(work: Callable[[], None]) -> "Future[None]":
     return future
 
 
-def _tell(limiters: Sequence[Limiter], call: Call, outcome: Outcome) -> None:
-    """Tell every limiter how a call ended, the last that granted it first."""
-    with ExitStack() as telling:
-        for limiter in limiters:
-            telling.callback(_tell_one, limiter, call, outcome)
-
-
-def _tell_one(limiter: Limiter, call: Call, outcome: Outcome) -> None:
+def _tell(limiter: Limiter, call: Call, outcome: Outcome) -> None:
     try:
         limiter.ended(call, outcome)
-    except Exception as error:
-        why = f"{type(error).__name__}: {error}"
-        raise PluginError(f"the limiter {limiter.name!r} broke: {why}") from error
+    except Exception as error:  # the answer is there, and paid for
+        _log.warning("the limiter %r broke: %s: %s", limiter.name, type(error).__name__, error)
 
 
-def _broken(provider: Provider, why: str, error: Exception | None = None) -> ProviderError:
+def _broken(provider: Provider, why: str, error: BaseException | None = None) -> ProviderError:
     broken = ProviderError(Cause.PLUGIN_ERROR, f"the provider {provider.name!r} broke: {why}")
     broken.__cause__ = error
     return broken

@@ -193,7 +193,7 @@ def resume(
 @RUN
 @click.option("--from", "start", multiple=True, metavar="AGENT", help="And all who need it.")
 @click.option("--only", multiple=True, metavar="AGENT", help="And leave the others as they are.")
-@click.option("--yes", is_flag=True, help="Do not ask before money is spent.")
+@click.option("--yes", is_flag=True, help="On a terminal, do not ask first.")
 @options(ASSIGN, JSON, DEBUG)
 @click.pass_obj
 def rerun(

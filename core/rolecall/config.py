@@ -119,7 +119,8 @@ class Settings:
 
     def variable(self, *names: str) -> str:
         """Give the first of these environment variables that is set, or an empty text."""
-        return next((self.environment[name] for name in names if self.environment.get(name)), "")
+        values = (self.environment.get(name, "").strip() for name in names)
+        return next(filter(None, values), "")
 
     def with_environment(self, **variables: str) -> "Settings":
         """Give settings in which these variables have these values."""

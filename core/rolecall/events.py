@@ -17,12 +17,16 @@ class Event:
 
 @frozen(kw_only=True)
 class RunStarted(Event):
-    """A run begins; `folder` is where its files lie, `agents` its team in order."""
+    """A run begins or goes on; `folder` is where its files lie, `agents` its team in order.
+
+    past: the ends of the calls that earlier processes of the run made.
+    """
 
     folder: str
     request: str
     agents: tuple[str, ...]
     first_choices: tuple[tuple[str, str], ...]
+    past: "tuple[CallEnded, ...]" = ()
 
 
 @frozen(kw_only=True)

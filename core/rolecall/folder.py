@@ -155,9 +155,15 @@ def find_run(runs: Path, name: str | None) -> Path:
 def read_about(path: Path) -> dict[str, Any]:
     """Read a run's run.toml."""
     try:
-        return tomllib.loads((path / "run.toml").read_text("utf-8"))
+        about = tomllib.loads((path / "run.toml").read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise RunError(f"{path / 'run.toml'}: cannot be read: {error}") from error
+    kinds = {"flags": list, "only": list, "skip": list, "assign": dict}
+    for name, kind in kinds.items():
+        if not isinstance(about.get(name, kind()), kind):
+            what = "list" if kind is list else "table"
+            raise RunError(f"{path / 'run.toml'}: {name}: must be a {what}, not {about[name]!r}")
+    return about
 
 
 def take_lock(path: Path) -> "FileLock":

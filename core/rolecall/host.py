@@ -184,7 +184,7 @@ class Host:
             return list(answer) if isinstance(answer, Iterator) else answer
         except RolecallError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise _wrong(plugin, f"{hook} raised {_told(error)}") from error
 
 
@@ -196,7 +196,7 @@ def _order(point: EntryPoint) -> tuple[bool, str, str]:
 def _import(point: EntryPoint) -> object:
     try:
         return point.load()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise PluginError(
             f"the plugin {point.name!r} ({point.value}) does not load: "
             f"{_told(error)}{_skip(point.name)}"
@@ -215,11 +215,11 @@ def _wrong(plugin: str, why: str) -> PluginError:
     return PluginError(f"the plugin {plugin!r} breaks a hook's contract: {why}{_skip(plugin)}")
 
 
-def _told(error: Exception) -> str:
+def _told(error: BaseException) -> str:
     return f"{type(error).__name__}: {_in_one_line(error)}"
 
 
-def _in_one_line(error: Exception) -> str:
+def _in_one_line(error: BaseException) -> str:
     line = " ".join(str(error).split())
     return line if len(line) <= 200 else f"{line[:199]}…"
 
@@ -249,8 +249,9 @@ def _expect(
     function = getattr(item, method, None)
     if inspect.isclass(item) or not callable(function):
         raise _wrong(plugin, f"{item!r} is not {what}: it has no method {method}()")
-    if is_async and not inspect.iscoroutinefunction(function):
-        raise _wrong(plugin, f"{item!r} is not {what}: {method}() must be async")
+    if is_async != inspect.iscoroutinefunction(function):
+        must = "must" if is_async else "must not"
+        raise _wrong(plugin, f"{item!r} is not {what}: {method}() {must} be async")
     if named and (not isinstance(getattr(item, "name", None), str) or not item.name):
         raise _wrong(plugin, f"{item!r} is not {what}: it has no name")
 

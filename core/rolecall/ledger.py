@@ -5,6 +5,7 @@ from types import MappingProxyType
 
 from attrs import define, field
 
+from .agents import Route
 from .events import (
     AgentDone,
     AgentFailed,
@@ -63,7 +64,7 @@ class Totals:
 class Ledger:
     """Listens to a run and keeps its totals.
 
-    hops, outages: the fallbacks, and the openings of circuit breakers, in order.
+    hops, retries, outages: fallbacks, retries and openings of circuit breakers, in order.
     answered: agent to the route that gave its last answer; `reused` are those with answers from
     before, `saved` is what these cost then, in US dollars. `edited` are those whose deliverable a
     person wrote.
@@ -80,6 +81,7 @@ class Ledger:
     saved: float = 0.0
     failed: dict[str, str] = field(factory=dict)
     hops: list[FellBack] = field(factory=list)
+    retries: list[Retrying] = field(factory=list)
     outages: list[RouteOpened] = field(factory=list)
 
     def notify(self, event: Event) -> None:
@@ -87,9 +89,11 @@ class Ledger:
             case CallEnded():
                 self.total.add(event)
                 self.providers.setdefault(event.provider, Totals()).add(event)
-                self.models.setdefault(f"{event.provider}/{event.model}", Totals()).add(event)
+                model = str(Route(event.provider, event.model))
+                self.models.setdefault(model, Totals()).add(event)
                 self.agents.setdefault(event.agent, Totals()).add(event)
             case Retrying():
+                self.retries.append(event)
                 self.total.waited += event.delay
                 self.agents.setdefault(event.agent, Totals()).waited += event.delay
             case FellBack():

@@ -4,13 +4,13 @@ import hashlib
 import json
 from collections.abc import Awaitable, Callable, Collection
 
-from attrs import asdict, define, evolve, frozen
+from attrs import asdict, define, evolve, fields, frozen
 
 from .agents import Route
 from .causes import Cause
 from .events import CallEnded, CallStarted, Event
 from .journal import Journal, Record
-from .messages import Request, Response, Stop
+from .messages import Request, Response, Stop, Usage
 
 Ask = Callable[[], Awaitable[tuple[Response, Route]]]
 
@@ -49,16 +49,21 @@ def step_key(agent: str, ordinal: int, request: Request) -> str:
 
 @define
 class Spent:
-    """What an agent's calls cost so far, in all earlier processes of the run."""
+    """What an agent's calls cost so far, in all processes of the run.
+
+    answer: US dollars of its last answer, None where there is none or its price is unknown.
+    """
 
     calls: int = 0
     cost: float = 0.0
+    answer: float | None = None
 
 
 class Memo:
     """The durable memo of a run's steps; the scheduler above does not know where it is kept.
 
     calls: the number of the run's last call.
+    past: the ends of the calls that earlier processes made.
     in_doubt: agents of calls that started and never ended: they may have been billed.
     """
 
@@ -71,9 +76,12 @@ class Memo:
         self._written: dict[str, set[str]] = {}
         self._too_small: dict[str, int] = {}
         self.spent: dict[str, Spent] = {}
+        self.past: list[CallEnded] = []
         self.calls = 0
         for record in journal.records:
             self._recall(record)
+            if record["type"] == "call_ended":
+                self.past.append(_event(record))
         self.in_doubt = sorted(set(self._started.values()))
 
     async def step(self, key: str, ask: Ask) -> Answer:
@@ -151,11 +159,20 @@ class Memo:
         spent = self.spent.setdefault(agent, Spent())
         spent.calls += 1
         spent.cost += record["cost"] or 0.0
+        if record["cause"] is None:
+            spent.answer = record["cost"]
 
     def _forget(self, agents: Collection[str]) -> None:
         self._answers = {
             key: answer for key, answer in self._answers.items() if answer.agent not in agents
         }
+
+
+def _event(record: Record) -> CallEnded:
+    values = {field.name: record[field.name] for field in fields(CallEnded) if field.name in record}
+    values["cause"] = Cause(record["cause"]) if record["cause"] else None
+    values["held"] = tuple((reason, seconds) for reason, seconds in record.get("held", ()))
+    return CallEnded(**values | {"stop": Stop(record["stop"]), "usage": Usage(**record["usage"])})
 
 
 def _digest(text: str) -> str:

@@ -32,6 +32,7 @@ def assign(
     the agent's own default. Unknown agents and providers are errors that name the nearest.
     """
     found = host.agents()
+    blocked = {plugin.name for plugin in host.plugins if plugin.blocked} - set(providers)
     chosen = overrides or {}
     table = f"{settings.source}: tool.rolecall.agents"
     _check(chosen, found, "--assign", UsageError)
@@ -48,6 +49,9 @@ def assign(
         else:
             source, answer = f"plugin {plugin} (default)", agent.routes
         routes = read_routes(answer, source)
+        if name not in chosen and name not in settings.agents:
+            # The user took a provider away, and did not ask for it here.
+            routes = tuple(each for each in routes if each.provider not in blocked) or routes
         for route in routes:
             if route.provider not in providers:
                 raise UsageError(
@@ -97,7 +101,15 @@ def forecast(team: Team, missing: Mapping[str, str]) -> list[str]:
             moved.setdefault(f"fall back to {routes[0]}", []).append(agent.name)
         elif not routes:
             moved.setdefault("have no route and will not run", []).append(agent.name)
-    lines += [f"{len(names)} agents {what}: {', '.join(names)}" for what, names in moved.items()]
+    stranded = {name for name, routes in usable.items() if not routes}
+    waiting = {name for each in stranded for name in team.downstream(each)} - stranded
+    if waiting:
+        in_order = [name for name in team.agents if name in waiting]
+        moved["need what will not be there and will not run either"] = in_order
+    lines += [
+        f"{len(names)} of {len(team)} agents {what}: {', '.join(names)}"
+        for what, names in moved.items()
+    ]
     if missing and not any(usable.values()):
         raise UsageError(
             f"no agent has a route: {'; '.join(lines[: len(missing)])}. "

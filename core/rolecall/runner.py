@@ -95,6 +95,7 @@ class Runner:
                 first_choices=tuple(
                     (agent.name, agent.routes[0].provider) for agent in self._team if agent.routes
                 ),
+                past=tuple(self._folder.memo.past),
             )
         )
         self._dispatcher.prepare([route.provider for agent in self._team for route in agent.routes])

@@ -80,8 +80,10 @@ class Rerun:
         chosen = {*start, *only}.union(*(team.downstream(name) for name in start))
         agents = tuple(name for name in team.agents if name in chosen)
         others = tuple(name for name in team.agents if name not in chosen) if only else ()
-        before = sum(memo.spent[name].cost for name in agents if name in memo.spent)
-        words = f"to run again, for about ${before:.4f}: {', '.join(agents)}"
+        costs = [memo.spent[name].answer if name in memo.spent else None for name in agents]
+        known = [cost for cost in costs if cost is not None]
+        rest = f" and {len(costs) - len(known)} of unknown cost" if len(known) < len(costs) else ""
+        words = f"to run again, for about ${sum(known):.4f}{rest}: {', '.join(agents)}"
         return cls(agents, others, words)
 
 

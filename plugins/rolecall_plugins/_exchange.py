@@ -6,6 +6,7 @@ wrapped, and the raw reply is read on its way in.
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -147,7 +148,7 @@ def _translated(failure: Exception, patience: float) -> Exception:
         case httpx.DecodingError():
             return ProviderError(Cause.BAD_PAYLOAD, "the reply is not compressed as it says")
         case httpx.TransportError() | OSError():
-            said = str(failure) or type(failure).__name__
+            said = re.sub(r" ssl:(default|<[^>]*>)", "", str(failure)) or type(failure).__name__
             return ProviderError(Cause.CONNECTION, f"the connection failed: {said[:200]}")
         case _:
             return failure

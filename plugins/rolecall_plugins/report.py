@@ -24,6 +24,8 @@ class Report:
         self._ledger.notify(event)
         if isinstance(event, RunStarted):
             self._started = event
+            for call in event.past:
+                self._ledger.notify(call)
         if isinstance(event, RunEnded) and self._started is not None:
             text = render(self._started, event, self._ledger)
             Path(self._started.folder, "report.md").write_text(text, "utf-8")

@@ -31,7 +31,7 @@ from rolecall import (
 from ._growth import GrowthLine
 
 # What is too long for a line, or says nothing to a person.
-HIDDEN = ("at", "text", "step", "request", "agents", "first_choices")
+HIDDEN = ("at", "text", "step", "request", "agents", "first_choices", "past")
 
 
 @hookimpl
@@ -79,8 +79,9 @@ class ProgressLines:
                 self._say(
                     f"        {event.agent}: waiting{wait} for {event.provider}: {event.reason}"
                 )
-            case Retrying() if event.delay >= 1:
-                again = f"asking {event.route} again in {event.delay:.1f} s"
+            case Retrying():
+                when = f" in {event.delay:.1f} s" if event.delay else ""
+                again = f"asking {event.route} again{when}"
                 self._say(f"        {event.agent}: {event.cause}, {again}")
             case RouteOpened():
                 rest = f"left alone for {event.seconds:g} s"
