@@ -126,6 +126,18 @@ def test_a_file_that_is_lost_is_made_anew(
     assert one.attempt(take) == pytest.approx(INTERVAL)
 
 
+def test_an_older_file_makes_nobody_forget_what_is_known(clock: FakeClock, path: Path) -> None:
+    one, other = SharedGap(path, clock.now), SharedGap(path, clock.now)
+    one.attempt(take)
+    old = path.read_bytes()
+    clock.advance(INTERVAL)
+    one.attempt(lambda stamps, now: Stamps(now, now))
+    path.write_bytes(old)
+    one.attempt(lambda stamps, now: stamps)
+    assert one.attempt(take) == pytest.approx(INTERVAL)
+    assert other.attempt(take) == pytest.approx(INTERVAL)
+
+
 def in_its_place(path: Path) -> None:
     path.mkdir(parents=True)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import sys
 import threading
 import time
@@ -133,6 +134,12 @@ def test_those_behind_the_first_do_not_ask() -> None:
     assert gate.asked < 4 * 100
 
 
+def test_a_wait_too_short_for_the_clock_comes_to_an_end() -> None:
+    clock = FakeClock()
+    due = clock.now() + 1e-12
+    clock.run(Line().wait(lambda: due - clock.now()))
+
+
 def test_who_waits_behind_a_closed_gate_asks_again_when_poked() -> None:
     clock = FakeClock()
     gate = Turnstile(clock)
@@ -229,21 +236,37 @@ def test_the_kernels_alarm_rings_after_the_shortest_of_times(seconds: float) -> 
 
 
 @only_linux
-def test_the_kernels_alarm_forgets_the_time_before() -> None:
+def test_the_kernels_alarm_forgets_the_time_before(caplog: pytest.LogCaptureFixture) -> None:
     async def ring() -> list[str]:
         rings: list[str] = []
         alarm = KernelAlarm()
         alarm.set(0.001, lambda: rings.append("first"))
         time.sleep(0.005)
-        alarm.set(0.001, lambda: rings.append("second"))
+        asyncio.get_running_loop().call_soon(alarm.set, 0.001, lambda: rings.append("second"))
         await asyncio.sleep(0.02)
         alarm.set(0.001, lambda: rings.append("third"))
-        alarm.stop()
-        await asyncio.sleep(0.02)
         alarm.close()
+        await asyncio.sleep(0.02)
         return rings
 
     assert asyncio.run(ring()) == ["second"]
+    assert caplog.records == []
+
+
+@only_linux
+def test_one_alarm_after_another_leaves_no_file_open() -> None:
+    async def use() -> tuple[int, int]:
+        KernelAlarm().close()
+        before = len(os.listdir("/proc/self/fd"))
+        for _ in range(10):
+            KernelAlarm().close()
+        line = Line(precise_alarm)
+        gate = iter([0.001, 0.0, 0.001, 0.0])
+        await asyncio.gather(line.wait(gate.__next__), line.wait(gate.__next__))
+        return before, len(os.listdir("/proc/self/fd"))
+
+    before, after = asyncio.run(use())
+    assert before == after
 
 
 def test_an_event_loop_that_watches_no_files_uses_its_own_timers() -> None:

@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from rolecall import Call, Cause, Outcome, ProviderSettings, SendLimiter, Settings
 from rolecall.testing import FakeClock, LimiterContract
 from rolecall_plugins._gap import Gap, LocalGap, SharedGap, Stamps
-from rolecall_plugins.pacing import Pacing, rolecall_limiters
+from rolecall_plugins.pacing import ON_THE_WAY, Pacing, rolecall_limiters
 
 INTERVAL = 0.5
+APART = (1 + ON_THE_WAY) * INTERVAL  # of what is sent
 MINUTE = 60.0
 ROUNDING = 1e-5
 PROVIDERS = ("free", "busy", "slow")
@@ -226,7 +227,11 @@ def test_limiters_of_one_process_share_the_file(tmp_path: Path) -> None:
     )
 
 
-def test_the_distance_counts_from_when_a_caller_was_really_let_go() -> None:
+@pytest.mark.parametrize("held_up", [0.1, 0.001])
+@pytest.mark.parametrize(("asked_by", "apart"), [("acquire", INTERVAL), ("sending", APART)])
+def test_the_distance_counts_from_when_a_caller_was_really_let_go(
+    asked_by: str, apart: float, held_up: float
+) -> None:
     clock = FakeClock()
 
     class Slow(LocalGap):
@@ -237,13 +242,14 @@ def test_the_distance_counts_from_when_a_caller_was_really_let_go() -> None:
         def attempt(self, change: Callable[[Stamps, float], Stamps | float]) -> float:
             wait = super().attempt(change)
             if self.waited and not wait:
-                clock.advance(0.1)
+                clock.advance(held_up)
             self.waited = bool(wait)
             return wait
 
-    times = starts(clock, 5, pacing(clock, Slow(clock.now)).acquire)
+    limiter = pacing(clock, Slow(clock.now))
+    times = starts(clock, 5, getattr(limiter, asked_by))
     assert [later - sooner for sooner, later in pairwise(times)] == pytest.approx(
-        4 * [INTERVAL + 0.1], abs=ROUNDING
+        4 * [apart + held_up], abs=ROUNDING
     )
 
 
@@ -295,6 +301,18 @@ def test_a_call_given_up_before_its_permit_counts_in_no_minute() -> None:
     assert clock.run(use()) == pytest.approx(INTERVAL, abs=ROUNDING)
 
 
+def test_a_calls_minute_begins_with_its_permit() -> None:
+    clock = FakeClock()
+    limiter = pacing(clock, limits={"slow": ProviderSettings(requests_per_minute=1)})
+
+    async def use() -> float:
+        await limiter.acquire(call(1, "free"))
+        await asyncio.gather(*(limiter.acquire(call(number, "slow")) for number in (2, 3)))
+        return clock.now() - 1000
+
+    assert clock.run(use()) == pytest.approx(INTERVAL + MINUTE, abs=ROUNDING)
+
+
 def sends(clock: FakeClock, limiter: Pacing, delays: list[float]) -> list[float]:
     """Give when calls are sent that each take a while from their permit to their sending."""
     times: list[float] = []
@@ -323,10 +341,12 @@ def test_what_is_sent_keeps_its_distance(delays: list[float]) -> None:
     assert all(later - sooner > INTERVAL - ROUNDING for sooner, later in pairwise(times))
 
 
-def test_what_passes_from_permit_to_sending_does_not_add_up() -> None:
+@pytest.mark.parametrize("first", [0.0, 0.7])
+def test_what_passes_from_permit_to_sending_does_not_add_up(first: float) -> None:
     clock = FakeClock()
-    times = sends(clock, pacing(clock), [0.7, *(0.01 * (number % 5) for number in range(39))])
-    assert times[-1] <= 0.7 + 39 * INTERVAL + 0.04 + 80 * ROUNDING
+    delays = [first, *(0.01 * (number % 5) for number in range(39))]
+    times = sends(clock, pacing(clock), delays)
+    assert times[-1] <= first + 39 * APART + 0.04 + 80 * ROUNDING
 
 
 def test_a_provider_that_never_tells_keeps_its_distance_from_what_was_sent() -> None:
@@ -356,7 +376,7 @@ def test_a_cancelled_sending_gives_its_place_back() -> None:
         await limiter.sending(call(3))
         return clock.now() - 1000
 
-    assert clock.run(use()) == pytest.approx(INTERVAL, abs=ROUNDING)
+    assert clock.run(use()) == pytest.approx(APART, abs=ROUNDING)
 
 
 def test_no_interval_lets_all_start_at_once_and_leaves_the_disk_alone(tmp_path: Path) -> None:

@@ -19,8 +19,6 @@ class Alarm(Protocol):
 
     def set(self, seconds: float, ring: Callable[[], object]) -> None: ...
 
-    def stop(self) -> None: ...
-
     def close(self) -> None: ...
 
 
@@ -32,15 +30,12 @@ class LoopAlarm:
         self._handle: asyncio.TimerHandle | None = None
 
     def set(self, seconds: float, ring: Callable[[], object]) -> None:
-        self.stop()
+        self.close()
         self._handle = self._loop.call_later(seconds, ring)
 
-    def stop(self) -> None:
+    def close(self) -> None:
         if self._handle is not None:
             self._handle.cancel()
-
-    def close(self) -> None:
-        self.stop()
 
 
 class KernelAlarm:
@@ -59,7 +54,7 @@ class KernelAlarm:
         self._fd = _create_timer()
         try:
             self._loop.add_reader(self._fd, self._rung)
-        except NotImplementedError:
+        except (OSError, NotImplementedError):
             os.close(self._fd)
             raise
 
@@ -67,9 +62,6 @@ class KernelAlarm:
         self._ring = ring
         sooner = seconds - EARLY if seconds > EARLY else seconds
         _set_timer(self._fd, max(sooner, TICK))
-
-    def stop(self) -> None:
-        self._ring = None
 
     def close(self) -> None:
         fd, self._fd = self._fd, -1

@@ -66,8 +66,6 @@ class Line:
             return self._first() is place
 
     def _leave(self, place: "_Place") -> None:
-        if place.alarm is not None:
-            place.alarm.stop()
         with self._lock:
             was_first = self._first() is place
             place.left = True

@@ -13,6 +13,9 @@ from ._lane import Lane
 from ._line import Gate, Line
 
 HELD_UP = 0.005  # of the interval
+# What is sent first may take longer on its way, by a new connection say: so much more of the
+# interval keeps them apart where they arrive.
+ON_THE_WAY = 0.01
 
 
 @hookimpl
@@ -46,7 +49,8 @@ class Pacing:
         self._now = now
         self._alarm = alarm
         self._permits = _Turns(settings.interval, gap, now, alarm, _permitted)
-        self._sends = _Turns(settings.interval, gap, now, alarm, _sent)
+        apart = (1 + ON_THE_WAY) * settings.interval
+        self._sends = _Turns(apart, gap, now, alarm, _sent)
         self._sent_gate = self._sends.gate(lambda stamps: stamps.sent)
         self._lanes: dict[str, tuple[Lane, Gate]] = {}
         self._telling: set[str] = set()
