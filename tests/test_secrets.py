@@ -6,7 +6,11 @@ from hypothesis import strategies as st
 
 from rolecall.secrets import MASK, SHORTEST, Redactor
 
-SECRETS = st.text(min_size=SHORTEST).filter(lambda secret: secret not in MASK)
+SECRETS = (
+    st.text(min_size=SHORTEST)
+    .map(str.strip)
+    .filter(lambda secret: len(secret) >= SHORTEST and secret not in MASK)
+)
 
 
 @given(SECRETS, st.lists(st.text(), min_size=1, max_size=4))
@@ -25,6 +29,7 @@ def test_a_text_without_secrets_stays_as_it_is(text: str) -> None:
 def test_of_two_keys_where_one_begins_the_other_the_longer_is_masked_whole(
     short: str, more: str
 ) -> None:
+    more = more.rstrip() or "x"
     redact = Redactor({"A_KEY": short, "B_KEY": short + more})
     assert redact(f"<{short + more}>") == f"<{MASK}>"
 
@@ -38,6 +43,14 @@ def test_a_variable_is_secret_by_its_name(name: str) -> None:
 
 def test_other_variables_are_not_secret() -> None:
     assert Redactor({"HOME": "/home/somebody"})("in /home/somebody") == "in /home/somebody"
+
+
+def test_a_key_is_masked_also_without_the_blanks_around_it_in_the_environment() -> None:
+    assert Redactor({"API_KEY": " planted-key\n"})("you sent planted-key") == f"you sent {MASK}"
+
+
+def test_eight_characters_are_enough_for_a_secret() -> None:
+    assert Redactor({"API_KEY": "12345678"})("says 12345678") == f"says {MASK}"
 
 
 def test_a_value_too_short_to_be_a_secret_is_left_in_words() -> None:

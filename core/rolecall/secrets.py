@@ -13,9 +13,9 @@ class Redactor:
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         values = {
-            value
+            secret
             for name, value in environment.items()
-            if _TELLING.search(name) and len(value) >= SHORTEST
+            if _TELLING.search(name) and len(secret := value.strip()) >= SHORTEST
         }
         longest_first = sorted(values, key=len, reverse=True)
         self._secret = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
