@@ -40,6 +40,12 @@ def test_a_providers_error_is_to_be_retried_unless_it_says_otherwise() -> None:
     assert str(error) == "no answer"
 
 
+@pytest.mark.parametrize("nothing", [None, -1.0, float("nan")])
+def test_a_wait_that_says_nothing_is_none(nothing: float | None) -> None:
+    assert ProviderError("rate_limited", "wait", retry_after=nothing).retry_after is None
+    assert ProviderError("rate_limited", "wait", retry_after=0.0).retry_after == 0.0
+
+
 def test_a_failed_step_lists_what_was_tried_in_order() -> None:
     failures = [("one", ProviderError("auth", "401")), ("two/m", ProviderError("empty", "nothing"))]
     stopped, exhausted = CallFailed("writer", failures), AllRoutesFailed("writer", failures)

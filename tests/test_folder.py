@@ -184,6 +184,14 @@ def test_pointing_to_the_latest_run_leaves_nothing_else(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["latest", "one"]
 
 
+def test_a_folder_that_is_called_latest_is_named_and_left_alone(tmp_path: Path) -> None:
+    create(tmp_path / "one").close()
+    create(tmp_path / "latest").close()
+    with pytest.raises(RunError, match=r"latest: cannot be written: Is a directory"):
+        point_latest(tmp_path / "one")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["latest", "one"]
+
+
 def test_without_any_run_it_is_said_how_to_start_one(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"there is no run in .*; start one with: rolecall run"):
         find_run(tmp_path, None)

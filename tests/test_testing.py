@@ -180,7 +180,6 @@ class Rude(FakeProvider):
     [
         ("test_its_name_is_a_word", Rude()),
         ("test_it_answers_a_request_with_a_response", Rude("a text")),
-        ("test_it_answers_a_request_with_a_response", Rude(Response(None))),  # type: ignore[arg-type]
         ("test_it_says_what_it_misses_without_a_call", Rude(missing="")),
         ("test_it_says_what_it_misses_without_a_call", Rude(missing=" ")),
     ],

@@ -17,13 +17,13 @@ from .limits import Call, Clock, Limiter, Outcome
 from .messages import (
     Closeable,
     HasModel,
-    NeedsSetup,
     Preparable,
     Provider,
     Request,
     Response,
     Stop,
     Usage,
+    lacking,
 )
 from .secrets import Redactor
 from .watching import CallWatch, Result, guarded
@@ -83,8 +83,7 @@ class Caller:
 
     def missing(self, route: Route) -> str | None:
         """Say what must be set before a route can be called, or None."""
-        provider = self.provider(route)
-        return provider.missing() if isinstance(provider, NeedsSetup) else None
+        return lacking(self.provider(route))
 
     def provider(self, route: Route) -> Provider:
         return self._providers[route.provider]
@@ -182,9 +181,8 @@ async def _complete(provider: Provider, request: Request, watch: "CallWatch") ->
         raise
     except (Exception, SystemExit) as error:
         return Result(error=_broken(provider, f"{type(error).__name__}: {error}", error))
-    if not isinstance(response, Response) or not isinstance(response.text, str):
-        why = f"it returned {response!r}, not a Response with a text"
-        return Result(error=_broken(provider, why))
+    if not isinstance(response, Response):
+        return Result(error=_broken(provider, f"it returned {response!r}, not a Response"))
     cause = judge(response)
     if cause is None:
         return Result(response)

@@ -14,7 +14,7 @@ from .config import Settings
 from .errors import AllRoutesFailed, CallFailed, ProviderError
 from .events import Event, FellBack, Retrying, RouteClosed, RouteOpened, RouteProbed
 from .limits import Clock, Limiter
-from .messages import HasCeiling, Provider, Request, Response
+from .messages import Provider, Request, Response, ceiling
 from .watching import Result
 
 LONGEST_BACKOFF = 30.0
@@ -177,14 +177,9 @@ class Dispatcher:
         return self._rng.uniform(0, min(LONGEST_BACKOFF, 2.0 ** (attempt - 1)))
 
     def _enlarged(self, route: Route, request: Request) -> Request | None:
-        provider = self._caller.provider(route)
-        ceiling = (
-            provider.max_output_tokens(self._caller.model(route))
-            if isinstance(provider, HasCeiling)
-            else None
-        )
+        most = ceiling(self._caller.provider(route), self._caller.model(route))
         wanted = 2 * request.max_output_tokens
-        budget = wanted if ceiling is None else min(wanted, ceiling)
+        budget = wanted if most is None else min(wanted, most)
         if budget <= request.max_output_tokens:
             return None
         return evolve(request, max_output_tokens=budget)

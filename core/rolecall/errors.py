@@ -80,7 +80,8 @@ class ProviderError(RolecallError):
     ) -> None:
         super().__init__(message)
         self.cause = cause
-        self.retry_after = retry_after
+        # A time that has passed, or no number at all, says nothing.
+        self.retry_after = retry_after if retry_after is not None and retry_after >= 0 else None
         self.retryable = retryable
         self.status = status
         self.request_id = request_id

@@ -136,7 +136,11 @@ def point_latest(path: Path) -> None:
         partial.symlink_to(path.name, target_is_directory=True)
     except OSError:
         partial.write_text(path.name, "utf-8")
-    os.replace(partial, latest)
+    try:
+        os.replace(partial, latest)
+    except OSError as error:
+        partial.unlink()
+        raise RunError(f"{latest}: cannot be written: {error.strerror}") from error
 
 
 def find_run(runs: Path, name: str | None) -> Path:

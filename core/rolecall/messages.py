@@ -1,10 +1,14 @@
 """What goes to a provider and what comes back."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from enum import StrEnum
-from typing import Literal, Protocol, runtime_checkable
+from types import NoneType
+from typing import Any, Literal, Protocol, runtime_checkable
 
-from attrs import field, frozen
+from attrs import Attribute, field, frozen
+
+from .errors import PluginError
 
 
 @frozen
@@ -92,22 +96,31 @@ class Stop(StrEnum):
     BAD_TOOL_CALL = "bad_tool_call"
 
 
+def _is(*kinds: type) -> Any:
+    def check(_: object, attribute: "Attribute[Any]", value: object) -> None:
+        if not isinstance(value, kinds):
+            raise TypeError(f"{attribute.name} of a Response cannot be {value!r}")
+
+    return check
+
+
 @frozen
 class Response:
     """What a vendor answered with success; whether it is an answer is judged by the dispatcher.
 
+    A field of the wrong type is a TypeError, so that it is the provider's and not a later one's.
     detail: the vendor's own word on why it stopped, for the reader of an error.
     cost: US dollars, or None where the price is unknown.
     headers: the reply's rate-limit headers, lower-case names.
     """
 
-    text: str
-    usage: Usage = Usage()
+    text: str = field(validator=_is(str))
+    usage: Usage = field(default=Usage(), validator=_is(Usage))
     model: str = ""
-    stop: Stop = Stop.END
-    detail: str = ""
-    request_id: str | None = None
-    cost: float | None = None
+    stop: Stop = field(default=Stop.END, converter=Stop)
+    detail: str = field(default="", validator=_is(str))
+    request_id: str | None = field(default=None, validator=_is(str, NoneType))
+    cost: float | None = field(default=None, validator=_is(float, int, NoneType))
     headers: Mapping[str, str] = field(factory=dict, eq=False)
 
 
@@ -160,3 +173,25 @@ class Closeable(Protocol):
     """A provider that holds connections of the running event loop."""
 
     async def aclose(self) -> None: ...
+
+
+def lacking(provider: Provider) -> str | None:
+    """Say what must be set before a provider can be called, or None."""
+    with _naming(provider):
+        return provider.missing() if isinstance(provider, NeedsSetup) else None
+
+
+def ceiling(provider: Provider, model: str) -> int | None:
+    """Give the largest output budget a model takes, or None where it is not known."""
+    with _naming(provider):
+        known = provider.max_output_tokens(model) if isinstance(provider, HasCeiling) else None
+        return None if known is None else int(known)
+
+
+@contextmanager
+def _naming(provider: Provider) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        why = f"{type(error).__name__}: {error}"
+        raise PluginError(f"the provider {provider.name!r} broke: {why}") from error

@@ -8,7 +8,7 @@ from .agents import Agent, Route, Team
 from .config import Settings
 from .errors import SettingsError, TeamError, UsageError, nearest
 from .host import Host
-from .messages import HasModel, NeedsSetup, Provider
+from .messages import HasModel, Provider, lacking
 
 
 @frozen
@@ -80,11 +80,7 @@ def assemble(
 def unusable(team: Team, providers: Mapping[str, Provider]) -> dict[str, str]:
     """Map the providers of the team's routes that cannot be called to what they miss."""
     used = {route.provider: providers[route.provider] for agent in team for route in agent.routes}
-    return {
-        name: missing
-        for name, provider in used.items()
-        if isinstance(provider, NeedsSetup) and (missing := provider.missing())
-    }
+    return {name: missing for name, each in used.items() if (missing := lacking(each))}
 
 
 def forecast(team: Team, missing: Mapping[str, str]) -> list[str]:

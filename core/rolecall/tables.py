@@ -12,7 +12,7 @@ from rich.table import Table
 from .agents import Route, Team
 from .host import Plugin
 from .ledger import Ledger, Totals
-from .messages import NeedsSetup, Provider
+from .messages import Provider, lacking
 from .routing import Assigned, model_of
 from .runner import Outcome
 from .runs import State
@@ -78,7 +78,7 @@ def providers_json(providers: Mapping[str, tuple[Provider, str]]) -> list[dict[s
             "provider": name,
             "model": model_of(Route(name), provider),
             "plugin": plugin,
-            "missing": provider.missing() if isinstance(provider, NeedsSetup) else None,
+            "missing": lacking(provider),
         }
         for name, (provider, plugin) in providers.items()
     ]

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, Protocol
 
-EARLY = 0.0002
+LATE = 0.00005
+LATEST = 0.0004
 TICK = 1e-6  # no time at all would never ring
 
 
@@ -42,8 +43,9 @@ class KernelAlarm:
     """Rings in real time by a timer of the kernel, a file that the event loop watches.
 
     asyncio on Linux is a millisecond late: it rounds to whole ones, and the kernel takes a
-    thousandth of a time-out as slack. A machine at rest is slow to wake up as well, so this
-    rings a little early; whom it wakes too early sets it again.
+    thousandth of a time-out as slack. It takes a machine time to wake up as well, the more the
+    longer it was at rest; so this is set as much earlier as it rang late the last time. Whom it
+    wakes too early sets it again.
 
     Raises OSError or NotImplementedError where there are no such timers.
     """
@@ -51,6 +53,8 @@ class KernelAlarm:
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._ring: Callable[[], object] | None = None
+        self._expected = 0.0
+        self._late = LATE
         self._fd = _create_timer()
         try:
             self._loop.add_reader(self._fd, self._rung)
@@ -60,8 +64,9 @@ class KernelAlarm:
 
     def set(self, seconds: float, ring: Callable[[], object]) -> None:
         self._ring = ring
-        sooner = seconds - EARLY if seconds > EARLY else seconds
-        _set_timer(self._fd, max(sooner, TICK))
+        sooner = max(seconds - self._late, TICK)
+        self._expected = time.monotonic() + sooner
+        _set_timer(self._fd, sooner)
 
     def close(self) -> None:
         fd, self._fd = self._fd, -1
@@ -75,6 +80,7 @@ class KernelAlarm:
             os.read(self._fd, 8)
         except BlockingIOError:  # it was set anew just now
             return
+        self._late = min(0.9 * (time.monotonic() - self._expected), LATEST)
         if self._ring is not None:
             self._ring()
 

@@ -5,7 +5,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-from ._alarm import TICK, Alarm, LoopAlarm
+from ._alarm import Alarm, LoopAlarm
 
 FOREVER = float("inf")
 
@@ -36,7 +36,7 @@ class Line:
             while (delay := gate()) > 0:
                 if delay < FOREVER:
                     place.alarm = place.alarm or self._alarm()
-                    place.alarm.set(max(delay, TICK), place.wake)
+                    place.alarm.set(delay, place.wake)
                 await place.rest()
         finally:
             self._leave(place)
