@@ -39,6 +39,18 @@ def test_an_agent_is_asked_by_its_prompt_and_the_request() -> None:
     )
 
 
+def test_what_agents_share_comes_first_and_their_roles_last() -> None:
+    one = agent("writer", prompt="You write.\n", shared="Conventions.")
+    other = agent("critic", prompt="You judge.", shared="Conventions.")
+    needs = {"a": ("Ay", "text of a")}
+    written, judged = (compose(each, "Build it.", needs) for each in (one, other))
+    assert written.system == judged.system == "Conventions."
+    material = '<request>\nBuild it.\n</request>\n\n<deliverable agent="a" title="Ay">\ntext of a\n'
+    role = "</deliverable>\n\nYou write.\n\nWrite the deliverable of Writer now."
+    assert asked(written) == material + role
+    assert asked(judged).startswith(material)
+
+
 def test_an_agent_gets_the_deliverables_it_needs_in_order() -> None:
     needs = {"b": ("Bee", "text of b\n"), "a": ("Ay", "text of a")}
     text = asked(compose(agent(), "Build it.", needs))

@@ -36,6 +36,11 @@ def test_a_prompt_says_who_what_and_in_which_sections(agent: Agent) -> None:
         assert f"## {heading}\n" in agent.prompt
 
 
+def test_all_are_told_the_same_conventions() -> None:
+    (shared,) = {agent.shared for agent in AGENTS}
+    assert shared.startswith("# Conventions of the team")
+
+
 @pytest.mark.parametrize(("name", "needs"), [(row[0], row[2]) for row in TABLE])
 def test_a_prompt_names_every_deliverable_that_its_agent_gets(
     name: str, needs: tuple[str, ...]

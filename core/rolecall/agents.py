@@ -51,7 +51,9 @@ class Agent:
     """A role.
 
     name: lower-case words joined by `-`.
-    prompt: the system prompt.
+    prompt: the role, as the system prompt; behind the deliverables where there is a `shared` text.
+    shared: what several agents are told alike, as the system prompt. Such agents' requests begin
+        alike, with this and the request and the deliverables, so that vendors' caches can hit.
     needs: the agents whose deliverables it gets; `"*"` stands for everyone who does not need it.
     routes: where it runs, in order of preference: routes, or texts like `"gemini"`.
     max_output_tokens, temperature: None takes the settings' value.
@@ -67,6 +69,7 @@ class Agent:
     max_output_tokens: int | None = None
     temperature: float | None = None
     plan: bool = False
+    shared: str = field(default="", repr=False)
 
 
 def _by_name(agents: Iterable[Agent]) -> Mapping[str, Agent]:

@@ -33,11 +33,13 @@ def compose(
         for name, (title, text) in deliverables.items()
     ]
     parts += [f'<left-out agent="{name}"/>' for name in left_out]
+    if agent.shared:
+        parts.append(agent.prompt.strip())
     parts.append(f"Write the deliverable of {agent.title} now.")
     base = template or Request(system="", messages=())
     return evolve(
         base,
-        system=agent.prompt,
+        system=agent.shared or agent.prompt,
         messages=(Message("user", "\n\n".join(parts)),),
         max_output_tokens=agent.max_output_tokens or base.max_output_tokens,
         temperature=base.temperature if agent.temperature is None else agent.temperature,

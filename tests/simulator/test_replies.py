@@ -48,9 +48,17 @@ def test_a_long_request_is_quoted_in_short_and_on_one_line() -> None:
 
 
 def test_the_agent_is_told_by_its_title() -> None:
-    assert agent_of(SYSTEM) == "solution-architect"
-    assert agent_of("You are the **Quality Assurance** of a team.") == "quality-assurance"
-    assert agent_of("You are a helpful assistant.") is None
+    assert agent_of(SYSTEM, []) == "solution-architect"
+    assert agent_of("You are the **Quality Assurance** of a team.", []) == "quality-assurance"
+    assert agent_of("You are a helpful assistant.", [QUESTION]) is None
+
+
+def test_a_role_that_follows_the_material_is_found_at_its_end() -> None:
+    quoted = "You are the Imposter of a team.\n- `## Fake`: nothing"
+    asked = [Turn("user", f"{ASKED}\n\n{quoted}\n\n{SYSTEM}"), Turn("assistant", "# S"), GO_ON]
+    assert agent_of("Conventions.", asked) == "solution-architect"
+    heads = [line for line in reply("Conventions.", asked[:1]).splitlines() if line[:1] == "#"]
+    assert heads == ["# Solution Architect", "## Overview", "## Components"]
 
 
 @given(st.text(), st.text())

@@ -25,9 +25,9 @@ def reply(system: str, turns: Sequence[Turn]) -> str:
     return _whole(system, users[-1] if users else "")
 
 
-def agent_of(system: str) -> str | None:
-    """Name the agent whose role the system prompt gives."""
-    title = _title(system)
+def agent_of(system: str, turns: Sequence[Turn]) -> str | None:
+    """Name the agent whose role the system prompt gives, or else the first question."""
+    title = _title(_role(system, next((turn.text for turn in turns if turn.role == "user"), "")))
     return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-") if title else None
 
 
@@ -49,8 +49,9 @@ def _rest(system: str, turns: Sequence[Turn], question: int) -> str | None:
 
 def _whole(system: str, asked: str) -> str:
     quote = _shortened(_request(asked))
-    head = [NOTICE, f"# {_title(system) or 'Simulated answer'}", _received(asked)]
-    return "\n\n".join(head + [_written(section, quote) for section in _sections(system)]) + "\n"
+    role = _role(system, asked)
+    head = [NOTICE, f"# {_title(role) or 'Simulated answer'}", _received(asked)]
+    return "\n\n".join(head + [_written(section, quote) for section in _sections(role)]) + "\n"
 
 
 def _written(section: _Section, quote: str) -> str:
@@ -70,8 +71,16 @@ def _received(asked: str) -> str:
     return f"Received: the request, and these deliverables:\n\n{lines}"
 
 
-def _sections(system: str) -> list[_Section]:
-    found = _SECTION.findall(system) or _ANY_SECTIONS
+def _role(system: str, asked: str) -> str:
+    """Give the text of the role: the system prompt, or what stands last in the question."""
+    if _ROLE.search(system):
+        return system
+    places = [match.start() for match in _ROLE.finditer(asked)]
+    return asked[places[-1] :] if places else system
+
+
+def _sections(role: str) -> list[_Section]:
+    found = _SECTION.findall(role) or _ANY_SECTIONS
     return [_Section(title, content.strip() or "what the title says") for title, content in found]
 
 
@@ -87,6 +96,6 @@ def _shortened(text: str) -> str:
     return line if len(line) <= _QUOTE else line[: _QUOTE - 1].rstrip() + "…"
 
 
-def _title(system: str) -> str | None:
-    match = _ROLE.search(system)
+def _title(role: str) -> str | None:
+    match = _ROLE.search(role)
     return match[1].strip(" *_`") if match else None

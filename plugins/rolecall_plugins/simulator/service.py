@@ -30,7 +30,7 @@ class Outcome:
 
     @property
     def agent(self) -> str | None:
-        return agent_of(self.query.system) if self.query else None
+        return agent_of(self.query.system, self.query.turns) if self.query else None
 
 
 class Service:
@@ -83,7 +83,8 @@ class Service:
         self, provider: str, ordinal: int, frame: Frame, query: Query
     ) -> tuple[Answer, str | None]:
         text = reply(query.system, query.turns)
-        fault = self._injector.choose(provider, ordinal, query.model, agent_of(query.system))
+        agent = agent_of(query.system, query.turns)
+        fault = self._injector.choose(provider, ordinal, query.model, agent)
         if fault is None:
             return frame.reply(query, text), None
         return failure(frame, fault.cause, Case(query, text, fault.options)), fault.cause
