@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from attrs import fields
 
-from rolecall import Action, Cause, ProviderSettings, Settings, SettingsError
+from rolecall import Action, Cause, Order, ProviderSettings, Settings, SettingsError
 from rolecall.config import load
 
 DOCUMENT = (Path(__file__).parent.parent / "docs" / "settings.md").read_text("utf-8")
@@ -15,6 +15,7 @@ DOCUMENT = (Path(__file__).parent.parent / "docs" / "settings.md").read_text("ut
 WHOLE = """
 [tool.rolecall]
 interval = 1
+order = "latency"
 block = ["report"]
 attempts = 2
 max_wait = 10.5
@@ -34,6 +35,10 @@ debug = true
 model = "m"
 api_base = "http://localhost"
 requests_per_minute = 50
+tokens_per_minute = 40000
+input_tokens_per_minute = 30000
+output_tokens_per_minute = 8000
+requests_per_day = 1000
 concurrency = 8
 options = { region = "eu" }
 
@@ -63,9 +68,20 @@ def refused(folder: Path, text: str) -> str:
 def test_every_setting_is_read(tmp_path: Path) -> None:
     assert configured(tmp_path, WHOLE, {"HOME": "/home/me"}) == Settings(
         interval=1.0,
+        order=Order.LATENCY,
         block=("report",),
         providers={
-            "claude": ProviderSettings("m", "http://localhost", 50, 8, {"region": "eu"}),
+            "claude": ProviderSettings(
+                model="m",
+                api_base="http://localhost",
+                requests_per_minute=50,
+                tokens_per_minute=40_000,
+                input_tokens_per_minute=30_000,
+                output_tokens_per_minute=8000,
+                requests_per_day=1000,
+                concurrency=8,
+                options={"region": "eu"},
+            ),
         },
         agents={"research-analyst": ("claude",), "technical-writer": ("gemini/g", "claude")},
         on={Cause.REFUSAL: Action.FALLBACK},

@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rolecall.testing import FakeClock
-from rolecall_plugins._gap import ASKS, Gap, LocalGap, SharedGap, Stamps
+from rolecall_plugins._gap import Gap, LocalGap, SharedGap, Stamps
 from rolecall_plugins._lock import LockedFile
+from rolecall_plugins._shared import ASKS
 
 INTERVAL = 0.5
 

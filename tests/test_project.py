@@ -26,7 +26,7 @@ FLOORS = (
     {"causes", "errors", "output", "secrets"},
     {"agents", "breaker", "journal", "messages"},
     {"config", "events", "limits"},
-    {"bus", "hookspecs", "ledger", "memo", "prompts", "testing", "watching"},
+    {"bus", "figures", "hookspecs", "ledger", "memo", "prompts", "testing", "watching"},
     {"calls", "folder", "host"},
     {"arguments", "dispatch", "routing", "runs"},
     {"llm", "runner"},

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .agents import Agent, Route, Team
 from .causes import Action, Cause
-from .config import ProviderSettings, Settings
+from .config import Order, ProviderSettings, Settings
 from .errors import (
     AllRoutesFailed,
     CallFailed,
@@ -102,6 +102,7 @@ __all__ = [
     "Message",
     "NeedsSetup",
     "Observer",
+    "Order",
     "Outcome",
     "PluginError",
     "Preparable",

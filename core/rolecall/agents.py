@@ -140,10 +140,19 @@ class Team:
     @cached_property
     def remaining(self) -> Mapping[str, int]:
         """Map each agent to the number of agents on the longest path from it to the end."""
-        length: dict[str, int] = {}
+        paths = self.paths(dict.fromkeys(self.agents, 1.0))
+        return {name: round(path) for name, path in paths.items()}
+
+    def paths(self, seconds: Mapping[str, float]) -> Mapping[str, float]:
+        """Map each agent to the seconds of the longest path from it to the end, itself included.
+
+        seconds: what each agent takes.
+        """
+        length: dict[str, float] = {}
         for name in reversed(self.order):
-            length[name] = 1 + max((length[other] for other in self.dependants[name]), default=0)
-        return MappingProxyType(length)
+            longest = max((length[other] for other in self.dependants[name]), default=0.0)
+            length[name] = seconds[name] + longest
+        return length
 
     def downstream(self, name: str) -> frozenset[str]:
         """Name all agents that need `name`, directly or through others."""

@@ -112,9 +112,18 @@ class Caller:
                     _log.warning("the provider %r did not close: %s", provider.name, why)
 
     async def call(
-        self, agent: Agent, route: Route, request: Request, step: str, priority: float
+        self,
+        agent: Agent,
+        route: Route,
+        request: Request,
+        step: str,
+        priority: float,
+        asked: float | None = None,
     ) -> Result:
-        """Make one call; provider failures come back as a result, cancellation is raised."""
+        """Make one call; provider failures come back as a result, cancellation is raised.
+
+        asked: when its step was first asked, by the clock: a retry keeps its place in line.
+        """
         provider = self.provider(route)
         if missing := self.missing(route):
             return Result(error=ProviderError(Cause.MISSING_KEY, missing))
@@ -133,6 +142,8 @@ class Caller:
             input_tokens=_estimate(request),
             max_output_tokens=request.max_output_tokens,
             priority=priority,
+            began=self._start,
+            asked=asked,
         )
         return await self._limited(provider, call, request, step)
 
@@ -155,6 +166,8 @@ class Caller:
             outcome = _outcome(result)
             watch.ended(result)
             return result
+        except ProviderError as refused:  # by a limiter, for which waiting is no use
+            return Result(error=refused)
         finally:
             for limiter in reversed(granted):
                 _tell(limiter, call, outcome)

@@ -7,6 +7,7 @@ import math
 import os
 import tomllib
 from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -37,19 +38,35 @@ def _only_truncated_continues(_: object, __: object, on: Mapping[Cause, Action])
             raise ValueError(f"on.{cause}: only a truncated answer can continue")
 
 
+class Order(StrEnum):
+    """Who goes first when the calls of many runs queue.
+
+    THROUGHPUT: who has the longest path still before it. LATENCY: the oldest run.
+    """
+
+    THROUGHPUT = "throughput"
+    LATENCY = "latency"
+
+
 @frozen
 class ProviderSettings:
     """One provider's table, `[tool.rolecall.providers.NAME]`.
 
     model: instead of the provider's default.
     api_base: the endpoint's address instead of the vendor's own.
-    requests_per_minute, concurrency: what the pacing limiter keeps to.
+    requests_per_minute, tokens_per_minute, input_tokens_per_minute, output_tokens_per_minute,
+    requests_per_day, concurrency: what the pacing limiter keeps to; None sets no limit, beside
+    those that the vendor tells.
     options: whatever else the provider's plugin documents.
     """
 
     model: str = ""
     api_base: str = ""
     requests_per_minute: int | None = field(default=None, validator=_at_least(1))
+    tokens_per_minute: int | None = field(default=None, validator=_at_least(1))
+    input_tokens_per_minute: int | None = field(default=None, validator=_at_least(1))
+    output_tokens_per_minute: int | None = field(default=None, validator=_at_least(1))
+    requests_per_day: int | None = field(default=None, validator=_at_least(1))
     concurrency: int | None = field(default=None, validator=_at_least(1))
     options: Mapping[str, Any] = field(factory=dict)
 
@@ -59,6 +76,7 @@ class Settings:
     """Everything a run can be told.
 
     interval: least seconds between the starts of any two API calls.
+    order: who goes first when calls queue.
     block: plugins that are not loaded.
     agents: agent to its routes, in order of preference.
     on: cause to action, where not the default.
@@ -75,6 +93,7 @@ class Settings:
     """
 
     interval: float = field(default=0.5, validator=_at_least(0))
+    order: Order = Order.THROUGHPUT
     block: tuple[str, ...] = ()
     providers: Mapping[str, ProviderSettings] = field(factory=dict)
     agents: Mapping[str, tuple[str, ...]] = field(factory=dict)
@@ -152,7 +171,7 @@ def structure(table: Mapping[str, Any], source: str = "the settings") -> Setting
     converter = cattrs.Converter(forbid_extra_keys=True)
     for kind in (str, bool, int, float):
         converter.register_structure_hook(kind, _strictly)
-    for words in (Cause, Action):
+    for words in (Cause, Action, Order):
         converter.register_structure_hook(words, _word)
     converter.register_structure_hook_func(lambda kind: kind == tuple[str, ...], _texts)
     converter.register_structure_hook(
@@ -206,7 +225,7 @@ def _strictly(value: Any, kind: type) -> Any:
 _KINDS = {str: "a text", bool: "true or false", int: "a whole number", float: "a number"}
 
 
-def _word(value: Any, words: type[Cause] | type[Action]) -> Cause | Action:
+def _word(value: Any, words: type[StrEnum]) -> StrEnum:
     if value not in list(words):
         what = words.__name__.lower()
         raise ValueError(

@@ -70,6 +70,7 @@ class Dispatcher:
         """
         failures: list[tuple[str, ProviderError]] = []
         patience = _Patience(self._settings.max_wait)
+        asked = self._clock.now()
         for place, route in enumerate(agent.routes):
             full = self._full(route)
             others = agent.routes[place + 1 :]
@@ -78,7 +79,7 @@ class Dispatcher:
             if open_for is not None:
                 error = ProviderError(open_for, "left alone after failures; not asked")
             else:
-                asking = _Asking(agent, full, step, priority, patience, has_other)
+                asking = _Asking(agent, full, step, priority, asked, patience, has_other)
                 try:
                     return await self._ask(asking, request), full
                 except ProviderError as raised:
@@ -152,7 +153,7 @@ class Dispatcher:
             self._emit(RouteProbed(at=self.at, route=route, agent=asking.agent.name))
         try:
             result = await self._caller.call(
-                asking.agent, asking.route, request, asking.step, asking.priority
+                asking.agent, asking.route, request, asking.step, asking.priority, asking.asked
             )
         except BaseException:
             self._breaker.given_up(route)
@@ -193,6 +194,7 @@ class _Asking:
     route: Route
     step: str
     priority: float
+    asked: float
     patience: "_Patience"
     has_other: bool
 

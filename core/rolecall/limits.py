@@ -43,8 +43,11 @@ class Call:
     number: counts the run's calls from 1.
     input_tokens: an estimate of the prompt's length.
     max_output_tokens: the most that may come back.
-    priority: the longest path of agents that waits behind this one; higher is more urgent.
-    held: to be told why the call waits ("429, retry after 3 s") and for how many seconds.
+    priority: seconds of the longest path of agents from this one on; higher is more urgent.
+    began, asked: when its run began, and when its step was first asked; seconds of the clock that
+        limiters keep to. None is now.
+    held: to be told why the call waits and for how many seconds, as soon as that is known: a
+        reason, and after a comma what is particular ("429, retry after 3 s").
     """
 
     number: int
@@ -54,6 +57,8 @@ class Call:
     input_tokens: int = 0
     max_output_tokens: int = 0
     priority: float = 0.0
+    began: float | None = None
+    asked: float | None = None
     held: Callable[[str, float], None] = field(default=_untold, eq=False, repr=False)
 
 
@@ -77,8 +82,9 @@ class Outcome:
 class Limiter(Protocol):
     """Grants a permit before each API call, and hears how the call ended.
 
-    A limiter waits; it does not raise because of a limit. Each granted permit is followed by
-    exactly one `ended`, also for a call that was cancelled or never sent.
+    A limiter waits. Only where waiting is no use it raises a ProviderError, whose cause decides
+    as any call's what comes next: `quota_exhausted` asks another provider. Each granted permit is
+    followed by exactly one `ended`, also for a call that was cancelled or never sent.
     """
 
     @property

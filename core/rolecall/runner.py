@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 
 from attrs import evolve, field, frozen
 
@@ -21,6 +22,7 @@ from .events import (
     RunStarted,
     StepReused,
 )
+from .figures import expected
 from .folder import RunFolder
 from .memo import Answer, step_key
 from .messages import Request, Stop
@@ -58,6 +60,7 @@ class Runner:
     team writes the same files.
     left_out: agent to those of its needs that are not part of this run.
     frozen: agents that are not asked; their deliverables stand as their files have them.
+    seconds: what each agent takes, as far as that is known; the longest path goes first.
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class Runner:
         numbers: Mapping[str, int],
         left_out: Mapping[str, Sequence[str]],
         frozen: Collection[str] = (),
+        seconds: Mapping[str, float] = MappingProxyType({}),
     ) -> None:
         self._team = team
         self._dispatcher = dispatcher
@@ -79,6 +83,7 @@ class Runner:
         self._numbers = numbers
         self._left_out = left_out
         self._frozen = frozen
+        self._priority = team.paths(expected(team.agents, seconds))
         self._texts: dict[str, str] = {}
         self._cut: list[str] = []
         self._failed: dict[str, RolecallError] = {}
@@ -126,7 +131,7 @@ class Runner:
 
             def start(ready: Sequence[str]) -> None:
                 # Callers queue in the order they ask: the longest remaining path goes first.
-                for name in sorted(ready, key=lambda name: -self._team.remaining[name]):
+                for name in sorted(ready, key=lambda name: -self._priority[name]):
                     tasks.create_task(work(self._team.agents[name]), name=name)
 
             async def work(agent: Agent) -> None:
@@ -198,7 +203,7 @@ class Runner:
 
     async def _step(self, agent: Agent, ordinal: int, request: Request) -> Answer:
         key = step_key(agent.name, ordinal, request)
-        priority = self._team.remaining[agent.name]
+        priority = self._priority[agent.name]
         # What thinking is known to have used up need not be paid for again.
         budget = max(request.max_output_tokens, 2 * self._folder.memo.too_small(key))
         enough = evolve(request, max_output_tokens=budget)

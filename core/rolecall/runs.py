@@ -7,14 +7,24 @@ from collections.abc import Collection, Iterator
 from difflib import unified_diff
 from pathlib import Path
 
-from attrs import asdict, define
+from attrs import asdict, define, field
 
 from .errors import RunBusy, RunError
-from .events import AgentDone, AgentFailed, DeliverableKept, Event, RunEnded, RunStarted
-from .folder import HISTORY, LATEST, RunFolder, take_lock
+from .events import (
+    AgentDone,
+    AgentFailed,
+    CallEnded,
+    DeliverableKept,
+    Event,
+    RunEnded,
+    RunStarted,
+)
+from .figures import Figures, average
+from .folder import HISTORY, LATEST, RunFolder, read_about, take_lock
 from .memo import Memo
 
 STATE = "state.json"
+RECENT = 20  # runs that figures are averaged over
 
 
 @define
@@ -22,7 +32,7 @@ class State:
     """What a run's state.json tells, so that a list of runs need not read whole journals.
 
     state: running, done, failed or interrupted. cost: US dollars, of all its processes so far.
-    updated: seconds since 1970.
+    updated: seconds since 1970. figures: what each agent's calls came to.
     """
 
     state: str = "running"
@@ -32,6 +42,7 @@ class State:
     calls: int = 0
     cost: float = 0.0
     updated: float = 0.0
+    figures: dict[str, Figures] = field(factory=dict)
 
 
 class StateKeeper:
@@ -47,6 +58,11 @@ class StateKeeper:
         match event:
             case RunStarted():
                 state.agents = len(event.agents)
+                for call in event.past:
+                    self._count(call)
+            case CallEnded():
+                self._count(event)
+                return
             case AgentDone() | DeliverableKept():
                 state.done += 1
             case AgentFailed():
@@ -62,6 +78,22 @@ class StateKeeper:
         state.updated = time.time()
         self._folder.save(STATE, json.dumps(asdict(state)))
 
+    def _count(self, call: CallEnded) -> None:
+        self._state.figures.setdefault(call.agent, Figures()).add(call)
+
+
+def past_figures(runs: Path, flags: Collection[str]) -> dict[str, Figures]:
+    """Average what agents came to in the latest runs in a folder that had the same flags."""
+    latest = list_runs(runs)[:RECENT]
+    return average(state.figures for path, state in latest if _flags(path) == list(flags))
+
+
+def _flags(path: Path) -> object:
+    try:
+        return read_about(path).get("flags", [])
+    except RunError:
+        return None  # whose flags cannot be read is like no other
+
 
 def list_runs(runs: Path) -> list[tuple[Path, State]]:
     """List the runs in a folder, the newest first, without reading their journals."""
@@ -75,8 +107,10 @@ def list_runs(runs: Path) -> list[tuple[Path, State]]:
 def read_state(path: Path) -> State:
     """Read a run's state, corrected where the process that ran it died."""
     try:
-        state = State(**json.loads((path / STATE).read_text("utf-8")))
-    except (OSError, ValueError, TypeError):
+        told = json.loads((path / STATE).read_text("utf-8"))
+        figures = {name: Figures(**each) for name, each in told.pop("figures", {}).items()}
+        state = State(figures=figures, **told)
+    except (OSError, ValueError, TypeError, AttributeError):
         return State("unknown")  # written by an older version, or damaged
     if state.state == "running" and not is_busy(path):
         state.state = "interrupted"

@@ -14,14 +14,14 @@ from .bus import Bus
 from .config import Settings
 from .dispatch import Dispatcher
 from .errors import UsageError, nearest
-from .folder import RunFolder
+from .folder import RunFolder, read_about
 from .host import Host
 from .ledger import Ledger
 from .limits import SystemClock
 from .memo import Memo
 from .routing import assemble, assign, forecast, unusable
 from .runner import Outcome, Runner
-from .runs import StateKeeper
+from .runs import StateKeeper, past_figures
 
 # What run.toml keeps of the settings: nothing secret, and no path of this machine.
 KEPT = (
@@ -154,6 +154,7 @@ class Session:
             bus,
             calls=folder.memo.calls,
         )
+        figures = past_figures(folder.path.parent, read_about(folder.path).get("flags", ()))
         runner = Runner(
             self.team,
             dispatcher,
@@ -163,6 +164,7 @@ class Session:
             self._numbers,
             self._left_out,
             frozen,
+            {name: each.seconds for name, each in figures.items()},
         )
         try:
             return await runner.run(folder.request)

@@ -111,7 +111,8 @@ class CallWatch(Watch):
 
     def _close_reason(self) -> None:
         if self._reason is not None:
-            name, since = self._reason
+            reason, since = self._reason
+            name = reason.partition(",")[0]
             self._held[name] = self._held.get(name, 0.0) + self._clock.now() - since
             self._reason = None
 

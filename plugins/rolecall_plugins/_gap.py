@@ -1,7 +1,5 @@
 """The moment of the last call's start: in this process, or for all processes of the user."""
 
-import logging
-import os
 import struct
 import threading
 from collections.abc import Callable
@@ -10,13 +8,10 @@ from typing import Protocol
 
 from attrs import frozen
 
-from ._lock import LockedFile
+from ._shared import SharedFile
 
-_log = logging.getLogger("rolecall")
 _STAMPS = struct.Struct("<dd")
 NEVER = float("-inf")
-BUSY = 0.0002
-ASKS = 36  # at growing distances, in about a second
 
 
 @frozen
@@ -69,39 +64,28 @@ class SharedGap:
     The clock is the system's monotonic one, which all processes read alike and no clock step
     moves; stamps of before a reboot lie in the future and are ignored. The file is locked only
     while it is read and written, and left alone where what is known already says to wait.
-    While it cannot be used, or its lock stays taken for a second, what is known has to do.
     """
 
     def __init__(self, path: Path, now: Callable[[], float]) -> None:
-        self._path = path
+        self._file = SharedFile(path)
         self._now = now
         self._mutex = threading.Lock()
         self._known = Stamps()
-        self._refused = 0
-        self._warned = False
 
     def attempt(self, change: Change) -> float:
         with self._mutex:
             changed = change(self._known, self._now())
             if not isinstance(changed, Stamps):
                 return changed
-            wait: float | None = None
-            try:
-                with LockedFile(self._path) as file:
-                    self._refused = 0
-                    self._known = self._later(os.read(file, _STAMPS.size))
-                    wait = self._apply(change)
-                    if not wait:
-                        os.lseek(file, 0, os.SEEK_SET)
-                        os.write(file, _STAMPS.pack(self._known.permit, self._known.sent))
-            except BlockingIOError:
-                if self._refused < ASKS:
-                    self._refused += 1
-                    return BUSY * 1.2**self._refused
-                self._warn("its lock is held by a process that does not go on")
-            except OSError as error:
-                self._warn(error.strerror or str(error))
-            return self._apply(change) if wait is None else wait
+            wait = 0.0
+
+            def use(content: bytes | None) -> bytes | None:
+                nonlocal wait
+                self._known = self._later(content or b"")
+                wait = self._apply(change)
+                return None if wait else _STAMPS.pack(self._known.permit, self._known.sent)
+
+            return self._file.exchange(use) or wait
 
     def note(self, change: Change) -> None:
         with self._mutex:
@@ -121,10 +105,3 @@ class SharedGap:
         now = self._now()
         permit, sent = (stamp if stamp <= now else NEVER for stamp in _STAMPS.unpack(content))
         return Stamps(max(permit, self._known.permit), max(sent, self._known.sent))
-
-    def _warn(self, why: str) -> None:
-        if not self._warned:
-            self._warned = True
-            _log.warning(
-                "%s cannot be used (%s): calls are paced within this process only", self._path, why
-            )

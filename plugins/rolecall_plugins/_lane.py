@@ -1,99 +1,154 @@
-"""One provider's own limits: calls at once, starts within any minute, and pauses it asked for."""
+"""One provider's limits: calls at once, the user's quota, the vendor's word, and its pauses."""
 
 import threading
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 
-from rolecall import Call, Cause, Outcome, ProviderSettings
+from attrs import define
 
+from rolecall import Call, Cause, Outcome, ProviderError, ProviderSettings
+
+from ._account import Account, Drawn
 from ._alarm import Alarm
-from ._line import FOREVER, Line
+from ._forecast import Forecast
+from ._line import FOREVER, Key, Line
+from ._pause import Pause
+from ._quota import Booked, Quota
+from ._shelf import Shelf
 
-MINUTE = 60.0
-FIRST_PAUSE = 1.0  # seconds, where a vendor says that it is too much and not for how long
+
+@define(eq=False)
+class Ticket:
+    """A call's way through a lane."""
+
+    call: Call
+    account: Account
+    drawn: Drawn
+    booked: Booked
 
 
 class Lane:
-    """Lets a provider's calls in as its limits allow, first come, first served.
+    """Lets a provider's calls in as its limits allow.
 
-    A call that entered has either `started` or `left`; one that started leaves when it ends.
-    When a vendor says that it is too much, all of its callers pause until the moment it names.
+    A call that entered has either `started` or `left`; one that started `ended`. Who comes first
+    in line is told by its key.
 
-    longest_pause: seconds; whoever must not wait longer asks another provider.
+    longest: seconds that a call may be held up by what the vendor asks for, and by a day's limit.
     """
 
     def __init__(
         self,
         limits: ProviderSettings,
+        shelf: Shelf,
         now: Callable[[], float],
         alarm: Callable[[], Alarm],
-        longest_pause: float,
+        longest: float,
     ) -> None:
         self._at_once = limits.concurrency or FOREVER
-        self._a_minute = limits.requests_per_minute or FOREVER
         self._now = now
+        self._longest = longest
         self._line = Line(alarm)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._active = 0
-        self._entered = 0  # those of the active that have not started yet
-        self._starts: deque[float] = deque()
-        self._longest_pause = longest_pause
-        self._paused_until = float("-inf")
-        self._refusals = 0
+        self._quota = Quota(limits, shelf, now)
+        self._pause = Pause(shelf, now, longest)
+        self._forecast = Forecast()
+        self._accounts: dict[str, Account] = {}
 
-    @property
-    def is_paused(self) -> bool:
-        return self._now() < self._paused_until
+    async def enter(self, call: Call, key: Key) -> Ticket:
+        """Wait for a place; raise ProviderError where that would take longer than anyone waits."""
+        reason, wait = self._pause.wait()
+        if wait:  # told at once, also to those who are not the first in line
+            call.held(reason, wait)
+        ticket: list[Ticket] = []
+        await self._line.wait(partial(self._gate, call, ticket), key)
+        return ticket[0]
 
-    async def enter(self, call: Call) -> None:
-        if self.is_paused:  # told at once, also to those who are not the first in line
-            call.held("rate limit", self._paused_until - self._now())
-        await self._line.wait(partial(self._gate, call))
-
-    def started(self) -> None:
+    def recalls(self, ticket: Ticket) -> bool:
+        """Tell whether a call that entered is to leave again, as a pause began meanwhile."""
         with self._lock:
-            self._entered -= 1
-            self._starts.append(self._now())
-        self._line.poke()
+            return self._pause.wait(ticket)[1] > 0
 
-    def left(self, started: bool = True) -> None:
+    def started(self, ticket: Ticket) -> None:
+        with self._lock:
+            self._pause.started(ticket)
+            ticket.account.start(ticket.drawn, self._now())
+            self._quota.start(ticket.booked)
+        if self._pause.probing:
+            self._line.poke()
+
+    def left(self, ticket: Ticket) -> None:
+        """Give back the place of a call that did not start."""
+        with self._leaving():
+            self._pause.given_up(ticket)
+            ticket.account.give_back(ticket.drawn)
+            self._quota.give_back(ticket.booked)
+
+    def ended(self, ticket: Ticket, outcome: Outcome) -> None:
+        """Learn from how a call ended that started."""
+        usage, call, drawn = outcome.usage, ticket.call, ticket.drawn
+        refused = outcome.cause is Cause.RATE_LIMITED
+        with self._leaving():
+            now = self._now()
+            if usage.input or usage.output:
+                read, written = usage.input, usage.output
+                self._forecast.learn(call, written)
+            else:
+                # A call turned away or cut off may have used its tokens or not.
+                read, written = (0, 0) if refused else (drawn.read, drawn.written)
+            self._quota.settle(ticket.booked, read, written)
+            ticket.account.settle(drawn, read, written, outcome.headers, now)
+            if not refused:
+                self._pause.ended(ticket)
+                return
+            seconds = self._pause.refused(ticket, drawn.started or now, outcome.retry_after)
+            if seconds:
+                ticket.account.refused(drawn, outcome.headers, seconds, now)
+
+    @contextmanager
+    def _leaving(self) -> Iterator[None]:
         with self._lock:
             self._active -= 1
-            self._entered -= not started
+            yield
         self._line.poke()
 
-    def hear(self, outcome: Outcome) -> None:
-        """Learn from how a call ended."""
+    def _gate(self, call: Call, ticket: list[Ticket]) -> float:
         with self._lock:
-            if outcome.cause is not Cause.RATE_LIMITED:
-                self._refusals = 0 if outcome.cause is None else self._refusals
-                return
-            self._refusals += 1
-            asked = outcome.retry_after
-            pause = FIRST_PAUSE * 2.0 ** (self._refusals - 1) if asked is None else asked
-            until = self._now() + min(pause, self._longest_pause)
-            self._paused_until = max(self._paused_until, until)
-
-    def _gate(self, call: Call) -> float:
-        reason, wait = self._attempt()
-        if wait:
-            call.held(reason, wait)
+            taken = self._attempt(call)
+        if isinstance(taken, Ticket):
+            ticket.append(taken)
+            return 0.0
+        reason, wait = taken
+        if self._longest < wait < FOREVER and reason.endswith("per day"):
+            raise ProviderError(
+                Cause.QUOTA_EXHAUSTED,
+                f"all {reason} that the settings allow {call.provider} are used up; "
+                f"the next one is free in {wait / 3600:.1f} h",
+                retry_after=wait,
+            )
+        call.held(reason, wait)
         return wait
 
-    def _attempt(self) -> tuple[str, float]:
+    def _attempt(self, call: Call) -> Ticket | tuple[str, float]:
         """Let a call in, or give the reason and the seconds for which it has to wait."""
-        with self._lock:
-            now = self._now()
-            if now < self._paused_until:
-                return "rate limit", self._paused_until - now
-            while self._starts and self._starts[0] + MINUTE <= now:
-                self._starts.popleft()
-            if self._active >= self._at_once:
-                return "concurrency", FOREVER
-            if self._entered + len(self._starts) >= self._a_minute:
-                wait = self._starts[0] + MINUTE - now if self._starts else FOREVER
-                return "requests per minute", wait
-            self._active += 1
-            self._entered += 1
-            return "", 0.0
+        now = self._now()
+        reason, wait = self._pause.wait()
+        if wait:
+            return reason, wait
+        if self._active >= self._at_once:
+            return f"{self._at_once} calls at once", FOREVER
+        account = self._accounts.get(call.model)
+        if account is None:
+            account = self._accounts[call.model] = Account(now)
+        read, written = call.input_tokens, self._forecast.expect(call)
+        reason, wait = account.wait(read, written, now)
+        if wait:
+            return reason, wait
+        booked = self._quota.book(read, written)
+        if not isinstance(booked, Booked):
+            return booked
+        self._active += 1
+        ticket = Ticket(call, account, account.draw(read, written), booked)
+        self._pause.took(ticket)
+        return ticket

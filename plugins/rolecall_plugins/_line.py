@@ -1,19 +1,21 @@
-"""A line of callers before a gate: first come, first served; only the first watches the time."""
+"""A line of callers before a gate: a key says who is first; only the first watches the time."""
 
 import asyncio
+import heapq
 import threading
-from collections import deque
 from collections.abc import Callable
+from itertools import count
 
 from ._alarm import Alarm, LoopAlarm
 
 FOREVER = float("inf")
 
 Gate = Callable[[], float]
+Key = tuple[float, ...]
 
 
 class Line:
-    """Lets callers pass a gate one by one, in the order they came.
+    """Lets callers pass a gate one by one: the lowest key first, then in the order they came.
 
     gate: takes effect and gives 0 where the first in line may pass; else the seconds until to
     ask again, `FOREVER` until `poke`. Callers may come from any task, thread and event loop.
@@ -23,23 +25,30 @@ class Line:
     def __init__(self, alarm: Callable[[], Alarm] = LoopAlarm) -> None:
         self._alarm = alarm
         self._lock = threading.Lock()
-        self._places: deque[_Place] = deque()
+        self._places: list[tuple[Key, int, _Place]] = []  # a heap
+        self._numbers = count()
         self._left = 0
 
-    async def wait(self, gate: Gate) -> None:
+    async def wait(self, gate: Gate, key: Key = ()) -> None:
         place = _Place()
         with self._lock:
-            self._places.append(place)
+            heapq.heappush(self._places, (key, next(self._numbers), place))
         try:
-            if not self._is_first(place):
-                await place.rest()
-            while (delay := gate()) > 0:
-                if delay < FOREVER:
-                    place.alarm = place.alarm or self._alarm()
-                    place.alarm.set(delay, place.wake)
+            while True:
+                if self._is_first(place):
+                    delay = gate()
+                    if delay <= 0:
+                        return
+                    if delay < FOREVER:
+                        place.alarm = place.alarm or self._alarm()
+                        place.alarm.set(delay, place.wake)
                 await place.rest()
         finally:
             self._leave(place)
+
+    def __len__(self) -> int:
+        """Count those in line, give or take some that left."""
+        return len(self._places)
 
     def poke(self) -> None:
         """Let the first in line ask the gate again."""
@@ -51,9 +60,9 @@ class Line:
             first.left = True
 
     def _first(self) -> "_Place | None":
-        while self._places and self._places[0].left:
-            self._places.popleft()
-        return self._places[0] if self._places else None
+        while self._places and self._places[0][2].left:
+            heapq.heappop(self._places)
+        return self._places[0][2] if self._places else None
 
     def _is_first(self, place: "_Place") -> bool:
         with self._lock:
@@ -71,8 +80,8 @@ class Line:
             place.left = True
             if not was_first:
                 self._sweep()
-            elif (following := self._first()) and following.loop is place.loop:
-                following.alarm, place.alarm = place.alarm, None
+            elif (next_one := self._first()) and next_one.loop is place.loop and not next_one.alarm:
+                next_one.alarm, place.alarm = place.alarm, None
         if place.alarm is not None:
             place.alarm.close()
         if was_first:
@@ -82,7 +91,8 @@ class Line:
         """Drop those that left from the middle, once they are half of the line."""
         self._left += 1
         if 2 * self._left > len(self._places):
-            self._places = deque(place for place in self._places if not place.left)
+            self._places = [each for each in self._places if not each[2].left]
+            heapq.heapify(self._places)
             self._left = 0
 
 

@@ -31,6 +31,7 @@ from rolecall import (
 from ._growth import GrowthLine
 
 # What is too long for a line, or says nothing to a person.
+WORTH_SAYING = 1.5  # seconds of waiting
 HIDDEN = ("at", "text", "step", "request", "agents", "first_choices", "past")
 
 
@@ -74,7 +75,7 @@ class ProgressLines:
                 self._count(event, f"{event.agent}: failed")
             case AgentBlocked():
                 self._count(event, f"{event.agent}: blocked, {event.by} failed")
-            case CallHeld() if event.seconds >= 1:
+            case CallHeld() if event.seconds >= WORTH_SAYING:
                 wait = f" {event.seconds:.1f} s" if isfinite(event.seconds) else ""
                 self._say(
                     f"        {event.agent}: waiting{wait} for {event.provider}: {event.reason}"
