@@ -95,15 +95,17 @@ class Vendor:
         self._level["requests"] -= requests
         self._level["tokens"] -= tokens
 
-    def headers(self, refusing: str = "") -> Mapping[str, str]:
+    def limits(self, refusing: str) -> Mapping[str, float]:
+        """Give what a refusal names."""
+        return {refusing: self._capacity[refusing]} if self._case.limit else {}
+
+    def headers(self) -> Mapping[str, str]:
         said = {}
         if self._case.headers:
             self._refill()
             for name, level in self._level.items():
                 said[f"anthropic-ratelimit-{name}-limit"] = f"{self._capacity[name]:.0f}"
                 said[f"anthropic-ratelimit-{name}-remaining"] = f"{max(0.0, level):.0f}"
-        if self._case.limit and refusing:
-            said[f"x-ratelimit-limit-{refusing}"] = f"{self._capacity[refusing]:.0f}"
         return said
 
     def _refill(self) -> None:
@@ -246,10 +248,12 @@ def simulate(
             await limiter.acquire(call)
             refusing, wait = vendor.wait(call.input_tokens)
             if wait > ROUNDING:
-                headers = vendor.headers(refusing)
+                headers, limits = vendor.headers(), vendor.limits(refusing)
                 await asyncio.sleep(REFUSAL)
-                refused = Outcome(True, Cause.RATE_LIMITED, wait, headers=headers)
-                limiter.ended(call, refused)
+                limiter.ended(
+                    call,
+                    Outcome(True, Cause.RATE_LIMITED, wait, headers=headers, limits=limits),
+                )
                 return False
             vendor.take(1, call.input_tokens)
             headers = vendor.headers()

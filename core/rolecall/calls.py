@@ -263,6 +263,7 @@ def _outcome(result: Result) -> Outcome:
         retry_after=error.retry_after if error else None,
         usage=response.usage if response else Usage(),
         headers=response.headers if response else error.headers if error else {},
+        limits=error.limits if error else {},
     )
 
 

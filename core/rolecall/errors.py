@@ -65,6 +65,8 @@ class ProviderError(RolecallError):
     retryable: False where the vendor says that asking again is no use.
     status: the HTTP status, or None where no answer came.
     headers: the reply's rate-limit headers, lower-case names.
+    limits: what it named as the limits per minute: family (requests, tokens, input-tokens,
+        output-tokens) to amount.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class ProviderError(RolecallError):
         status: int | None = None,
         request_id: str | None = None,
         headers: Mapping[str, str] | None = None,
+        limits: Mapping[str, float] | None = None,
     ) -> None:
         super().__init__(message)
         self.cause = cause
@@ -86,6 +89,7 @@ class ProviderError(RolecallError):
         self.status = status
         self.request_id = request_id
         self.headers: Mapping[str, str] = dict(headers or {})
+        self.limits: Mapping[str, float] = dict(limits or {})
 
 
 class CallFailed(RolecallError):

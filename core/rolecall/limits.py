@@ -70,6 +70,8 @@ class Outcome:
     cause: None where it succeeded.
     retry_after: seconds the vendor asks everyone to wait, or None.
     headers: the reply's rate-limit headers, lower-case names.
+    limits: what a refusal named as the limits per minute, on requests, tokens, input-tokens or
+        output-tokens.
     """
 
     started: bool = True
@@ -77,6 +79,7 @@ class Outcome:
     retry_after: float | None = None
     usage: Usage = Usage()
     headers: Mapping[str, str] = field(factory=dict, eq=False)
+    limits: Mapping[str, float] = field(factory=dict, eq=False)
 
 
 class Limiter(Protocol):

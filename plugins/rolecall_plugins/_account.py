@@ -67,11 +67,8 @@ class Account:
         self, drawn: Drawn, read: int, written: int, headers: Mapping[str, str], now: float
     ) -> None:
         """Correct what an ended call drew, and hear what its reply says is left."""
-        words = {
-            family: word for family, word in told(headers).items() if word.remaining is not None
-        }
-        if words.keys() - self._mirrors.keys():
-            self._mirror(words.keys() - self._mirrors.keys(), now)
+        words = told(headers)
+        self._mirror(words.keys() - self._mirrors.keys(), now)
         self._active.remove(drawn)
         for family, meter in self._meters():
             drawn.charges[meter].settle(FAMILIES[family](read, written), now)
@@ -81,18 +78,17 @@ class Account:
                 self._mirrors[family].hear(spent, word, now)
 
     def refused(
-        self, drawn: Drawn, headers: Mapping[str, str], retry_after: float, now: float
+        self, drawn: Drawn, limits: Mapping[str, float], retry_after: float, now: float
     ) -> None:
-        """Learn limits from a refusal; a mirror knows them better."""
+        """Learn from a refusal, which may have named limits; a mirror knows them better."""
         if self._mirrors:
             return
-        said = {family: word.limit for family, word in told(headers).items()}
-        for family in said or GUESSED:
+        for family in limits or GUESSED:
             if family not in self._learned:
                 self._learned[family] = Learned(now)
                 self._charge_active(family, self._learned[family])
             amount = FAMILIES[family](drawn.read, drawn.written)[0]
-            self._learned[family].refused(amount, said.get(family), retry_after, now)
+            self._learned[family].refused(amount, limits.get(family), retry_after, now)
 
     def _meters(self) -> list[tuple[str, Meter]]:
         return [*(self._mirrors or self._learned).items()]

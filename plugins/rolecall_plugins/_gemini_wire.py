@@ -12,10 +12,10 @@ from rolecall import Cause, ProviderError, Response, Stop, Usage
 
 from ._wire import Headers, retry_after
 
-# RetryInfo is cut to whole seconds, so waiting exactly that long asks too early; the message
-# has the fraction as well.
 # What a quota is about, by a part of its name.
 FAMILIES = (("requests", "Requests"), ("input-tokens", "InputTokens"))
+# RetryInfo is cut to whole seconds, so waiting exactly that long asks too early; the message
+# has the fraction as well.
 CUT_MARGIN = 1.0
 EXACT_MARGIN = 0.1
 # Enums come as numbers where asked to: FinishReason of google.ai.generativelanguage.v1beta.
@@ -133,7 +133,7 @@ class GeminiReply:
             f"{f'HTTP {status}' if status else 'in the stream'}, {word}: {scrub(said)[:300]}",
             retry_after=_retry(said, details, headers),
             status=code,
-            headers=_limits(details),
+            limits=_limits(details),
         )
 
     def _candidate(self, candidate: Any) -> str:
@@ -189,10 +189,10 @@ def _quotas(details: list[Any]) -> Iterator[tuple[str, str]]:
         yield str(told.get("quota_limit")), str(told.get("quota_limit_value"))
 
 
-def _limits(details: list[Any]) -> dict[str, str]:
-    """Give the limits per minute that a refusal names, in the words of others' headers."""
+def _limits(details: list[Any]) -> dict[str, float]:
+    """Give the limits per minute that a refusal names."""
     return {
-        f"x-ratelimit-limit-{family}": size
+        family: float(size)
         for quota, size in _quotas(details)
         if "PerMinute" in quota and size.isdigit()
         for family, sign in FAMILIES

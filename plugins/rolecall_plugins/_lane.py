@@ -104,7 +104,7 @@ class Lane:
                 return
             seconds = self._pause.refused(ticket, drawn.started or now, outcome.retry_after)
             if seconds:
-                ticket.account.refused(drawn, outcome.headers, seconds, now)
+                ticket.account.refused(drawn, outcome.limits, seconds, now)
 
     @contextmanager
     def _leaving(self) -> Iterator[None]:

@@ -19,12 +19,11 @@ ROUNDED = 0.5  # by which whole numbers may tell too much
 class Told:
     """What a reply tells of one bucket.
 
-    remaining: None where only the limit is told.
     period: seconds in which the empty bucket would be full, or None where it does not say.
     """
 
     limit: float
-    remaining: float | None = None
+    remaining: float
     period: float | None = None
 
 
@@ -69,7 +68,7 @@ class Mirror:
     def hear(self, spent: Spent, told: Told, now: float) -> None:
         """Learn what was left right after this was spent; news of before the last are ignored."""
         remaining = told.remaining
-        if remaining is None or not self._log or spent.number < self._log[0].number:
+        if not self._log or spent.number < self._log[0].number:
             return
         first = self._bucket.capacity == math.inf
         self._bucket.limit(told.limit, told.limit / (told.period or MINUTE))

@@ -17,7 +17,7 @@ _SECONDS = {"ms": 0.001, "": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": DAY}
 
 
 def told(headers: Mapping[str, str]) -> dict[str, Told]:
-    """Read headers with lower-case names; give what they tell of each family they name.
+    """Read headers with lower-case names; give what they tell of each family they name whole.
 
     A family is `requests`, `tokens`, `input-tokens` or `output-tokens`. The word that says what is
     told may come before it, as with OpenAI, or behind it, as with Anthropic.
@@ -33,10 +33,8 @@ def told(headers: Mapping[str, str]) -> dict[str, Told]:
 
 def _told(words: Mapping[str, str]) -> Told | None:
     limit, remaining = _number(words.get("limit")), _number(words.get("remaining"))
-    if not limit:
+    if not limit or remaining is None:
         return None
-    if remaining is None:
-        return Told(limit)
     return Told(limit, min(remaining, limit), _period(limit, remaining, words.get("reset", "")))
 
 
