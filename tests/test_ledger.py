@@ -59,6 +59,7 @@ def test_waiting_for_a_retry_is_waiting_too() -> None:
         call(waited=0.5), Retrying(at=1.0, agent="a", route="one", cause=Cause.TIMEOUT, delay=3.0)
     )
     assert (ledger.total.waited, ledger.agents["a"].waited) == (3.5, 3.5)
+    assert ledger.total.held == {"retry": 3.0}
 
 
 def test_waiting_is_told_apart_by_its_reasons() -> None:

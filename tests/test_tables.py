@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from building import TRUNCATED, KeyedProvider, Point, Ran, agent, failing, plugin, run
-from rolecall import Host, Response, Settings, Team, Usage
+from rolecall import Host, Ledger, Response, Settings, Team, Usage
 from rolecall.routing import assemble, assign
 from rolecall.runs import State
 from rolecall.tables import (
@@ -24,6 +24,7 @@ from rolecall.tables import (
     run_tables,
     runs_json,
     runs_table,
+    waiting,
 )
 from rolecall.testing import FakeProvider
 
@@ -102,6 +103,13 @@ def test_the_distribution_is_short_where_all_went_as_planned(tmp_path: Path) -> 
     lone = [agent("a")]
     done = run(tmp_path, lone, FakeProvider("one"))
     assert distribution(Team(lone), done.ledger) == "Distribution: 1 of 1 on one"
+
+
+def test_what_was_waited_for_is_told_the_longest_first() -> None:
+    ledger = Ledger()
+    ledger.total.held.update({"interval": 2.0, "429": 8.25, "requests per minute": 0.2})
+    assert waiting(ledger) == "Waited for: 429 8.2 s, interval 2.0 s"
+    assert waiting(Ledger()) == ""
 
 
 def test_the_distribution_of_nothing_says_so(tmp_path: Path) -> None:

@@ -251,7 +251,7 @@ def _work(session: Any, folder: Any, as_json: bool, frozen: Collection[str] = ()
     """Run the team in its folder, show what came of it, and say how to go on."""
     import asyncio
 
-    from .tables import distribution, run_json, run_tables
+    from .tables import distribution, run_json, run_tables, waiting
 
     again = f"rolecall resume {shlex.quote(str(folder.path))}"
     try:
@@ -266,7 +266,8 @@ def _work(session: Any, folder: Any, as_json: bool, frozen: Collection[str] = ()
         say(json.dumps(run_json(str(folder.path), session.team, outcome, session.ledger)))
     else:
         show_tables(run_tables(session.team, outcome, session.ledger))
-        say(distribution(session.team, session.ledger))
+        lines = (waiting(session.ledger), distribution(session.team, session.ledger))
+        say("\n".join(filter(None, lines)))
         say(str(folder.path))
     if session.ledger.reused:
         kept = f"{len(session.ledger.reused)} agents' answers were kept"

@@ -26,7 +26,7 @@ class Totals:
 
     cost: US dollars of the calls whose price is known; `unpriced` counts the others that
     used tokens. took, waited: seconds of calling, and of waiting for permits and retries.
-    held: the seconds waited for permits, by reason.
+    held: the seconds waited, by reason; "retry" is for what was waited between two attempts.
     """
 
     calls: int = 0
@@ -50,6 +50,10 @@ class Totals:
             self.cost += call.cost
         elif call.usage != Usage():
             self.unpriced += 1
+
+    def wait(self, retry: Retrying) -> None:
+        self.waited += retry.delay
+        self.held["retry"] = self.held.get("retry", 0.0) + retry.delay
 
     @property
     def money(self) -> str:
@@ -94,8 +98,8 @@ class Ledger:
                 self.agents.setdefault(event.agent, Totals()).add(event)
             case Retrying():
                 self.retries.append(event)
-                self.total.waited += event.delay
-                self.agents.setdefault(event.agent, Totals()).waited += event.delay
+                self.total.wait(event)
+                self.agents.setdefault(event.agent, Totals()).wait(event)
             case FellBack():
                 self.hops.append(event)
             case RouteOpened():

@@ -18,6 +18,7 @@ from .runner import Outcome
 from .runs import State
 
 WIDE = 120  # columns
+WORTH_SAYING = 1.0  # seconds of waiting
 
 
 def grid(title: str, columns: str, rows: Iterable[Iterable[str]]) -> Table:
@@ -200,6 +201,13 @@ def distribution(team: Team, ledger: Ledger) -> str:
     )
 
 
+def waiting(ledger: Ledger) -> str:
+    """Say what was waited for, the longest first; nothing where it was short."""
+    reasons = sorted(ledger.total.held.items(), key=lambda item: -item[1])
+    told = [f"{reason} {seconds:.1f} s" for reason, seconds in reasons if seconds >= WORTH_SAYING]
+    return f"Waited for: {', '.join(told)}" if told else ""
+
+
 def _shares(counts: Mapping[str, int], total: int) -> str:
     if not counts:
         return "no agent answered"
@@ -233,6 +241,7 @@ def _sums(totals: Totals) -> dict[str, Any]:
         "unpriced_calls": totals.unpriced,
         "seconds": round(totals.took, 3),
         "waiting_seconds": round(totals.waited, 3),
+        "waiting_for": {reason: round(seconds, 3) for reason, seconds in totals.held.items()},
     }
 
 
