@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from attrs import fields
 
-from rolecall import Action, Cause, Order, ProviderSettings, Settings, SettingsError
+from rolecall import Action, Cause, Order, Price, ProviderSettings, Settings, SettingsError
 from rolecall.config import load
 
 DOCUMENT = (Path(__file__).parent.parent / "docs" / "settings.md").read_text("utf-8")
@@ -16,6 +16,8 @@ WHOLE = """
 [tool.rolecall]
 interval = 1
 order = "latency"
+budget = 2.5
+allow_unpriced = true
 block = ["report"]
 attempts = 2
 max_wait = 10.5
@@ -48,6 +50,11 @@ technical-writer = ["gemini/g", "claude"]
 
 [tool.rolecall.on]
 refusal = "fallback"
+
+[tool.rolecall.prices.m]
+input = 3
+output = 15
+cache_read = 0.3
 """
 
 
@@ -85,6 +92,9 @@ def test_every_setting_is_read(tmp_path: Path) -> None:
         },
         agents={"research-analyst": ("claude",), "technical-writer": ("gemini/g", "claude")},
         on={Cause.REFUSAL: Action.FALLBACK},
+        prices={"m": Price(3.0, 15.0, cache_read=0.3)},
+        budget=2.5,
+        allow_unpriced=True,
         attempts=2,
         max_wait=10.5,
         breaker_failures=4,
@@ -312,9 +322,14 @@ def test_every_step_starts_from_the_settings_limits() -> None:
 def test_every_setting_is_in_the_documents_table_with_its_default() -> None:
     table = dict(re.findall(r"^\| `(\w+)` \| ([^|]+) \| [^|]+ \|$", DOCUMENT, re.MULTILINE))
     said = {name: value.strip('"') for name, value in table.items()}
-    tables = ("providers", "agents", "on", "environment", "source")
+    tables = ("providers", "agents", "on", "prices", "environment", "source")
     plain = [each for each in fields(Settings) if each.name not in tables]
-    told_in_words = {"temperature": "not sent", "state": "the user's state folder", "block": "[]"}
+    told_in_words = {
+        "temperature": "not sent",
+        "state": "the user's state folder",
+        "block": "[]",
+        "budget": "none",
+    }
     shown = {True: "true", False: "false"}
     assert said == {
         each.name: told_in_words.get(each.name)

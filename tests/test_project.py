@@ -26,12 +26,13 @@ FLOORS = (
     {"causes", "errors", "output", "secrets"},
     {"agents", "breaker", "journal", "messages"},
     {"config", "events", "limits"},
-    {"bus", "figures", "hookspecs", "ledger", "memo", "prompts", "testing", "watching"},
+    {"prices"},
+    {"budget", "bus", "figures", "hookspecs", "ledger", "memo", "prompts", "testing", "watching"},
     {"calls", "folder", "host"},
-    {"arguments", "dispatch", "routing", "runs"},
+    {"arguments", "dispatch", "estimate", "routing", "runs"},
     {"llm", "runner"},
     {"session", "tables"},
-    {"lists"},
+    {"lists", "plans"},
     {"cli"},
     {"__init__"},
 )
@@ -138,7 +139,9 @@ def test_no_plugin_reads_the_environment(path: Path) -> None:
 def test_only_one_file_prints_and_only_the_command_line_knows_click(path: Path) -> None:
     printing = calls(path) & {"print", "click.echo", "click.secho", "sys.stdout.write"}
     assert bool(printing) == (path.stem == "output")
-    assert ("click" in packages(path)) == (path.stem in ("arguments", "cli", "lists", "output"))
+    assert ("click" in packages(path)) == (
+        path.stem in ("arguments", "cli", "lists", "output", "plans")
+    )
 
 
 @pytest.mark.parametrize("path", BY_NAME)

@@ -111,12 +111,18 @@ def test_what_a_person_should_know_first_is_noted_before_any_call() -> None:
         (hosting(agents=[agent("a", routes=["nowhere"])]), UsageError),
         (hosting(limiters=[3]), PluginError),
         (hosting(observers=[3]), PluginError),
-        (hosting(providers=lambda: [KeyedProvider("one", "no key")]), UsageError),
     ],
 )
 def test_what_is_wrong_is_found_before_the_first_call(host: Host, error: type[Exception]) -> None:
     with pytest.raises(error):
         Session(host, Settings(), Choices())
+
+
+def test_a_team_without_any_route_is_told_before_the_first_call() -> None:
+    keyless = hosting(providers=lambda: [KeyedProvider("one", "no key")])
+    session = Session(keyless, Settings(), Choices())
+    with pytest.raises(UsageError, match="no agent has a route"):
+        _ = session.notes
 
 
 def test_settings_for_an_agent_that_is_not_there_are_an_error() -> None:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from .agents import Agent, Route, Team
 from .causes import Action, Cause
-from .config import Order, ProviderSettings, Settings
+from .config import Order, Price, ProviderSettings, Settings
 from .errors import (
     AllRoutesFailed,
+    BudgetReached,
     CallFailed,
     JournalCorrupt,
     PluginError,
@@ -37,6 +38,7 @@ from .events import (
     DeliverableKept,
     Event,
     FellBack,
+    Forecast,
     Observer,
     Retrying,
     RouteClosed,
@@ -53,6 +55,7 @@ from .messages import (
     Closeable,
     HasCeiling,
     HasModel,
+    HasPrices,
     Message,
     NeedsSetup,
     Preparable,
@@ -78,6 +81,7 @@ __all__ = [
     "AgentFailed",
     "AgentStarted",
     "AllRoutesFailed",
+    "BudgetReached",
     "Call",
     "CallEnded",
     "CallEvent",
@@ -93,8 +97,10 @@ __all__ = [
     "Dispatcher",
     "Event",
     "FellBack",
+    "Forecast",
     "HasCeiling",
     "HasModel",
+    "HasPrices",
     "Host",
     "JournalCorrupt",
     "Ledger",
@@ -106,6 +112,7 @@ __all__ = [
     "Outcome",
     "PluginError",
     "Preparable",
+    "Price",
     "Provider",
     "ProviderError",
     "ProviderSettings",

@@ -122,6 +122,9 @@ BLOCK = click.Option(
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 DEBUG = click.option("--debug", is_flag=True, callback=_debug, help="One line per event.")
+BUDGET = click.option(
+    "--budget", type=click.FloatRange(0), metavar="USD", help="Most that the run may cost."
+)
 ONLY = click.option("--only", multiple=True, metavar="AGENT", help="Run these agents alone.")
 SKIP = click.option("--skip", multiple=True, metavar="AGENT", help="Leave an agent out.")
 RUN = click.argument("name", metavar="[RUN]", required=False)

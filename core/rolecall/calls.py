@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from attrs import evolve
 
 from .agents import Agent, Route
+from .budget import Budget
 from .causes import Cause
 from .config import Settings
 from .errors import ProviderError, RolecallError
@@ -16,15 +17,16 @@ from .events import Event
 from .limits import Call, Clock, Limiter, Outcome
 from .messages import (
     Closeable,
-    HasModel,
     Preparable,
     Provider,
     Request,
     Response,
     Stop,
     Usage,
+    default_model,
     lacking,
 )
+from .prices import Prices
 from .secrets import Redactor
 from .watching import CallWatch, Result, guarded
 
@@ -55,6 +57,12 @@ def judge(response: Response) -> Cause | None:
     return Cause.EMPTY if blank else None
 
 
+def estimate(request: Request) -> int:
+    """Estimate a prompt's tokens; the vendor's own count corrects it afterwards."""
+    characters = len(request.system) + sum(len(message.text) for message in request.messages)
+    return characters // CHARACTERS_PER_TOKEN + 1
+
+
 class Caller:
     """Makes single calls; the dispatcher decides which."""
 
@@ -66,8 +74,11 @@ class Caller:
         clock: Clock,
         emit: Callable[[Event], None],
         calls: int = 0,
+        spent: float = 0.0,
     ) -> None:
         self._providers = providers
+        self._prices = Prices(settings, providers)
+        self._budget = Budget(settings.budget, self._prices, settings.allow_unpriced, spent)
         self._limiters = limiters
         self._redact = Redactor(settings.environment)
         self._clock = clock
@@ -90,9 +101,7 @@ class Caller:
 
     def model(self, route: Route) -> str:
         """Name the model that a route means."""
-        provider = self.provider(route)
-        default = provider.model if isinstance(provider, HasModel) else ""
-        return route.model or default
+        return route.model or default_model(self.provider(route))
 
     def prepare(self, name: str) -> "Future[None] | None":
         """Start a provider's slow imports in a thread, once; give what to wait for."""
@@ -133,27 +142,32 @@ class Caller:
                 await asyncio.shield(asyncio.wrap_future(preparing))
             except Exception as error:
                 return Result(error=_broken(provider, f"{type(error).__name__}: {error}", error))
+        full = self._prices.full(route)
+        reserved = await self._budget.reserve(full, request)
         self._count += 1
         call = Call(
             number=self._count,
             agent=agent.name,
             provider=route.provider,
-            model=self.model(route),
-            input_tokens=_estimate(request),
+            model=full.model,
+            input_tokens=estimate(request),
             max_output_tokens=request.max_output_tokens,
             priority=priority,
             began=self._start,
             asked=asked,
         )
-        return await self._limited(provider, call, request, step)
+        return await self._limited(provider, call, request, step, reserved)
 
-    async def _limited(self, provider: Provider, call: Call, request: Request, step: str) -> Result:
+    async def _limited(
+        self, provider: Provider, call: Call, request: Request, step: str, reserved: float
+    ) -> Result:
         watch = CallWatch(
             call, step, self._limiters, self._clock, self._start, self._emit, self._redact
         )
         call = evolve(call, held=watch.held)
         granted: list[Limiter] = []
         outcome = Outcome(started=False)
+        result: Result | None = None
         try:
             watch.waiting()
             for limiter in self._limiters:
@@ -162,7 +176,7 @@ class Caller:
             watch.started()
             outcome = Outcome()
             result = await _complete(provider, evolve(request, model=call.model), watch)
-            result = _redacted(result, self._redact)
+            result = self._priced(_redacted(result, self._redact), call)
             outcome = _outcome(result)
             watch.ended(result)
             return result
@@ -171,6 +185,22 @@ class Caller:
         finally:
             for limiter in reversed(granted):
                 _tell(limiter, call, outcome)
+            self._settle(reserved, outcome, result)
+
+    def _priced(self, result: Result, call: Call) -> Result:
+        """Let the user's own price of a model win over what its provider made of it."""
+        own = self._prices.own(Route(call.provider, call.model))
+        if own is None or result.response is None:
+            return result
+        priced = evolve(result.response, cost=own.cost(result.response.usage))
+        return Result(priced, result.error)
+
+    def _settle(self, reserved: float, outcome: Outcome, result: Result | None) -> None:
+        if not outcome.started:
+            self._budget.give_back(reserved)
+            return
+        response = result.response if result else None
+        self._budget.settle(reserved, response.cost if response else None, outcome.cause)
 
 
 async def _complete(provider: Provider, request: Request, watch: "CallWatch") -> Result:
@@ -265,9 +295,3 @@ def _outcome(result: Result) -> Outcome:
         headers=response.headers if response else error.headers if error else {},
         limits=error.limits if error else {},
     )
-
-
-def _estimate(request: Request) -> int:
-    """Estimate a prompt's tokens; the vendor's own count corrects it afterwards."""
-    characters = len(request.system) + sum(len(message.text) for message in request.messages)
-    return characters // CHARACTERS_PER_TOKEN + 1

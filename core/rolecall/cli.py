@@ -17,6 +17,7 @@ import click
 from .arguments import (
     ASSIGN,
     BLOCK,
+    BUDGET,
     DEBUG,
     JSON,
     ONLY,
@@ -31,10 +32,11 @@ from .arguments import (
     spelled,
 )
 from .config import Settings, load
-from .errors import RolecallError, RunError, UsageError
+from .errors import BudgetReached, RolecallError, RunError, UsageError
 from .host import Host
 from .lists import agents, plugins, providers, runs
 from .output import say, show_tables, tell
+from .plans import plan
 
 INTERRUPTED = 130
 C = TypeVar("C", bound=click.Command)
@@ -103,7 +105,7 @@ def build(host: Host) -> click.Group:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     click.version_option(package_name="rolecall")(cli)
-    for command in (run, resume, rerun, runs, agents, providers, plugins):
+    for command in (run, resume, rerun, plan, runs, agents, providers, plugins):
         cli.add_command(_copied(command))  # plugins may add options
     host.commands(cli)
     return _copied(cli, BLOCK)
@@ -122,7 +124,7 @@ def _copied(command: C, *options: click.Option) -> C:
 @click.argument("request_text", metavar="[REQUEST]", required=False)
 @click.option("-f", "--file", "path", metavar="FILE", help="Read the request; - is stdin.")
 @click.option("-o", "--output", metavar="DIR", help="The run's folder, new or empty.")
-@options(ASSIGN, ONLY, SKIP, JSON, DEBUG)
+@options(ASSIGN, ONLY, SKIP, BUDGET, JSON, DEBUG)
 @click.pass_context
 def run(
     ctx: click.Context,
@@ -133,6 +135,7 @@ def run(
     assign: Mapping[str, Sequence[str]],
     only: Sequence[str],
     skip: Sequence[str],
+    budget: float | None,
     as_json: bool,
     debug: bool,
     **added: Any,
@@ -143,7 +146,7 @@ def run(
 
     app: App = ctx.obj
     request = read_request(request_text, path)
-    session = _session(app, Choices(assign, only, skip))
+    session = _session(app, Choices(assign, only, skip, budget))
     name = name_run(request, datetime.now())
     folder = Path(output) if output else free_folder(Path(app.settings.runs), name)
     about = session.describe(spelled(ctx, run))
@@ -170,7 +173,7 @@ class _Again(click.Command):
 
 @click.command(cls=_Again)
 @RUN
-@options(ASSIGN, ONLY, SKIP, JSON, DEBUG)
+@options(ASSIGN, ONLY, SKIP, BUDGET, JSON, DEBUG)
 @click.pass_obj
 def resume(
     app: App,
@@ -179,13 +182,14 @@ def resume(
     assign: Mapping[str, Sequence[str]],
     only: Sequence[str],
     skip: Sequence[str],
+    budget: float | None,
     as_json: bool,
     debug: bool,
     **added: Any,
 ) -> int:
     """Finish a run, the latest if none is named."""
     with _reopened(app, name) as (folder, saved):
-        session = _session(app, saved.changed(assign, only, skip))
+        session = _session(app, saved.changed(assign, only, skip, budget))
         return _work(session, folder, as_json)
 
 
@@ -194,7 +198,7 @@ def resume(
 @click.option("--from", "start", multiple=True, metavar="AGENT", help="And all who need it.")
 @click.option("--only", multiple=True, metavar="AGENT", help="And leave the others as they are.")
 @click.option("--yes", is_flag=True, help="On a terminal, do not ask first.")
-@options(ASSIGN, JSON, DEBUG)
+@options(ASSIGN, BUDGET, JSON, DEBUG)
 @click.pass_obj
 def rerun(
     app: App,
@@ -204,6 +208,7 @@ def rerun(
     only: Sequence[str],
     yes: bool,
     assign: Mapping[str, Sequence[str]],
+    budget: float | None,
     as_json: bool,
     debug: bool,
     **added: Any,
@@ -214,7 +219,7 @@ def rerun(
     if bool(start) == bool(only):
         raise UsageError("which agents? --from AGENT with all who need it, or --only AGENT alone")
     with _reopened(app, name) as (folder, saved):
-        session = _session(app, saved.changed(assign))
+        session = _session(app, saved.changed(assign, budget=budget))
         again = Rerun.plan(session.team, folder.memo, start, only)
         tell([again.words])
         if not yes and sys.stdin.isatty() and not click.confirm("Go on?", err=True):
@@ -275,5 +280,6 @@ def _work(session: Any, folder: Any, as_json: bool, frozen: Collection[str] = ()
     tell([str(error) for error in outcome.failed.values()])
     tell([f"{name}: its deliverable is cut off by the output limit" for name in outcome.cut])
     if outcome.failed:
-        tell([f"{len(outcome.done)} of {len(session.team)} agents done. Go on with: {again}"])
+        more = " --budget USD" if outcome.exit_code == BudgetReached.exit_code else ""
+        tell([f"{len(outcome.done)} of {len(session.team)} agents done. Go on with: {again}{more}"])
     return int(outcome.exit_code)

@@ -16,7 +16,7 @@ from platformdirs import user_state_dir
 
 from .causes import DEFAULT_ACTIONS, Action, Cause
 from .errors import SettingsError, nearest
-from .messages import Request
+from .messages import Request, Usage
 
 VARIABLES = ("ROLECALL_DEBUG",)
 
@@ -72,6 +72,31 @@ class ProviderSettings:
 
 
 @frozen
+class Price:
+    """What a model costs, `[tool.rolecall.prices."MODEL"]`; US dollars per million tokens.
+
+    cache_read, cache_write: of prompts taken from or put into the vendor's cache; None is as input.
+    """
+
+    input: float = field(validator=_at_least(0))
+    output: float = field(validator=_at_least(0))
+    cache_read: float | None = field(default=None, validator=_at_least(0))
+    cache_write: float | None = field(default=None, validator=_at_least(0))
+
+    def cost(self, usage: Usage) -> float:
+        """Price a call in US dollars."""
+        read = self.input if self.cache_read is None else self.cache_read
+        stored = self.input if self.cache_write is None else self.cache_write
+        plain = usage.input - usage.cache_read - usage.cache_write
+        return (
+            plain * self.input
+            + usage.cache_read * read
+            + usage.cache_write * stored
+            + usage.output * self.output
+        ) / 1_000_000
+
+
+@frozen
 class Settings:
     """Everything a run can be told.
 
@@ -80,6 +105,9 @@ class Settings:
     block: plugins that are not loaded.
     agents: agent to its routes, in order of preference.
     on: cause to action, where not the default.
+    prices: model to its price, instead of what its provider knows.
+    budget: most US dollars that a run may cost.
+    allow_unpriced: let models of unknown price be called within a budget.
     attempts: calls at one route before the next one is asked.
     max_wait: most seconds an agent spends waiting for retries.
     breaker_failures: failures in a row that open a route's circuit breaker.
@@ -98,6 +126,9 @@ class Settings:
     providers: Mapping[str, ProviderSettings] = field(factory=dict)
     agents: Mapping[str, tuple[str, ...]] = field(factory=dict)
     on: Mapping[Cause, Action] = field(factory=dict, validator=_only_truncated_continues)
+    prices: Mapping[str, Price] = field(factory=dict)
+    budget: float | None = field(default=None, validator=_at_least(0))
+    allow_unpriced: bool = False
     attempts: int = field(default=3, validator=_at_least(1))
     max_wait: float = field(default=120.0, validator=_at_least(0))
     breaker_failures: int = field(default=3, validator=_at_least(1))

@@ -25,7 +25,8 @@ class Dispatcher:
 
     Every HTTP attempt of a run passes here; one dispatcher serves all its steps.
 
-    calls: the number of the last call that the run made before.
+    calls, spent: the number of the last call that the run made before, and the US dollars that it
+        has cost so far.
     """
 
     def __init__(
@@ -37,8 +38,9 @@ class Dispatcher:
         emit: Callable[[Event], None] = lambda event: None,
         rng: random.Random | None = None,
         calls: int = 0,
+        spent: float = 0.0,
     ) -> None:
-        self._caller = Caller(providers, limiters, settings, clock, emit, calls)
+        self._caller = Caller(providers, limiters, settings, clock, emit, calls, spent)
         self._settings = settings
         self._actions = settings.actions
         self._clock = clock

@@ -10,6 +10,7 @@
     ├── RunError                  the run's folder cannot be used              exit 1
     │   ├── RunBusy               another process is writing it
     │   └── JournalCorrupt        a record in the middle of the journal is damaged
+    ├── BudgetReached             the next call might cost more than is left   exit 3
     ├── ProviderError             one call failed, for one cause
     └── CallFailed                an agent got no answer, and its action was to stop
         └── AllRoutesFailed       … and no route is left                       exit 4
@@ -55,6 +56,12 @@ class RunBusy(RunError):
 
 class JournalCorrupt(RunError):
     """A record in the middle of the journal is damaged."""
+
+
+class BudgetReached(RolecallError):
+    """The next call might cost more than the run's budget has left."""
+
+    exit_code = 3
 
 
 class ProviderError(RolecallError):

@@ -15,11 +15,40 @@ class Event:
     at: float
 
 
+@frozen
+class Forecast:
+    """What a run is expected to come to.
+
+    input, output: tokens. low, cost, most: US dollars, None where a price is unknown.
+    """
+
+    calls: int
+    input: int
+    output: int
+    seconds: float
+    low: float | None = None
+    cost: float | None = None
+    most: float | None = None
+
+    @property
+    def words(self) -> str:
+        """Say it in one line."""
+        money = "at an unknown price"
+        if self.cost is not None:
+            most = "" if self.most is None else f", at most ${self.most:.2f}"
+            money = f"${self.cost:.2f} (from ${self.low or 0.0:.2f}{most})"
+        return (
+            f"{self.calls} calls, {self.input:,} tokens in and {self.output:,} out, {money}, "
+            f"{self.seconds / 60:.1f} min"
+        )
+
+
 @frozen(kw_only=True)
 class RunStarted(Event):
     """A run begins or goes on; `folder` is where its files lie, `agents` its team in order.
 
     past: the ends of the calls that earlier processes of the run made.
+    forecast: what a new run is expected to come to.
     """
 
     folder: str
@@ -27,6 +56,7 @@ class RunStarted(Event):
     agents: tuple[str, ...]
     first_choices: tuple[tuple[str, str], ...]
     past: "tuple[CallEnded, ...]" = ()
+    forecast: Forecast | None = None
 
 
 @frozen(kw_only=True)

@@ -153,6 +153,15 @@ class HasCeiling(Protocol):
 
 
 @runtime_checkable
+class HasPrices(Provider, Protocol):
+    """A provider that knows what its models cost."""
+
+    def cost(self, model: str, usage: Usage) -> float | None:
+        """Price a call in US dollars, None where that is unknown."""
+        ...
+
+
+@runtime_checkable
 class NeedsSetup(Protocol):
     """A provider that knows, without a call, that it cannot be called."""
 
@@ -175,6 +184,11 @@ class Closeable(Protocol):
     async def aclose(self) -> None: ...
 
 
+def default_model(provider: Provider) -> str:
+    """Name the model that a provider's bare name means, empty where it has none."""
+    return provider.model if isinstance(provider, HasModel) else ""
+
+
 def lacking(provider: Provider) -> str | None:
     """Say what must be set before a provider can be called, or None."""
     with _naming(provider):
@@ -186,6 +200,13 @@ def ceiling(provider: Provider, model: str) -> int | None:
     with _naming(provider):
         known = provider.max_output_tokens(model) if isinstance(provider, HasCeiling) else None
         return None if known is None else int(known)
+
+
+def cost(provider: Provider, model: str, usage: Usage) -> float | None:
+    """Price a call by what its provider knows, in US dollars; None where that is unknown."""
+    with _naming(provider):
+        known = provider.cost(model, usage) if isinstance(provider, HasPrices) else None
+        return None if known is None else float(known)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from .agents import Agent, Route, Team
 from .config import Settings
 from .errors import SettingsError, TeamError, UsageError, nearest
 from .host import Host
-from .messages import HasModel, Provider, lacking
+from .messages import Provider, default_model, lacking
 
 
 @frozen
@@ -116,7 +116,7 @@ def forecast(team: Team, missing: Mapping[str, str]) -> list[str]:
 
 def model_of(route: Route, provider: Provider) -> str:
     """Name the model that a route means."""
-    return route.model or (provider.model if isinstance(provider, HasModel) else "")
+    return route.model or default_model(provider)
 
 
 def read_routes(value: object, source: str) -> tuple[Route, ...]:

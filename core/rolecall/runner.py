@@ -10,7 +10,7 @@ from attrs import evolve, field, frozen
 from .agents import Agent, Team
 from .config import Settings
 from .dispatch import Dispatcher
-from .errors import RolecallError, RunError
+from .errors import BudgetReached, RolecallError, RunError
 from .events import (
     AgentBlocked,
     AgentDone,
@@ -18,6 +18,7 @@ from .events import (
     AgentStarted,
     DeliverableKept,
     Event,
+    Forecast,
     RunEnded,
     RunStarted,
     StepReused,
@@ -47,7 +48,9 @@ class Outcome:
 
     @property
     def exit_code(self) -> int:
-        """Give 0 when all is done, 4 when an agent ran out of routes, else 1."""
+        """Give 0 when all is done, 3 by budget, 4 when an agent ran out of routes, else 1."""
+        if any(isinstance(error, BudgetReached) for error in self.failed.values()):
+            return BudgetReached.exit_code
         if self.failed:
             return max(error.exit_code for error in self.failed.values())
         return 1 if self.cut else 0
@@ -61,6 +64,7 @@ class Runner:
     left_out: agent to those of its needs that are not part of this run.
     frozen: agents that are not asked; their deliverables stand as their files have them.
     seconds: what each agent takes, as far as that is known; the longest path goes first.
+    forecast: what the run is expected to come to.
     """
 
     def __init__(
@@ -74,6 +78,7 @@ class Runner:
         left_out: Mapping[str, Sequence[str]],
         frozen: Collection[str] = (),
         seconds: Mapping[str, float] = MappingProxyType({}),
+        forecast: Forecast | None = None,
     ) -> None:
         self._team = team
         self._dispatcher = dispatcher
@@ -83,6 +88,7 @@ class Runner:
         self._numbers = numbers
         self._left_out = left_out
         self._frozen = frozen
+        self._forecast = forecast
         self._priority = team.paths(expected(team.agents, seconds))
         self._texts: dict[str, str] = {}
         self._cut: list[str] = []
@@ -101,6 +107,7 @@ class Runner:
                     (agent.name, agent.routes[0].provider) for agent in self._team if agent.routes
                 ),
                 past=tuple(self._folder.memo.past),
+                forecast=self._forecast,
             )
         )
         self._dispatcher.prepare([route.provider for agent in self._team for route in agent.routes])

@@ -7,18 +7,22 @@ from contextlib import suppress
 from importlib.metadata import version
 from typing import Any
 
-from attrs import asdict, field, filters, frozen
+from attrs import asdict, evolve, field, filters, frozen
 
 from .agents import Team
+from .budget import Budget
 from .bus import Bus
 from .config import Settings
 from .dispatch import Dispatcher
 from .errors import UsageError, nearest
+from .estimate import Estimate, estimate_run
+from .figures import Figures
 from .folder import RunFolder, read_about
 from .host import Host
 from .ledger import Ledger
 from .limits import SystemClock
 from .memo import Memo
+from .prices import Prices
 from .routing import assemble, assign, forecast, unusable
 from .runner import Outcome, Runner
 from .runs import StateKeeper, past_figures
@@ -41,26 +45,38 @@ KEPT = (
 class Choices:
     """What the command line chose of a team; a run keeps it.
 
-    assign: agent to its routes. only, skip: agents, by name.
+    assign: agent to its routes. only, skip: agents, by name. budget: most US dollars.
     """
 
     assign: Mapping[str, Sequence[str]] = field(factory=dict)
     only: Sequence[str] = ()
     skip: Sequence[str] = ()
+    budget: float | None = None
 
     @classmethod
     def read(cls, about: Mapping[str, Any]) -> "Choices":
         """Read what run.toml keeps."""
-        return cls(about.get("assign", {}), about.get("only", ()), about.get("skip", ()))
+        return cls(
+            about.get("assign", {}),
+            about.get("only", ()),
+            about.get("skip", ()),
+            about.get("budget"),
+        )
 
     def changed(
         self,
         assign: Mapping[str, Sequence[str]],
         only: Sequence[str] = (),
         skip: Sequence[str] = (),
+        budget: float | None = None,
     ) -> "Choices":
         """Give these choices with what is newly chosen in their place."""
-        return Choices({**self.assign, **assign}, only or self.only, skip or self.skip)
+        return Choices(
+            {**self.assign, **assign},
+            only or self.only,
+            skip or self.skip,
+            self.budget if budget is None else budget,
+        )
 
 
 @frozen
@@ -88,10 +104,7 @@ class Rerun:
 
 
 class Session:
-    """A team ready to run; everything that can be found wrong is found before the first call.
-
-    notes: what a person should know first: who falls back, who has no route, what is left out.
-    """
+    """A team ready to run; everything that can be found wrong is found before the first call."""
 
     def __init__(
         self,
@@ -100,6 +113,8 @@ class Session:
         choices: Choices,
     ) -> None:
         host.check()
+        if choices.budget is not None:
+            settings = evolve(settings, budget=choices.budget)
         self._settings = settings
         self._choices = choices
         self._providers = {
@@ -111,9 +126,22 @@ class Session:
             (each.agent for each in assigned.values()), choices.only, choices.skip
         )
         self._limiters = host.limiters(settings)
+        self.prices = Prices(settings, self._providers)
+        if settings.budget is not None:
+            check = Budget(settings.budget, self.prices, settings.allow_unpriced).check
+            for agent in self.team:
+                for route in agent.routes:
+                    check(self.prices.full(route))
         self._observers = host.observers(settings)
         self.ledger = Ledger()
-        self.notes = forecast(self.team, unusable(self.team, self._providers)) + [
+
+    @property
+    def notes(self) -> list[str]:
+        """Say what a person should know first: who falls back, who has no route, who is left out.
+
+        Raises UsageError where no agent has a route.
+        """
+        return forecast(self.team, unusable(self.team, self._providers)) + [
             f"{name} goes without {', '.join(needs)}, left out of this run"
             for name, needs in self._left_out.items()
         ]
@@ -132,9 +160,14 @@ class Session:
             "assign": {name: list(routes) for name, routes in self._choices.assign.items()},
             "only": list(self._choices.only),
             "skip": list(self._choices.skip),
+            **({} if self._settings.budget is None else {"budget": self._settings.budget}),
             "settings": {**kept, "on": actions},
             "routes": {agent.name: [str(route) for route in agent.routes] for agent in self.team},
         }
+
+    def estimate(self, request: str, past: Mapping[str, Figures]) -> Estimate:
+        """Say what a run will come to, from what past ones did."""
+        return estimate_run(self.team, request, self._settings, self.prices, past)
 
     async def run(self, folder: RunFolder, frozen: Collection[str] = ()) -> Outcome:
         """Run the team in a folder; SIGTERM ends it as Ctrl-C does.
@@ -153,6 +186,7 @@ class Session:
             SystemClock(),
             bus,
             calls=folder.memo.calls,
+            spent=sum(spent.cost for spent in folder.memo.spent.values()),
         )
         figures = past_figures(folder.path.parent, read_about(folder.path).get("flags", ()))
         runner = Runner(
@@ -165,6 +199,7 @@ class Session:
             self._left_out,
             frozen,
             {name: each.seconds for name, each in figures.items()},
+            None if folder.memo.calls else self.estimate(folder.request, figures).forecast,
         )
         try:
             return await runner.run(folder.request)

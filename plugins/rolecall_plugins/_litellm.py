@@ -15,6 +15,7 @@ from attrs import evolve
 
 from rolecall import Cause, ProviderError, Request, Response, Settings, Usage
 
+from ._models import ceiling, known, price
 from ._vendor import Vendor
 
 if TYPE_CHECKING:
@@ -48,11 +49,11 @@ class LiteLLMProvider:
         return f"{' or '.join(self._vendor.keys)} is not set"
 
     def max_output_tokens(self, model: str) -> int | None:
-        litellm = _litellm()
-        entry = litellm.model_cost.get(f"{self._vendor.prefix}/{model}")
-        entry = entry or litellm.model_cost.get(model) or {}
-        ceiling = entry.get("max_output_tokens")
-        return ceiling if isinstance(ceiling, int) else None
+        return ceiling(known(self._vendor.prefix, model))
+
+    def cost(self, model: str, usage: Usage) -> float | None:
+        """Price a call by litellm's bundled map."""
+        return price(known(self._vendor.prefix, model), usage)
 
     def prepare(self) -> None:
         self._litellm = _litellm()
@@ -71,7 +72,7 @@ class LiteLLMProvider:
         finally:
             current.reset(token)
             await exchange.aclose()
-        return evolve(response, cost=self._price(litellm, request.model, response.usage))
+        return evolve(response, cost=self.cost(request.model, response.usage))
 
     async def aclose(self) -> None:
         handler = self._handlers.pop(asyncio.get_running_loop(), None)
@@ -128,21 +129,6 @@ class LiteLLMProvider:
                 inner.proxy_cache[host] = None  # no proxy stands between this machine and itself
             self._handlers[loop] = AsyncHTTPHandler(transport=ExchangeTransport(inner))
         return self._handlers[loop]
-
-    def _price(self, litellm: Any, model: str, usage: Usage) -> float | None:
-        """Price a call by litellm's bundled map, in US dollars; None where it has no entry."""
-        try:
-            prompt, completion = litellm.cost_per_token(
-                model=model,
-                custom_llm_provider=self._vendor.prefix,
-                prompt_tokens=usage.input,
-                completion_tokens=usage.output,
-                cache_read_input_tokens=usage.cache_read,
-                cache_creation_input_tokens=usage.cache_write,
-            )
-        except Exception:  # litellm raises a bare Exception for a model it does not know
-            return None
-        return float(prompt + completion)
 
 
 def _litellm() -> Any:

@@ -32,7 +32,7 @@ from ._growth import GrowthLine
 
 # What is too long for a line, or says nothing to a person.
 WORTH_SAYING = 1.5  # seconds of waiting
-HIDDEN = ("at", "text", "step", "request", "agents", "first_choices", "past")
+HIDDEN = ("at", "text", "step", "request", "agents", "first_choices", "past", "forecast")
 
 
 @hookimpl
@@ -60,6 +60,8 @@ class ProgressLines:
             case RunStarted():
                 self._total = len(event.agents)
                 self._say(f"{self._total} agents at work in {event.folder}")
+                if event.forecast is not None:
+                    self._say(f"        expected: {event.forecast.words}")
             case StepReused():
                 self._reused.add(event.agent)
             case CallEnded():
