@@ -17,7 +17,7 @@ from .errors import UsageError, nearest
 from .folder import RunFolder
 from .host import Host
 from .ledger import Ledger
-from .limits import SystemClock
+from .limits import Clock, SystemClock
 from .memo import Memo
 from .routing import assemble, assign, forecast, unusable
 from .runner import Outcome, Runner
@@ -98,8 +98,10 @@ class Session:
         host: Host,
         settings: Settings,
         choices: Choices,
+        clock: Clock | None = None,
     ) -> None:
         host.check()
+        self._clock = clock or SystemClock()
         self._settings = settings
         self._choices = choices
         self._providers = {
@@ -150,7 +152,7 @@ class Session:
             self._providers,
             self._limiters,
             self._settings,
-            SystemClock(),
+            self._clock,
             bus,
             calls=folder.memo.calls,
         )
