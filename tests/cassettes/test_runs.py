@@ -11,6 +11,7 @@ import pytest
 from installing import Ended, Shell
 from rolecall_plugins.cassettes import calling
 from rolecall_plugins.cassettes.takes import load
+from serving import serving
 
 REQUEST = "Build a URL shortener — ✓"
 FAULTS = (
@@ -268,36 +269,3 @@ class Stranger:
 def rolecall_providers(settings):
     return [Stranger(settings)]
 """
-
-
-def serving(body: bytes = b'{"text": "# Said"}') -> Any:
-    """Serve on this machine what the stranger's provider asks for."""
-    from contextlib import contextmanager
-    from http.server import BaseHTTPRequestHandler, HTTPServer
-    from threading import Thread
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["content-length"]))
-            self.send_response(200)
-            self.send_header("content-type", "application/json")
-            self.send_header("set-cookie", "session=a-cookie")
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *arguments: object) -> None:
-            pass
-
-    @contextmanager
-    def served() -> Any:
-        server = HTTPServer(("127.0.0.1", 0), Handler)
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
-            server.server_close()
-
-    return served()

@@ -52,6 +52,21 @@ class Player(Cassette):  # type: ignore[misc]
         self.takes = list(takes)
         self.misses: list[Miss] = []
 
+    recording = False
+
+    @property
+    def complaint(self) -> str:
+        """Say what a test did not ask as it was recorded; nothing where all is well."""
+        if self.misses:
+            return "\n".join(line for miss in self.misses for line in (str(miss), *miss.difference))
+        left = [str(take) for take in self.unplayed]
+        if not left:
+            return ""
+        return (
+            f"{self._file}: {len(left)} of {len(self.takes)} recorded requests were not made: "
+            f"{'; '.join(left[:5])}. Record it again: {self._again}"
+        )
+
     @property
     def unplayed(self) -> list[Take]:
         return [take for take in self.takes if not take.played]

@@ -55,6 +55,9 @@ class Recorder(Cassette):  # type: ignore[misc]
         self.head = head or Head()
         self.takes: list[Take] = []
 
+    recording = True
+    complaint = ""
+
     # What vcrpy's patches ask.
 
     @property
@@ -206,15 +209,21 @@ def _inside() -> Iterator[None]:
 
 
 def masked_request(request: Request, redaction: Redaction) -> dict[str, Any]:
-    body = request.body
-    if body is not None and not isinstance(body, bytes | str):
-        body = b"".join(bytes(each) for each in body)
     return {
         "method": request.method,
-        "uri": redaction.text(_portless(request.uri)),
+        "uri": redaction.address(_portless(request.uri)),
         "headers": _headers(request.headers, ASKED_HEADERS, redaction),
-        "body": _masked(body, redaction),
+        "body": _masked(_whole(request.body), redaction),
     }
+
+
+def _whole(body: Any) -> bytes | str | None:
+    """Give a body in one piece; some clients hand vcrpy the JSON value, a form or pieces."""
+    if body is None or isinstance(body, bytes | str):
+        return body
+    if isinstance(body, dict | list):
+        return json.dumps(body, default=str)
+    return b"".join(each.encode() if isinstance(each, str) else bytes(each) for each in body)
 
 
 def _answered(response: Mapping[str, Any], redaction: Redaction) -> dict[str, Any]:

@@ -56,6 +56,11 @@ class Redaction:
             text = runs.sub(self._run, text)
         return MASK if "%" in text and self._has_plain(unquote(text)) else text
 
+    def address(self, uri: str) -> str:
+        """Mask in a URL, so that it stays one: without user and password, and without brackets."""
+        plain = re.sub(r"^(\w+://)[^/?#@]*@", r"\1", uri)
+        return re.sub(r"\[(secret|id)\]", r"\1", self.text(plain))
+
     def value(self, value: Any) -> Any:
         """Mask in a JSON value, names included."""
         if isinstance(value, str):

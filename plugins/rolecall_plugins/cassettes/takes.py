@@ -52,7 +52,7 @@ class Head:
     @classmethod
     def parse(cls, table: Mapping[str, Any]) -> "Head":
         known = {name: table[name] for name in cls.__annotations__ if name in table}
-        fallbacks = [Fallback(**each) for each in known.pop("fallbacks", ())]
+        fallbacks = tuple(Fallback(**each) for each in known.pop("fallbacks", ()))
         return cls(**known, fallbacks=fallbacks)
 
 
@@ -75,6 +75,10 @@ class Take:
 
     def __attrs_post_init__(self) -> None:
         self.asked = read(self.request["method"], self.request["uri"], self.request["body"])
+
+    def __str__(self) -> str:
+        who = self.agent or f"{self.request['method']} {self.request['uri']}"
+        return f"{who} ({self.asked.model})" if self.asked.model else who
 
 
 def load(path: Path) -> tuple[Head, list[Take]]:
