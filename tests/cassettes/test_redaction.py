@@ -126,7 +126,12 @@ def test_a_key_that_a_stream_brings_in_pieces_is_masked_whole(
     ],
 )
 def test_who_asked_is_masked_as_well(said: str, kept: str) -> None:
-    assert Redaction().text(said) == kept
+    assert Redaction().of_errors.text(said) == kept
+
+
+def test_what_a_model_wrote_keeps_its_examples() -> None:
+    text = "GET /a?key=abc with `Authorization: Bearer abcdefghij` in projects/my-app-42"
+    assert Redaction().text(text) == text
 
 
 @given(WORDS)

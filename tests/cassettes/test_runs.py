@@ -129,7 +129,7 @@ def test_a_request_that_was_not_recorded_is_said_with_its_agent_and_the_differen
     assert re.search(
         r"team\.yaml: what operator-intent-interpreter asks of gemini-3\.8-flash is not in the "
         r"cassette; from the nearest one differs: messages\. "
-        r"Record it again: rolecall run --record team\.yaml\n",
+        r"Record it again: rolecall run \"REQUEST\" --record team\.yaml\n",
         ended.err,
     )
     assert f"\n    -{REQUEST}\n    +Build something else\n" in ended.err

@@ -9,6 +9,7 @@ import click
 from rolecall import Limiter, Observer, Settings, hookimpl
 
 from .calling import Caller, listening
+from .listing import cassettes
 
 
 @hookimpl
@@ -24,6 +25,7 @@ def rolecall_observers(settings: Settings) -> Iterable[Observer]:
 
 @hookimpl
 def rolecall_commands(cli: click.Group) -> None:
+    cli.add_command(cassettes)
     for name in ("run", "resume", "rerun"):
         command = cli.commands[name]
         command.params += [

@@ -88,11 +88,14 @@ class Recorder(Cassette):  # type: ignore[misc]
                 self.head = evolve(self.head, fallbacks=[*self.head.fallbacks, left])
         elif isinstance(event, RunStarted):
             about = tomllib.loads(Path(event.folder, "run.toml").read_text("utf-8"))
-            routes = about.get("routes", {})
+            routes, assigned = about.get("routes", {}), about.get("assign", {})
             self.head = evolve(
                 self.head,
                 request=event.request.strip(),
-                team={name: {"routes": routes.get(name, [])} for name in event.agents},
+                team={
+                    name: {"routes": routes.get(name, []), "assigned": name in assigned}
+                    for name in event.agents
+                },
                 only=about.get("only", []),
                 skip=about.get("skip", []),
                 settings=about.get("settings", {}),
@@ -212,7 +215,7 @@ def masked_request(request: Request, redaction: Redaction) -> dict[str, Any]:
     return {
         "method": request.method,
         "uri": redaction.address(_portless(request.uri)),
-        "headers": _headers(request.headers, ASKED_HEADERS, redaction),
+        "headers": _headers(request.headers, ASKED_HEADERS, redaction.of_errors),
         "body": _masked(_whole(request.body), redaction),
     }
 
@@ -228,10 +231,11 @@ def _whole(body: Any) -> bytes | str | None:
 
 def _answered(response: Mapping[str, Any], redaction: Redaction) -> dict[str, Any]:
     body = (response.get("body") or {}).get("string") or b""
+    masking = redaction if response["status"]["code"] < 400 else redaction.of_errors
     return {
         "status": dict(response["status"]),
-        "headers": _headers(response["headers"], KEPT_HEADERS, redaction),
-        "body": {"string": _masked(decoded(body, response["headers"]), redaction)},
+        "headers": _headers(response["headers"], KEPT_HEADERS, redaction.of_errors),
+        "body": {"string": _masked(decoded(body, response["headers"]), masking)},
     }
 
 

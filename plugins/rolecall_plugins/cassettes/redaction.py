@@ -9,23 +9,23 @@ from typing import Any
 from urllib.parse import unquote
 
 MASK = "[secret]"
-# What vendors' keys look like: Anthropic, Google (key and token), OpenAI-like, bearer tokens.
-KEYS = re.compile(
-    r"sk-ant-[A-Za-z0-9_-]{3,}|AIza[A-Za-z0-9_-]{20,}|ya29\.[A-Za-z0-9_.-]{10,}"
-    r"|\bsk-[A-Za-z0-9_-]{20,}|\b[Bb]earer [A-Za-z0-9_.~+/-]{8,}=*"
-)
+# What vendors' keys look like: Anthropic's, and Google's keys and tokens.
+KEYS = re.compile(r"sk-ant-[A-Za-z0-9_-]{3,}|AIza[A-Za-z0-9_-]{20,}|ya29\.[A-Za-z0-9_.-]{10,}")
 _UUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
-# Who asked, not what: request ids, organizations, projects.
+# Who asked, not what: tokens of others, request ids, organizations, projects.
 _IDS = (
+    (re.compile(r"\bsk-[A-Za-z0-9_-]{20,}"), MASK),
+    (re.compile(r"\b([Bb]earer) [A-Za-z0-9_.~+/-]{8,}=*"), rf"\1 {MASK}"),
+    (
+        re.compile(r"(?i)([?&](?:[a-z_-]*(?:key|token|secret|signature|password))=)[^&#\s\"'\\]+"),
+        rf"\1{MASK}",
+    ),
     (re.compile(r"\breq_[A-Za-z0-9]{8,}"), "req_[id]"),
     (re.compile(rf"(?i)(\borgani[sz]ation\W{{0,4}}(?:id\W{{0,5}})?){_UUID}"), r"\1[id]"),
     (re.compile(r"\borg-[A-Za-z0-9]{12,}"), "org-[id]"),
     (re.compile(r"\b(projects?[/:= ]['\"]?|consumer '?)(?!\[id\])[\w:-]*\d[\w:-]*"), r"\1[id]"),
 )
 _NAMED = {"request_id", "requestid", "responseid", "organization_id", "organization", "project_id"}
-_PARAMETER = re.compile(
-    r"(?i)([?&](?:[a-z_-]*(?:key|token|secret|signature|password))=)[^&#\s\"'\\]+"
-)
 _RUN = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
 _WRAPPED = re.compile(r"[A-Za-z0-9+/]{40,}(?:\r?\n[A-Za-z0-9+/]+)+={0,2}")
 _ORGANIZATION = re.compile(rf"(?i)org.{{0,40}}{_UUID}", re.DOTALL)
@@ -49,17 +49,19 @@ class Redaction:
         """Mask in a text, also what is encoded in it."""
         for pattern in self._patterns:
             text = pattern.sub(MASK, text)
-        text = _PARAMETER.sub(rf"\1{MASK}", text)
-        for pattern, mask in _IDS:
-            text = pattern.sub(mask, text)
         for runs in (_WRAPPED, _RUN):
             text = runs.sub(self._run, text)
         return MASK if "%" in text and self._has_plain(unquote(text)) else text
 
+    @property
+    def of_errors(self) -> "Redaction":
+        """Give what masks who asked as well: for texts that no model and no user wrote."""
+        return _OfErrors(self)
+
     def address(self, uri: str) -> str:
         """Mask in a URL, so that it stays one: without user and password, and without brackets."""
         plain = re.sub(r"^(\w+://)[^/?#@]*@", r"\1", uri)
-        return re.sub(r"\[(secret|id)\]", r"\1", self.text(plain))
+        return re.sub(r"\[(secret|id)\]", r"\1", self.of_errors.text(plain))
 
     def value(self, value: Any) -> Any:
         """Mask in a JSON value, names included."""
@@ -95,6 +97,18 @@ class Redaction:
             self._has_plain(each) or _ORGANIZATION.search(each) for each in _decoded(run[0])
         )
         return MASK if telling else run[0]
+
+
+class _OfErrors(Redaction):
+    def __init__(self, inner: Redaction) -> None:
+        self._inner = inner
+        self._patterns = inner._patterns
+
+    def text(self, text: str) -> str:
+        text = self._inner.text(text)
+        for pattern, mask in _IDS:
+            text = pattern.sub(mask, text)
+        return text
 
 
 def _decoded(run: str, depth: int = _DEPTH) -> Iterator[str]:

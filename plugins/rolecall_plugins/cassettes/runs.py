@@ -1,6 +1,7 @@
 """`--record` and `--replay`: what a run is told so that a cassette listens, or speaks for all."""
 
 import asyncio
+import shlex
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -66,7 +67,7 @@ def replaying(app: Any, file: str, speed: float | None) -> Iterator[None]:
     head, takes = load(path)
     redaction = Redaction(Redactor(app.settings.environment).secrets)
     clock = Hurried(speed)
-    again = f"rolecall run --record {file}"
+    again = f'rolecall run "REQUEST" --record {"FILE" if file == DEMO else shlex.quote(file)}'
     tape = Player(path, head, takes, redaction, again, clock.sleep if speed else None)
     app.settings = _as_recorded(app.settings, head, app.host, speed)
     app.clock = clock

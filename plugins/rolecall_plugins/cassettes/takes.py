@@ -124,7 +124,7 @@ def save(path: Path, head: Head, takes: Iterable[Take], redaction: Redaction) ->
         raise SecretFound(f"{path} is not saved: it would hold a secret")
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.part")
-    partial.write_text(text, "utf-8")
+    partial.write_text(text, "utf-8", newline="\n")
     partial.replace(path)
 
 

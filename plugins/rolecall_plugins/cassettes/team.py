@@ -30,6 +30,8 @@ def describe(head: Head, host: Host, settings: Settings) -> Head:
         routes = [Route.parse(route) for route in told.get("routes", ())]
         full = [Route(each.provider, each.model or models[each.provider]) for each in routes]
         team[name] = {"prompt": digest(agents[name]), "routes": [str(each) for each in full]}
+        if told.get("assigned"):
+            team[name] = {**team[name], "assigned": True}
     return evolve(head, team=team)
 
 
