@@ -186,6 +186,8 @@ def test_a_cassette_that_would_hold_a_key_is_not_saved(shell: Shell) -> None:
     [
         (("--replay", "none.yaml"), "none.yaml: cannot be read: No such file"),
         (("--replay", "bad.yaml"), "bad.yaml is no cassette"),
+        (("--record", "folder"), "folder: cannot be written: it is a folder"),
+        (("--record", "bad.yaml/team.yaml"), "bad.yaml/team.yaml: cannot be written: "),
         (("--replay-speed", "1"), "--replay-speed only goes with --replay"),
         (("--record", "a.yaml", "--replay", "a.yaml"), "do not go together"),
         (("--replay", "a.yaml", "--offline"), "do not go together"),
@@ -195,6 +197,7 @@ def test_a_wrong_cassette_is_a_usage_error(
     shell: Shell, arguments: tuple[str, ...], said: str
 ) -> None:
     (shell.folder / "bad.yaml").write_text("[]", "utf-8")
+    (shell.folder / "folder").mkdir()
     (shell.folder / "a.yaml").write_text("version: 1\ninteractions: []\n", "utf-8")
     ended = shell("run", "Go", *arguments)
     assert ended.code == 2

@@ -15,7 +15,7 @@ from .._exchange import Departure
 from .asked import Asked, differences, likeness, read
 from .calling import calling
 from .errors import Miss
-from .recorder import decoded, masked_request
+from .masking import decoded, masked_request
 from .redaction import Redaction
 from .takes import Fallback, Head, Take
 

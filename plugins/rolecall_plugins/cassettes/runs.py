@@ -20,7 +20,7 @@ from .calling import Caller, listening
 from .player import Player
 from .recorder import Recorder
 from .redaction import Redaction
-from .takes import Head, load
+from .takes import Head, check_writable, load
 
 DEMO = "demo"
 PLACEHOLDER = "replayed"
@@ -49,6 +49,7 @@ def recording(app: Any, file: str, add: bool) -> Iterator[None]:
     add: to what the file holds, as a resumed run does.
     """
     path = Path(file)
+    check_writable(path)
     redaction = Redaction(Redactor(app.settings.environment).secrets)
     head, takes = load(path) if add and path.exists() else (Head(), [])
     tape = Recorder(path, redaction, head, takes)

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from errno import EISDIR
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,6 @@ from . import serializer
 from .asked import Asked, read
 from .errors import CassetteError, SecretFound
 from .redaction import Redaction
-
-# What a client needs of a reply; the rest tells who asked, or is another one each time.
-KEPT_HEADERS = ("content-type", "location", "retry-after", "x-should-retry")
-ASKED_HEADERS = ("anthropic-beta", "anthropic-version", "content-type")
 
 
 @frozen
@@ -126,6 +123,19 @@ def save(path: Path, head: Head, takes: Iterable[Take], redaction: Redaction) ->
     partial = path.with_name(f"{path.name}.part")
     partial.write_text(text, "utf-8", newline="\n")
     partial.replace(path)
+
+
+def check_writable(path: Path) -> None:
+    """Raise CassetteError, before anything is spent, where a cassette could not be saved."""
+    partial = path.with_name(f"{path.name}.part")
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(EISDIR, "it is a folder")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text("", "utf-8")
+        partial.unlink()
+    except OSError as error:
+        raise CassetteError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def texts_of(body: object) -> Iterator[str]:
