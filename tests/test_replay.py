@@ -1,27 +1,52 @@
-"""Both providers, replayed from cassettes: no key, no network."""
+"""Both providers, replayed from cassettes: no key, no network.
+
+`pytest tests/test_replay.py --record-mode=all` records them anew, from the simulator.
+"""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import pytest
 from attrs import evolve
 
-from replaying import CASES, FOLDER, HEADER, REQUEST, cassette, outcome, provider
-from rolecall import ProviderError, Response
+from rolecall import Provider, ProviderError, Request, Response
 from rolecall.calls import judge
+from rolecall_plugins.cassettes.errors import Miss
+from rolecall_plugins.cassettes.takes import load
+from rolecall_plugins.simulator.scenario import Fault, Scenario
+from rolecall_plugins.simulator.server import serve_in_thread
+from vendors import PLUGINS, REQUEST, provider
+
+FOLDER = Path(__file__).parent.parent / "cassettes" / "test_replay"
+# name: provider, streamed, fault
+CASES = {
+    f"{provider}-{'stream' if streamed else 'plain'}{f'-{fault}' if fault else ''}": (
+        provider,
+        streamed,
+        fault,
+    )
+    for provider in PLUGINS
+    for streamed in (True, False)
+    for fault in ("", "empty", "thinking_only", "truncated", "rate_limited", "overloaded", "auth")
+    if (provider, fault) != ("claude", "thinking_only")
+}
+RECORDED = [
+    pytest.param(name, marks=pytest.mark.cassette(f"test_replay/{name}.yaml")) for name in CASES
+]
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_a_recorded_call_is_read_as_what_it_is(name: str) -> None:
+@pytest.mark.parametrize("name", RECORDED)
+def test_a_recorded_call_is_read_as_what_it_is(name: str, cassette: Any) -> None:
     vendor, streamed, fault = CASES[name]
-    made = provider(vendor)
-    request = evolve(REQUEST, model=made.model, stream=streamed)  # type: ignore[attr-defined]
-    with cassette(name) as tape:
+    with calling(vendor, fault, cassette.recording) as made:
+        request = evolve(REQUEST, model=made.model, stream=streamed)  # type: ignore[attr-defined]
         result = asyncio.run(outcome(made, request))
-    assert tape.all_played
     if isinstance(result, ProviderError):
         assert result.cause == fault
         return
-    assert isinstance(result, Response)
     assert (judge(result) or "") == fault
     assert result.usage.input > 0
     assert result.cost is not None
@@ -30,14 +55,42 @@ def test_a_recorded_call_is_read_as_what_it_is(name: str) -> None:
         assert "— in UTF-8: ✓" in result.text
 
 
-def test_a_call_that_was_not_recorded_is_no_failure_of_the_vendor() -> None:
+@pytest.mark.cassette("test_replay/claude-stream.yaml")
+def test_a_call_that_was_not_recorded_is_no_failure_of_the_vendor(cassette: Any) -> None:
+    if cassette.recording:
+        pytest.skip("another test records it")
     made = provider("claude")
-    request = evolve(REQUEST, model=made.model, system="Something else.")  # type: ignore[attr-defined]
-    with cassette("claude-stream"), pytest.raises(Exception, match="no recorded interaction"):
-        asyncio.run(outcome(made, request))
+    other = evolve(REQUEST, model=made.model, system="Something else.")  # type: ignore[attr-defined]
+    with pytest.raises(Miss, match="is not in the cassette"):
+        asyncio.run(outcome(made, other))
+    cassette.misses.clear()
+    cassette.takes.clear()
 
 
 def test_every_cassette_says_what_it_was_recorded_from() -> None:
-    recorded = sorted(path.stem for path in FOLDER.glob("*.yaml"))
-    assert recorded == sorted(CASES)
-    assert all(path.read_text("utf-8").startswith(HEADER) for path in FOLDER.glob("*.yaml"))
+    recorded = sorted(FOLDER.glob("*.yaml"))
+    assert {path.stem for path in recorded} == set(CASES)
+    assert {load(path)[0].source for path in recorded} == {
+        "rolecall's simulator, not from a vendor"
+    }
+
+
+@contextmanager
+def calling(name: str, fault: str, recording: bool) -> Iterator[Provider]:
+    """Make a provider; where it is recorded, one that calls the simulator."""
+    if not recording:
+        yield provider(name)
+        return
+    faults = (Fault.parse(f"{name}:{fault}"),) if fault else ()
+    with serve_in_thread(Scenario(faults=faults)) as served:
+        bases = {"ANTHROPIC_API_BASE": served.anthropic_base, "GEMINI_API_BASE": served.gemini_base}
+        yield provider(name, **bases)
+
+
+async def outcome(made: Provider, request: Request) -> Response | ProviderError:
+    try:
+        return await made.complete(request)
+    except ProviderError as error:
+        return error
+    finally:
+        await made.aclose()  # type: ignore[attr-defined]

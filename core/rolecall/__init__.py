@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .agents import Agent, Route, Team
 from .causes import Action, Cause
 from .config import Order, Price, ProviderSettings, Settings
+from .config import load as load_settings
 from .errors import (
     AllRoutesFailed,
     BudgetReached,
@@ -66,11 +67,13 @@ from .messages import (
     Usage,
     Watch,
 )
+from .secrets import Redactor
 
 if TYPE_CHECKING:
     from .dispatch import Dispatcher
     from .host import Host
     from .llm import LLM
+    from .routing import current_team
 
 __all__ = [
     "LLM",
@@ -116,6 +119,7 @@ __all__ = [
     "Provider",
     "ProviderError",
     "ProviderSettings",
+    "Redactor",
     "Request",
     "Response",
     "Retrying",
@@ -140,10 +144,12 @@ __all__ = [
     "Usage",
     "UsageError",
     "Watch",
+    "current_team",
     "hookimpl",
+    "load_settings",
 ]
 
-_LATER = {"Dispatcher": "dispatch", "Host": "host", "LLM": "llm"}
+_LATER = {"Dispatcher": "dispatch", "Host": "host", "LLM": "llm", "current_team": "routing"}
 
 
 def __getattr__(name: str) -> Any:

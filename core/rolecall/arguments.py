@@ -7,19 +7,24 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from attrs import define, evolve
+from attrs import define, evolve, field
 
 from .config import Settings
 from .errors import UsageError
 from .host import Host
+from .limits import Clock, SystemClock
 
 
 @define
 class App:
-    """What commands find in `ctx.obj`; options may replace the settings before a command runs."""
+    """What commands find in `ctx.obj`; options may replace each before a command runs.
+
+    clock: what waits for a retry.
+    """
 
     settings: Settings
     host: Host
+    clock: Clock = field(factory=SystemClock)
 
 
 def blocked(arguments: Sequence[str]) -> list[str]:

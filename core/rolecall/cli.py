@@ -247,7 +247,7 @@ def _reopened(app: App, name: str | None) -> Iterator[tuple[Any, Any]]:
 def _session(app: App, choices: Any) -> Any:
     from .session import Session
 
-    session = Session(app.host, app.settings, choices)
+    session = Session(app.host, app.settings, choices, app.clock)
     tell(session.notes)
     return session
 

@@ -77,6 +77,21 @@ def assemble(
     return whole.keep(kept), {name: needs for name, needs in left_out.items() if needs}
 
 
+def current_team(host: Host, settings: Settings) -> Team:
+    """Give the team as it would run now, each agent with its routes and their models."""
+    providers = {name: provider for name, (provider, _) in host.providers(settings).items()}
+    return Team(
+        evolve(
+            each.agent,
+            routes=tuple(
+                Route(route.provider, model_of(route, providers[route.provider]))
+                for route in each.agent.routes
+            ),
+        )
+        for each in assign(host, settings, providers).values()
+    )
+
+
 def unusable(team: Team, providers: Mapping[str, Provider]) -> dict[str, str]:
     """Map the providers of the team's routes that cannot be called to what they miss."""
     used = {route.provider: providers[route.provider] for agent in team for route in agent.routes}

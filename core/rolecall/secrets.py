@@ -12,13 +12,18 @@ class Redactor:
     """Masks the values of those environment variables whose names tell of a secret."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
-        values = {
+        self.secrets = frozenset(
             secret
             for name, value in environment.items()
-            if _TELLING.search(name) and len(secret := value.strip()) >= SHORTEST
-        }
-        longest_first = sorted(values, key=len, reverse=True)
+            if is_telling(name) and len(secret := value.strip()) >= SHORTEST
+        )
+        longest_first = sorted(self.secrets, key=len, reverse=True)
         self._secret = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
 
     def __call__(self, text: str) -> str:
         return self._secret.sub(MASK, text)
+
+
+def is_telling(name: str) -> bool:
+    """Tell whether a variable of this name holds a secret."""
+    return _TELLING.search(name) is not None

@@ -20,7 +20,7 @@ from .figures import Figures
 from .folder import RunFolder, read_about
 from .host import Host
 from .ledger import Ledger
-from .limits import SystemClock
+from .limits import Clock, SystemClock
 from .memo import Memo
 from .prices import Prices
 from .routing import assemble, assign, forecast, unusable
@@ -111,10 +111,12 @@ class Session:
         host: Host,
         settings: Settings,
         choices: Choices,
+        clock: Clock | None = None,
     ) -> None:
         host.check()
         if choices.budget is not None:
             settings = evolve(settings, budget=choices.budget)
+        self._clock = clock or SystemClock()
         self._settings = settings
         self._choices = choices
         self._providers = {
@@ -183,7 +185,7 @@ class Session:
             self._providers,
             self._limiters,
             self._settings,
-            SystemClock(),
+            self._clock,
             bus,
             calls=folder.memo.calls,
             spent=sum(spent.cost for spent in folder.memo.spent.values()),

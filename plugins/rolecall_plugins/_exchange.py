@@ -131,6 +131,19 @@ class ExchangeTransport(httpx.AsyncBaseTransport):
         await self._inner.aclose()
 
 
+class Departure(httpx.AsyncBaseTransport):
+    """The last of ours that a request passes; a cassette records and replays here."""
+
+    def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
+        self._inner = inner
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        return await self._inner.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
 def _with_body(http: httpx.Request, body: object) -> httpx.Request:
     headers = [(name, value) for name, value in http.headers.items() if name != "content-length"]
     return httpx.Request(

@@ -117,7 +117,7 @@ class LiteLLMProvider:
                 get_ssl_configuration,
             )
 
-            from ._exchange import ExchangeTransport
+            from ._exchange import Departure, ExchangeTransport
 
             ssl = get_ssl_configuration()
             inner = AsyncHTTPHandler.create_async_transport(
@@ -127,7 +127,7 @@ class LiteLLMProvider:
             host = urlsplit(self._base).hostname or ""
             if host == "localhost" or host == "::1" or host.startswith("127."):
                 inner.proxy_cache[host] = None  # no proxy stands between this machine and itself
-            self._handlers[loop] = AsyncHTTPHandler(transport=ExchangeTransport(inner))
+            self._handlers[loop] = AsyncHTTPHandler(transport=ExchangeTransport(Departure(inner)))
         return self._handlers[loop]
 
 

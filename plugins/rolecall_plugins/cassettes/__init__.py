@@ -1,0 +1,1 @@
+"""Cassettes: recorded HTTP traffic that replays without network or keys."""

@@ -1,0 +1,86 @@
+"""`--record` and `--replay` for the commands that run a team, and `rolecall cassettes`."""
+
+from collections.abc import Callable, Iterable
+from functools import wraps
+from typing import Any
+
+import click
+
+from rolecall import Limiter, Observer, Settings, hookimpl
+
+from .calling import Caller, listening
+from .listing import cassettes
+
+
+@hookimpl
+def rolecall_limiters(settings: Settings) -> Iterable[Limiter]:
+    return [Caller(listening.get())]
+
+
+@hookimpl
+def rolecall_observers(settings: Settings) -> Iterable[Observer]:
+    tape = listening.get()
+    return [] if tape is None else [tape]
+
+
+@hookimpl
+def rolecall_commands(cli: click.Group) -> None:
+    cli.add_command(cassettes)
+    for name in ("run", "resume", "rerun"):
+        command = cli.commands[name]
+        command.params += [
+            click.Option(
+                ["--record"], metavar="FILE", help="Record every call in a cassette, without keys."
+            ),
+            click.Option(
+                ["--replay"],
+                metavar="FILE",
+                callback=_as_recorded,
+                help="Answer every call from a cassette: no key, no network. `demo` is ours.",
+            ),
+            click.Option(
+                ["--replay-speed"],
+                type=click.FloatRange(min=0, min_open=True),
+                metavar="TIMES",
+                help="With --replay: wait as when it was recorded; 2 is twice as fast.",
+            ),
+        ]
+        assert command.callback
+        command.callback = _through_a_cassette(command.callback)
+
+
+def _as_recorded(ctx: click.Context, _: click.Parameter, file: str | None) -> str | None:
+    """Take what the command line leaves open from the cassette's header."""
+    if file:
+        from .runs import find
+        from .takes import load
+
+        head, _takes = load(find(file))
+        ctx.default_map = {
+            "request_text": lambda: None if ctx.params.get("path") else head.request or None,
+            "only": list(head.only),
+            "skip": list(head.skip),
+        }
+    return file
+
+
+def _through_a_cassette(command: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(command)
+    def wrapped(**options: Any) -> Any:
+        ctx = click.get_current_context()
+        record, replay, speed = (options[name] for name in ("record", "replay", "replay_speed"))
+        for other in ("record", "offline"):
+            if replay and options.get(other):
+                raise click.UsageError(f"--{other} and --replay do not go together", ctx)
+        if speed is not None and not replay:
+            raise click.UsageError("--replay-speed only goes with --replay", ctx)
+        if not record and not replay:
+            return command(**options)
+        from .runs import recording, replaying
+
+        add = ctx.info_name != "run"
+        chosen = replaying(ctx.obj, replay, speed) if replay else recording(ctx.obj, record, add)
+        with chosen:
+            return command(**options)
+
+    return wrapped

@@ -1,0 +1,27 @@
+"""What can be wrong with a cassette."""
+
+from collections.abc import Sequence
+
+from rolecall import RolecallError, UsageError
+
+
+class CassetteError(UsageError):
+    """A cassette is not there, or cannot be read."""
+
+
+class Miss(RolecallError):
+    """A request is not in the cassette; no failure of the vendor, so nothing is asked again.
+
+    difference: lines that compare it with the nearest recorded request.
+    """
+
+    def __init__(self, message: str, difference: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.difference = tuple(difference)
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class SecretFound(RolecallError):
+    """A cassette would hold a secret, and is not saved."""

@@ -1,0 +1,52 @@
+"""`rolecall cassettes`: which ones no longer match the team, and what is in one."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+FOLDER = "cassettes"
+
+
+@click.group()
+def cassettes() -> None:
+    """Check and show recorded HTTP traffic."""
+
+
+@cassettes.command()
+@click.argument("files", metavar="[FILE]...", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def check(app: Any, files: Sequence[Path], as_json: bool) -> int:
+    """List the cassettes that no longer match the team, oldest first.
+
+    By default all of the folder `cassettes`. The exit code is 1 if there is one.
+    """
+    from .stale import find_stale
+
+    app.host.check()
+    chosen = files or sorted(Path(FOLDER).rglob("*.yaml"))
+    stale = find_stale(chosen, app.host, app.settings)
+    if as_json:
+        click.echo(json.dumps(stale, indent=2))
+    else:
+        for each in stale:
+            click.echo(f"{each['recorded'] or 'no date':10}  {each['file']}")
+            for reason in each["reasons"]:
+                click.echo(f"            {reason}")
+        click.echo(f"{len(stale)} of {len(chosen)} cassettes no longer match the team", err=True)
+    return 1 if stale else 0
+
+
+@cassettes.command()
+@click.argument("file")
+def show(file: str) -> None:
+    """Print a cassette as a conversation; `demo` is the one that comes with rolecall."""
+    from .conversation import conversation
+    from .runs import find
+    from .takes import load
+
+    for line in conversation(*load(find(file))):
+        click.echo(line)

@@ -1,0 +1,145 @@
+"""What a cassette keeps of an exchange: what a client needs, decoded, and without secrets."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, repeat
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+from vcr.request import Request
+
+from .asked import is_local
+from .redaction import Redaction
+from .takes import leaves
+
+# The rest tells who asked, or is another one each time.
+KEPT_HEADERS = ("content-type", "location", "retry-after", "x-should-retry")
+ASKED_HEADERS = ("anthropic-beta", "anthropic-version", "content-type")
+
+
+def masked_request(request: Request, redaction: Redaction) -> dict[str, Any]:
+    """Give what a cassette keeps of a request, as vcrpy writes it."""
+    return {
+        "method": request.method,
+        "uri": redaction.address(_portless(request.uri)),
+        "headers": _headers(request.headers, ASKED_HEADERS, redaction.of_errors),
+        "body": _masked(_whole(request.body), redaction),
+    }
+
+
+def masked_reply(response: Mapping[str, Any], redaction: Redaction) -> dict[str, Any]:
+    """Give what a cassette keeps of a reply; of an error, not even who asked."""
+    body = (response.get("body") or {}).get("string") or b""
+    masking = redaction if response["status"]["code"] < 400 else redaction.of_errors
+    return {
+        "status": dict(response["status"]),
+        "headers": _headers(response["headers"], KEPT_HEADERS, redaction.of_errors),
+        "body": {"string": _masked(decoded(body, response["headers"]), masking)},
+    }
+
+
+def decoded(body: Any, headers: Mapping[str, Any]) -> Any:
+    """Decompress a body; some say that they are compressed and are not."""
+    encoding = next((v for n, v in headers.items() if n.lower() == "content-encoding"), "")
+    encoding = ", ".join(encoding) if isinstance(encoding, list) else encoding
+    if not encoding or not isinstance(body, bytes):
+        return body
+    try:
+        return httpx.Response(200, headers={"content-encoding": encoding}, content=body).content
+    except httpx.DecodingError:
+        return body
+
+
+def _headers(
+    headers: Mapping[str, Any], kept: Sequence[str], redaction: Redaction
+) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name, values in headers.items():
+        if name.lower() in kept:
+            each = values if isinstance(values, list | tuple) else [values]
+            found[name.lower()] = [redaction.text(_told(value)) for value in each]
+    return found
+
+
+def _told(value: Any) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
+
+
+def _whole(body: Any) -> bytes | str | None:
+    """Give a body in one piece; some clients hand vcrpy the JSON value, a form or pieces."""
+    if body is None or isinstance(body, bytes | str):
+        return body
+    if isinstance(body, dict | list):
+        return json.dumps(body, default=str)
+    return b"".join(each.encode() if isinstance(each, str) else bytes(each) for each in body)
+
+
+def _portless(uri: str) -> str:
+    """Leave out a port of this machine, which is another one each time."""
+    address = urlsplit(uri)
+    if not is_local(address.hostname or ""):
+        return uri
+    return address._replace(netloc="localhost").geturl()
+
+
+def _masked(body: Any, redaction: Redaction) -> Any:
+    """Mask in a body: in the texts of JSON and of streamed JSON, else in the text as it is."""
+    if isinstance(body, bytes):
+        try:
+            body = body.decode("utf-8")
+        except UnicodeDecodeError:
+            return body
+    if not isinstance(body, str):
+        return body
+    try:
+        value = json.loads(body)
+    except ValueError:
+        return _masked_stream(body, redaction)
+    masked = redaction.value(value)
+    return body if masked == value else json.dumps(masked, ensure_ascii=False)
+
+
+def _masked_stream(body: str, redaction: Redaction) -> str:
+    """Mask line by line; a secret that came in pieces is masked whole, in place of the first."""
+    lines = body.splitlines(keepends=True)
+    values = [_data(line) for line in lines]
+    for name in {name for value in values for name, _ in leaves(value)}:
+        pieces = [leaf for value in values for key, leaf in leaves(value) if key == name]
+        masked = redaction.text("".join(pieces))
+        apart = "".join(redaction.text(piece) for piece in pieces)
+        if masked != apart and redaction.finds("".join(pieces)):
+            told = chain([masked], repeat(""))
+            values = [_replaced(value, name, told) for value in values]
+    return "".join(
+        redaction.text(line) if value is None else _line(line, redaction.value(value))
+        for line, value in zip(lines, values, strict=True)
+    )
+
+
+def _replaced(value: Any, name: str, told: Iterator[str], key: str = "") -> Any:
+    """Put other texts in place of those that have a name."""
+    if isinstance(value, str):
+        return next(told) if key == name else value
+    if isinstance(value, dict):
+        return {each: _replaced(inner, name, told, each) for each, inner in value.items()}
+    if isinstance(value, list):
+        return [_replaced(inner, name, told, key) for inner in value]
+    return value
+
+
+def _data(line: str) -> Any:
+    """Give the JSON object that a line of a stream holds, or None."""
+    try:
+        value = json.loads(line.removeprefix("data:"))
+    except ValueError:
+        return None
+    return value if isinstance(value, dict | list) else None
+
+
+def _line(line: str, value: Any) -> str:
+    if value == _data(line):
+        return line
+    end = line[len(line.rstrip("\r\n")) :]
+    begin = "data: " if line.startswith("data:") else ""
+    return f"{begin}{json.dumps(value, ensure_ascii=False)}{end}"

@@ -1,0 +1,129 @@
+"""Keeps secrets out of cassettes: masks them on the way in, and looks for them before saving."""
+
+import binascii
+import json
+import re
+from base64 import b64decode
+from collections.abc import Iterable, Iterator
+from typing import Any
+from urllib.parse import unquote
+
+MASK = "[secret]"
+# What vendors' keys look like: Anthropic's, and Google's keys and tokens.
+KEYS = re.compile(r"sk-ant-[A-Za-z0-9_-]{3,}|AIza[A-Za-z0-9_-]{20,}|ya29\.[A-Za-z0-9_.-]{10,}")
+_UUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+# Who asked, not what: tokens of others, request ids, organizations, projects.
+_IDS = (
+    (re.compile(r"\bsk-[A-Za-z0-9_-]{20,}"), MASK),
+    (re.compile(r"\b([Bb]earer) [A-Za-z0-9_.~+/-]{8,}=*"), rf"\1 {MASK}"),
+    (
+        re.compile(r"(?i)([?&](?:[a-z_-]*(?:key|token|secret|signature|password))=)[^&#\s\"'\\]+"),
+        rf"\1{MASK}",
+    ),
+    (re.compile(r"\breq_[A-Za-z0-9]{8,}"), "req_[id]"),
+    (re.compile(rf"(?i)(\borgani[sz]ation\W{{0,4}}(?:id\W{{0,5}})?){_UUID}"), r"\1[id]"),
+    (re.compile(r"\borg-[A-Za-z0-9]{12,}"), "org-[id]"),
+    (re.compile(r"\b(projects?[/:= ]['\"]?|consumer '?)(?!\[id\])[\w:-]*\d[\w:-]*"), r"\1[id]"),
+)
+_NAMED = {"request_id", "requestid", "responseid", "organization_id", "organization", "project_id"}
+_RUN = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
+_WRAPPED = re.compile(r"[A-Za-z0-9+/]{40,}(?:\r?\n[A-Za-z0-9+/]+)+={0,2}")
+_ORGANIZATION = re.compile(rf"(?i)org.{{0,40}}{_UUID}", re.DOTALL)
+_DEPTH = 3
+
+
+class Redaction:
+    """Masks what must not be in a cassette, and finds what is there all the same.
+
+    secrets: the values known to this process; what looks like a vendor's key is one as well.
+    """
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        longest = sorted({each for each in secrets if each}, key=len, reverse=True)
+        escaped = {json.dumps(each)[1:-1] for each in longest}
+        every = sorted({*longest, *escaped}, key=len, reverse=True)
+        known = re.compile("|".join(map(re.escape, every)) or r"(?!)")
+        self._patterns = (known, KEYS)
+
+    def text(self, text: str) -> str:
+        """Mask in a text, also what is encoded in it."""
+        for pattern in self._patterns:
+            text = pattern.sub(MASK, text)
+        for runs in (_WRAPPED, _RUN):
+            text = runs.sub(self._run, text)
+        return MASK if "%" in text and self._has_plain(unquote(text)) else text
+
+    @property
+    def of_errors(self) -> "Redaction":
+        """Give what masks who asked as well: for texts that no model and no user wrote."""
+        return _OfErrors(self)
+
+    def address(self, uri: str) -> str:
+        """Mask in a URL, so that it stays one: without user and password, and without brackets."""
+        plain = re.sub(r"^(\w+://)[^/?#@]*@", r"\1", uri)
+        return re.sub(r"\[(secret|id)\]", r"\1", self.of_errors.text(plain))
+
+    def value(self, value: Any) -> Any:
+        """Mask in a JSON value, names included."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, list):
+            return [self.value(each) for each in value]
+        if isinstance(value, dict):
+            return {
+                self.text(name): "[id]"
+                if name.lower() in _NAMED and isinstance(each, str)
+                else self.value(each)
+                for name, each in value.items()
+            }
+        return value
+
+    def finds(self, text: str) -> bool:
+        """Tell whether a text holds a secret, plain or encoded."""
+        candidates = {text, unquote(text)}
+        if "\\" in text:
+            candidates.add(re.sub(r"\\u([0-9a-fA-F]{4})", lambda u: chr(int(u[1], 16)), text))
+        return any(self._has_plain(each) or self._has_encoded(each) for each in candidates)
+
+    def _has_plain(self, text: str) -> bool:
+        return any(pattern.search(text.replace(MASK, "")) for pattern in self._patterns)
+
+    def _has_encoded(self, text: str) -> bool:
+        found = (run[0] for runs in (_WRAPPED, _RUN) for run in runs.finditer(text))
+        return any(self._has_plain(each) for run in found for each in _decoded(run))
+
+    def _run(self, run: re.Match[str]) -> str:
+        telling = any(
+            self._has_plain(each) or _ORGANIZATION.search(each) for each in _decoded(run[0])
+        )
+        return MASK if telling else run[0]
+
+
+class _OfErrors(Redaction):
+    def __init__(self, inner: Redaction) -> None:
+        self._inner = inner
+        self._patterns = inner._patterns
+
+    def text(self, text: str) -> str:
+        text = self._inner.text(text)
+        for pattern, mask in _IDS:
+            text = pattern.sub(mask, text)
+        return text
+
+
+def _decoded(run: str, depth: int = _DEPTH) -> Iterator[str]:
+    """Decode what may be base64, from each place where it may begin, and what is inside of it."""
+    plain = re.sub(r"[\s=]", "", run).replace("-", "+").replace("_", "/")
+    for start in range(4):
+        piece = plain[start:]
+        try:
+            text = b64decode(piece[: len(piece) // 4 * 4] or "").decode("latin-1")
+            rest = len(piece) % 4
+            if rest > 1:
+                text += b64decode(piece[-rest:] + "=" * (4 - rest)).decode("latin-1")
+        except binascii.Error:
+            continue
+        yield text
+        if depth > 1:
+            for inner in _RUN.finditer(text):
+                yield from _decoded(inner[0], depth - 1)

@@ -1,0 +1,124 @@
+"""How a cassette is written: vcrpy's format in YAML that a person can read, and a diff can show.
+
+This module is a serializer for vcrpy: `vcr.register_serializer("rolecall", serializer)`. Requests'
+JSON bodies are YAML, so that prompts are blocks of text; replies are texts, as vcrpy keeps them,
+with JSON indented and a stream's line ends made alike. vcrpy's own serializer reads it too; only
+a request's body is then a mapping and no text.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+ORDER = (
+    *("agent", "route", "seconds", "request", "response"),
+    *("method", "uri", "headers", "status", "code", "message", "body", "string"),
+    *("model", "stream", "system", "system_instruction", "systemInstruction"),
+    *("messages", "contents", "tools"),
+)
+_WIDTH = 10_000  # flow text is not folded: a fold is a diff that means nothing
+# What a block can hold: no carriage return, no control character, no other line separator.
+_FIT = re.compile(
+    "[\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]*"
+)
+
+
+def serialize(cassette: Mapping[str, Any]) -> str:
+    """Write a cassette; what its metadata says of its source comes first, for who opens it."""
+    source = (cassette.get("metadata") or {}).get("source", "HTTP traffic")
+    laid_out = {
+        **cassette,
+        "interactions": [_ordered(_laid_out(each)) for each in cassette["interactions"]],
+    }
+    text = yaml.dump(laid_out, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=_WIDTH)
+    return f"# Recorded from {source}.\n{text}"
+
+
+def deserialize(text: str) -> dict[str, Any]:
+    """Read a cassette; request bodies become JSON again, as vcrpy keeps them."""
+    cassette: dict[str, Any] = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    for each in cassette["interactions"]:
+        body = each["request"].get("body")
+        if isinstance(body, dict | list):
+            each["request"]["body"] = json.dumps(body, ensure_ascii=False)
+    return cassette
+
+
+def _laid_out(interaction: Mapping[str, Any]) -> dict[str, Any]:
+    request, response = interaction["request"], interaction["response"]
+    body = dict(response.get("body") or {})
+    if "string" in body:
+        body["string"] = _reply(body["string"], response.get("headers") or {})
+    asked = _json(request.get("body"))
+    return {
+        **interaction,
+        "request": {**request, "body": _unicode(request.get("body")) if asked is None else asked},
+        "response": {**response, "body": body},
+    }
+
+
+def _reply(string: str | bytes, headers: Mapping[str, Any]) -> str | bytes:
+    text: str | bytes = _unicode(string)
+    if isinstance(text, bytes):
+        return text
+    value = _json(text)
+    if value is not None:
+        return json.dumps(value, ensure_ascii=False, indent=1) + "\n"
+    kinds = [str(v) for name, v in headers.items() if name.lower() == "content-type"]
+    is_stream = any("text/event-stream" in kind for kind in kinds)
+    return text.replace("\r\n", "\n") if is_stream else text
+
+
+def _json(body: object) -> Any:
+    """Give the JSON object or list that a body is, where it says the same in Unicode."""
+    try:
+        value = json.loads(body) if isinstance(body, str | bytes) else None
+        json.dumps(value, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict | list) else None
+
+
+def _unicode(body: Any) -> Any:
+    if not isinstance(body, bytes):
+        return body
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError:
+        return body
+
+
+def _ordered(value: Any) -> Any:
+    """Bring the names of a mapping into an order that does not depend on the client."""
+    if isinstance(value, list):
+        return [_ordered(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    places = {name: place for place, name in enumerate(ORDER)}
+    names = sorted(value, key=lambda name: (places.get(name, len(places)), str(name)))
+    return {name: _ordered(value[name]) for name in names}
+
+
+class _Dumper(yaml.SafeDumper):  # type: ignore[misc]
+    """Writes every text of several lines as a block, tabs and trailing blanks included."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+    def analyze_scalar(self, scalar: str) -> Any:
+        analysis = super().analyze_scalar(scalar)
+        if analysis.multiline and _FIT.fullmatch(scalar):
+            analysis.allow_block = True
+        return analysis
+
+
+def _text(dumper: Any, text: str) -> Any:
+    fit = _FIT.fullmatch(text)
+    style = "|" if fit and "\n" in text else None if fit else '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _text)
