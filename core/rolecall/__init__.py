@@ -48,6 +48,7 @@ from .events import (
     RunEnded,
     RunStarted,
     StepReused,
+    WorkTouched,
 )
 from .hookspecs import hookimpl
 from .ledger import Ledger, Totals
@@ -144,6 +145,7 @@ __all__ = [
     "Usage",
     "UsageError",
     "Watch",
+    "WorkTouched",
     "current_team",
     "hookimpl",
     "load_settings",

@@ -105,7 +105,7 @@ def build(host: Host) -> click.Group:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     click.version_option(package_name="rolecall")(cli)
-    for command in (run, resume, rerun, plan, runs, agents, providers, plugins):
+    for command in (run, resume, rerun, update, plan, runs, agents, providers, plugins):
         cli.add_command(_copied(command))  # plugins may add options
     host.commands(cli)
     return _copied(cli, BLOCK)
@@ -164,11 +164,23 @@ class _Again(click.Command):
 
         if not asks_for_help(args):
             given, _, _ = self.make_parser(ctx).parse_args(list(args))
-            name = given.get("name")
-            name = name if isinstance(name, str) else None  # click has a word of its own for none
-            path = find_run(Path(ctx.obj.settings.runs), name)
+            path = find_run(Path(ctx.obj.settings.runs), self.named(given))
             args = [*known(read_about(path).get("flags", []), self), *args]
         return super().parse_args(ctx, args)
+
+    def named(self, given: Mapping[str, Any]) -> str | None:
+        """Give the run's name from what the parser found."""
+        name = given.get("name")
+        return name if isinstance(name, str) else None  # click has a word of its own for none
+
+
+class _AgainWithText(_Again):
+    def named(self, given: Mapping[str, Any]) -> str | None:
+        words = given.get("words")
+        texts = 0 if isinstance(given.get("path"), str) else 1
+        if isinstance(words, tuple) and len(words) == texts + 1:
+            return str(words[0])
+        return None
 
 
 @click.command(cls=_Again)
@@ -226,6 +238,33 @@ def rerun(
             return 0
         folder.memo.forget(again.agents)
         return _work(session, folder, as_json, again.frozen)
+
+
+@click.command(cls=_AgainWithText)
+@click.argument("words", metavar="[RUN] CHANGE", nargs=-1)
+@click.option("-f", "--file", "path", metavar="FILE", help="Read the change; - is stdin.")
+@options(ASSIGN, BUDGET, JSON, DEBUG)
+@click.pass_obj
+def update(
+    app: App,
+    /,
+    words: Sequence[str],
+    path: str | None,
+    assign: Mapping[str, Sequence[str]],
+    budget: float | None,
+    as_json: bool,
+    debug: bool,
+    **added: Any,
+) -> int:
+    """Work a change of plan into a finished run: who is touched by it revises."""
+    texts = 1 if path is None else 0
+    if not texts <= len(words) <= texts + 1:
+        raise UsageError("what shall change? rolecall update [RUN] 'CHANGE', or -f FILE, or -f -")
+    change = read_request(words[-1] if path is None else None, path)
+    with _reopened(app, words[0] if len(words) > texts else None) as (folder, saved):
+        session = _session(app, saved.changed(assign, budget=budget))
+        session.update(folder, change, datetime.now().date().isoformat())
+        return _work(session, folder, as_json)
 
 
 @contextmanager

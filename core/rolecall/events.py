@@ -225,6 +225,14 @@ class AgentBlocked(Event):
 
 
 @frozen(kw_only=True)
+class WorkTouched(Event):
+    """It is known whose work a change touches, and why; `revise` names all who work again."""
+
+    touched: tuple[tuple[str, str], ...]
+    revise: tuple[str, ...]
+
+
+@frozen(kw_only=True)
 class RunEnded(Event):
     """Nothing is left to do; `interrupted` where a person or a budget ended it."""
 

@@ -35,6 +35,11 @@ def name_run(request: str, now: datetime) -> str:
     return f"{now:%Y%m%d-%H%M%S}{slug or '-run'}"
 
 
+def deliverable_file(number: int, agent: str) -> str:
+    """Name the file of an agent's deliverable, by the agent's place in the whole team."""
+    return f"deliverables/{number:02}-{agent}.md"
+
+
 class RunFolder:
     """A run's folder, open for this process alone; `memo` is what the run has paid for."""
 

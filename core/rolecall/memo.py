@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import Any
 
 from attrs import asdict, define, evolve, fields, frozen
 
@@ -11,7 +12,9 @@ from .causes import Cause
 from .events import CallEnded, CallStarted, Event
 from .journal import Journal, Record
 from .messages import Request, Response, Stop, Usage
+from .updates import Update
 
+KEPT = "person"  # in place of a route: nobody was asked
 Ask = Callable[[], Awaitable[tuple[Response, Route]]]
 
 
@@ -64,6 +67,7 @@ class Memo:
 
     calls: the number of the run's last call.
     past: the ends of the calls that earlier processes made.
+    updates: the changes that the operator asked for, the last one last.
     in_doubt: agents of calls that started and never ended: they may have been billed.
     """
 
@@ -78,6 +82,8 @@ class Memo:
         self.spent: dict[str, Spent] = {}
         self.past: list[CallEnded] = []
         self.calls = 0
+        self.updates: list[Update] = []
+        self._adopted: set[tuple[str, int]] = set()
         for record in journal.records:
             self._recall(record)
             if record["type"] == "call_ended":
@@ -113,10 +119,29 @@ class Memo:
         """Record that a person's word stands in place of an agent's."""
         self._journal.append("edited", agent=agent, sha256=_digest(text))
 
+    def begin(self, change: str, date: str, former: Mapping[str, str]) -> Update:
+        """Record that the operator wants a change, and what there was before it."""
+        number = len(self.updates) + 1
+        self._record("update", number=number, date=date, change=change, former=dict(former))
+        return self.updates[-1]
+
+    def touched(self, agents: Mapping[str, str]) -> Update:
+        """Record whose work the last change touches, and why."""
+        self._record("touched", agents=dict(agents))
+        return self.updates[-1]
+
+    def adopt(self, key: str, agent: str, text: str) -> None:
+        """Let a deliverable that the last change does not touch be the answer of a step."""
+        number = len(self.updates)
+        self._record("adopted", step=key, agent=agent, text=text, update=number)
+
+    def is_adopted(self, agent: str) -> bool:
+        """Tell whether an agent's deliverable was already found untouched by the last change."""
+        return (agent, len(self.updates)) in self._adopted
+
     def forget(self, agents: Collection[str]) -> None:
         """Let agents be asked again although nothing that they are asked has changed."""
-        self._journal.append("forgotten", agents=sorted(agents))
-        self._forget(agents)
+        self._record("forgotten", agents=sorted(agents))
 
     def notify(self, event: Event) -> None:
         """Record a call's start and end; raise RunError where the disk does not take it."""
@@ -124,8 +149,11 @@ class Memo:
             return
         kind = "call_ended" if isinstance(event, CallEnded) else "call_started"
         record = asdict(event)
-        self._journal.append(kind, **record)
-        self._recall({"type": kind, **record})
+        self._record(kind, **record)
+
+    def _record(self, type: str, **values: Any) -> None:
+        self._journal.append(type, **values)
+        self._recall({"type": type, **values})
 
     def _recall(self, record: Record) -> None:
         match record["type"]:
@@ -139,6 +167,14 @@ class Memo:
                 self._answers[record["step"]] = evolve(answer, route=record["route"])
             case "deliverable":
                 self._written.setdefault(record["agent"], set()).add(record["sha256"])
+            case "update":
+                names = ("number", "date", "change", "former")
+                self.updates.append(Update(**{name: record[name] for name in names}))
+            case "touched":
+                self.updates[-1] = evolve(self.updates[-1], touched=record["agents"])
+            case "adopted":
+                self._adopted.add((record["agent"], record["update"]))
+                self._answers[record["step"]] = self._adopt(record["agent"], record["text"])
             case "forgotten":
                 self._forget(record["agents"])
             case _:
@@ -161,6 +197,11 @@ class Memo:
         spent.cost += record["cost"] or 0.0
         if record["cause"] is None:
             spent.answer = record["cost"]
+
+    def _adopt(self, agent: str, text: str) -> Answer:
+        before = [answer for answer in self._answers.values() if answer.agent == agent]
+        answer = before[-1] if before else Answer("", Stop.END, KEPT, agent)
+        return evolve(answer, text=text, stop=Stop.END)
 
     def _forget(self, agents: Collection[str]) -> None:
         self._answers = {

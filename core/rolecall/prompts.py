@@ -27,12 +27,7 @@ def compose(
     left_out: names of needs that are not part of this run.
     template: the settings' limits; the agent's own win.
     """
-    parts = [f"<request>\n{request.strip()}\n</request>"]
-    parts += [
-        f'<deliverable agent="{name}" title="{title}">\n{text.strip()}\n</deliverable>'
-        for name, (title, text) in deliverables.items()
-    ]
-    parts += [f'<left-out agent="{name}"/>' for name in left_out]
+    parts = [material(request, deliverables, left_out)]
     if agent.shared:
         parts.append(agent.prompt.strip())
     parts.append(f"Write the deliverable of {agent.title} now.")
@@ -44,6 +39,19 @@ def compose(
         max_output_tokens=agent.max_output_tokens or base.max_output_tokens,
         temperature=base.temperature if agent.temperature is None else agent.temperature,
     )
+
+
+def material(
+    request: str, deliverables: Mapping[str, tuple[str, str]], left_out: Sequence[str] = ()
+) -> str:
+    """Write out what agents get to read."""
+    parts = [f"<request>\n{request.strip()}\n</request>"]
+    parts += [
+        f'<deliverable agent="{name}" title="{title}">\n{text.strip()}\n</deliverable>'
+        for name, (title, text) in deliverables.items()
+    ]
+    parts += [f'<left-out agent="{name}"/>' for name in left_out]
+    return "\n\n".join(parts)
 
 
 class Written(Protocol):

@@ -1,13 +1,14 @@
 """Walks the team's graph: an agent runs as soon as the deliverables it needs are there."""
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 
 from attrs import evolve, field, frozen
 
 from .agents import Agent, Team
+from .changes import Changes
 from .config import Settings
 from .dispatch import Dispatcher
 from .errors import BudgetReached, RolecallError, RunError
@@ -22,12 +23,14 @@ from .events import (
     RunEnded,
     RunStarted,
     StepReused,
+    WorkTouched,
 )
 from .figures import expected
-from .folder import RunFolder
+from .folder import RunFolder, deliverable_file
 from .memo import Answer, step_key
 from .messages import Request, Stop
 from .prompts import compose, write
+from .updates import revisers
 
 PLAN = "PLAN.md"
 CUT = "> **Cut off.** The output limit ended this deliverable before it was finished.\n\n"
@@ -88,6 +91,7 @@ class Runner:
         self._numbers = numbers
         self._left_out = left_out
         self._frozen = frozen
+        self._changes = Changes(team, folder.memo, settings.template, settings.continuations)
         self._forecast = forecast
         self._priority = team.paths(expected(team.agents, seconds))
         self._texts: dict[str, str] = {}
@@ -114,7 +118,7 @@ class Runner:
         interrupted = True
         try:
             try:
-                await self._walk(request)
+                await self._go(request)
             except* RunError as group:  # the disk takes nothing more: paying on is no use
                 raise group.exceptions[0] from None
             interrupted = False
@@ -131,8 +135,40 @@ class Runner:
         done = tuple(name for name in self._team.agents if name in self._texts)
         return Outcome(done, dict(self._failed), dict(self._blocked), tuple(self._cut))
 
-    async def _walk(self, request: str) -> None:
-        waiting = {agent.name: len(self._team.needs(agent.name)) for agent in self._team}
+    async def _go(self, request: str) -> None:
+        if self._changes.open is not None:
+            await self._walk(request, self._changes.first)
+            if not self._failed:
+                await self._find_touched(request)
+        if not self._failed:
+            await self._walk(request, self._team.agents)
+
+    async def _find_touched(self, request: str) -> None:
+        planner = self._changes.planner
+        step = partial(self._step, planner)
+        try:
+            update = await self._changes.find_touched(request, self._texts, step)
+        except RunError:
+            raise
+        except RolecallError as error:
+            self._fail(planner, error)
+            for name in self._team.agents:
+                if name not in self._texts and name != planner.name:
+                    self._block(name, planner.name)
+            return
+        touched = update.touched or {}
+        revise = tuple(name for name in self._team.agents if name in revisers(self._team, touched))
+        self._emit(
+            WorkTouched(at=self._dispatcher.at, touched=tuple(touched.items()), revise=revise)
+        )
+
+    async def _walk(self, request: str, names: Iterable[str]) -> None:
+        """Run those of these agents that are not through, each as soon as it can."""
+        waiting = {
+            name: sum(need not in self._texts for need in self._team.needs(name))
+            for name in names
+            if name not in self._texts
+        }
 
         async with asyncio.TaskGroup() as tasks:
 
@@ -151,18 +187,21 @@ class Runner:
                     return
                 ready = []
                 for name in self._team.dependants[agent.name]:
-                    waiting[name] -= 1
-                    if not waiting[name]:
-                        ready.append(name)
+                    if name in waiting:
+                        waiting[name] -= 1
+                        if not waiting[name]:
+                            ready.append(name)
                 start(ready)
 
             start([name for name, needs in waiting.items() if not needs])
 
     async def _work(self, agent: Agent, request: str) -> None:
         """Get an agent's deliverable: a person's word if they edited it, else the agent's."""
-        file = f"deliverables/{self._numbers[agent.name]:02}-{agent.name}.md"
+        file = deliverable_file(self._numbers[agent.name], agent.name)
         files = (file, PLAN) if agent.plan else (file,)
         standing = self._standing(agent, files)
+        if standing is None and self._changes.stands(agent):
+            self._adopt(agent, request, files[0])
         if standing is not None:
             self._save(agent, files, standing)
             self._emit(DeliverableKept(at=self._dispatcher.at, agent=agent.name, file=file))
@@ -170,6 +209,7 @@ class Runner:
         self._emit(AgentStarted(at=self._dispatcher.at, agent=agent.name))
         text, answer = await self._write(agent, request)
         cut = answer.stop is Stop.LENGTH
+        text = self._changes.told(text) if agent.plan else text
         if cut:
             text = CUT + text
             self._cut.append(agent.name)
@@ -198,7 +238,18 @@ class Runner:
             self._folder.revise(file, text)
         self._texts[agent.name] = text
 
+    def _adopt(self, agent: Agent, request: str, file: str) -> None:
+        """Let a deliverable that a change does not touch be the answer to what is now asked."""
+        text = self._folder.read(file)
+        if text is not None:
+            asked = self._asked(agent, request)
+            self._folder.memo.adopt(step_key(agent.name, 0, asked), agent.name, text)
+
     async def _write(self, agent: Agent, request: str) -> tuple[str, Answer]:
+        step = partial(self._step, agent)
+        return await write(self._asked(agent, request), step, self._settings.continuations)
+
+    def _asked(self, agent: Agent, request: str) -> Request:
         needs = {
             name: (self._team.agents[name].title, self._texts[name])
             for name in self._team.needs(agent.name)
@@ -206,7 +257,7 @@ class Runner:
         asked = compose(
             agent, request, needs, self._left_out.get(agent.name, ()), self._settings.template
         )
-        return await write(asked, partial(self._step, agent), self._settings.continuations)
+        return self._changes.asked(asked, agent)
 
     async def _step(self, agent: Agent, ordinal: int, request: Request) -> Answer:
         key = step_key(agent.name, ordinal, request)
@@ -227,6 +278,10 @@ class Runner:
         self._failed[agent.name] = error
         self._emit(AgentFailed(at=self._dispatcher.at, agent=agent.name, error=str(error)))
         for name in self._team.order:
-            if name in self._team.downstream(agent.name) and name not in self._blocked:
-                self._blocked[name] = agent.name
-                self._emit(AgentBlocked(at=self._dispatcher.at, agent=name, by=agent.name))
+            if name in self._team.downstream(agent.name):
+                self._block(name, agent.name)
+
+    def _block(self, name: str, by: str) -> None:
+        if name not in self._blocked:
+            self._blocked[name] = by
+            self._emit(AgentBlocked(at=self._dispatcher.at, agent=name, by=by))

@@ -17,7 +17,7 @@ from .dispatch import Dispatcher
 from .errors import UsageError, nearest
 from .estimate import Estimate, estimate_run
 from .figures import Figures
-from .folder import RunFolder, read_about
+from .folder import RunFolder, deliverable_file, read_about
 from .host import Host
 from .ledger import Ledger
 from .limits import Clock, SystemClock
@@ -26,6 +26,7 @@ from .prices import Prices
 from .routing import assemble, assign, forecast, unusable
 from .runner import Outcome, Runner
 from .runs import StateKeeper, past_figures
+from .updates import check_updatable
 
 # What run.toml keeps of the settings: nothing secret, and no path of this machine.
 KEPT = (
@@ -170,6 +171,21 @@ class Session:
     def estimate(self, request: str, past: Mapping[str, Figures]) -> Estimate:
         """Say what a run will come to, from what past ones did."""
         return estimate_run(self.team, request, self._settings, self.prices, past)
+
+    def update(self, folder: RunFolder, change: str, date: str) -> None:
+        """Let a finished run be changed by its next `run`; raise UsageError where it cannot be."""
+        memo = folder.memo
+        if memo.updates and memo.updates[-1].touched is None:
+            raise UsageError("the last change is not worked in yet; finish it with resume")
+        files = {name: deliverable_file(self._numbers[name], name) for name in self.team.agents}
+        texts = {name: text for name, file in files.items() if (text := folder.read(file))}
+        check_updatable(self.team, texts)
+        told = "\n\n".join(each.section for each in memo.updates)
+        for agent in self.team:
+            memo.wrote(agent.name, texts[agent.name])  # a person's edits are revised like the rest
+            if agent.plan:
+                texts[agent.name] = texts[agent.name].strip().removesuffix(told)
+        memo.begin(change, date, texts)
 
     async def run(self, folder: RunFolder, frozen: Collection[str] = ()) -> Outcome:
         """Run the team in a folder; SIGTERM ends it as Ctrl-C does.

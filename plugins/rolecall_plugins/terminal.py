@@ -25,6 +25,7 @@ from rolecall import (
     Settings,
     StepReused,
     Usage,
+    WorkTouched,
     hookimpl,
 )
 
@@ -66,6 +67,10 @@ class ProgressLines:
                 self._reused.add(event.agent)
             case CallEnded():
                 self._reused.discard(event.agent)
+            case WorkTouched():
+                touched = ", ".join(name for name, _ in event.touched) or "nobody's work"
+                revise = f"{len(event.revise)} of {self._total} agents revise"
+                self._say(f"        the change touches {touched}: {revise}")
             case AgentDone():
                 provider = event.route.partition("/")[0]
                 kept = ", kept" if event.agent in self._reused else ""

@@ -26,7 +26,7 @@ def rolecall_observers(settings: Settings) -> Iterable[Observer]:
 @hookimpl
 def rolecall_commands(cli: click.Group) -> None:
     cli.add_command(cassettes)
-    for name in ("run", "resume", "rerun"):
+    for name in ("run", "resume", "rerun", "update"):
         command = cli.commands[name]
         command.params += [
             click.Option(

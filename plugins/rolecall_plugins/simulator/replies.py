@@ -14,6 +14,10 @@ _SECTION = re.compile(r"^- `## (.+?)`:[ \t]*(.*)$", re.MULTILINE)
 _DELIVERABLE = re.compile(r'<deliverable agent="([^"\n]*)" title="([^"\n]*)">')
 _ANY_SECTIONS = (("Answer", "what was asked for"), ("Reasons", "what the answer rests on"))
 _QUOTE = 200
+# How the question is put whose work a change touches.
+_TRIAGE = "answer with nothing but one line per agent whose work the change touches"
+_CHANGE = re.compile(r"<change>\n(.*?)\n</change>", re.DOTALL)
+_LISTED = re.compile(r"^- ([a-z0-9.-]+): ", re.MULTILINE)
 
 
 def reply(system: str, turns: Sequence[Turn]) -> str:
@@ -48,10 +52,21 @@ def _rest(system: str, turns: Sequence[Turn], question: int) -> str | None:
 
 
 def _whole(system: str, asked: str) -> str:
+    if (start := asked.find(_TRIAGE)) >= 0 and _CHANGE.search(asked, 0, start):
+        return _touched(asked, start)
     quote = _shortened(_request(asked))
     role = _role(system, asked)
     head = [NOTICE, f"# {_title(role) or 'Simulated answer'}", _received(asked)]
     return "\n\n".join(head + [_written(section, quote) for section in _sections(role)]) + "\n"
+
+
+def _touched(asked: str, start: int) -> str:
+    """Name the agents that a change names, or else the first of those to choose from."""
+    agents = _LISTED.findall(asked, start)
+    change = _CHANGE.findall(asked[:start])[-1].lower()
+    named = [name for name in agents if name in change or name.replace("-", " ") in change]
+    lines = [f"- {name}: the change names it" for name in named]
+    return "\n".join([NOTICE, "", *(lines or [f"- {name}: it comes first" for name in agents[:1]])])
 
 
 def _written(section: _Section, quote: str) -> str:
