@@ -30,6 +30,7 @@ timeout = 30
 idle_timeout = 3
 stream = false
 runs = "out"
+reuse = "old"
 state = "shared"
 debug = true
 
@@ -106,6 +107,7 @@ def test_every_setting_is_read(tmp_path: Path) -> None:
         idle_timeout=3.0,
         stream=False,
         runs="out",
+        reuse=("old",),
         state="shared",
         debug=True,
         environment={"HOME": "/home/me"},
@@ -328,6 +330,7 @@ def test_every_setting_is_in_the_documents_table_with_its_default() -> None:
         "temperature": "not sent",
         "state": "the user's state folder",
         "block": "[]",
+        "reuse": "[]",
         "budget": "none",
     }
     shown = {True: "true", False: "false"}

@@ -48,6 +48,7 @@ def test_a_new_run_has_its_request_and_what_it_was_started_with(tmp_path: Path) 
         assert folder.request == "Build it.\n"
         assert read_about(folder.path) == {"flags": ["--only=a"]}
         assert sorted(path.name for path in folder.path.iterdir()) == [
+            ".holder",
             ".lock",
             "deliverables",
             "journal.jsonl",
@@ -81,7 +82,13 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 
 def test_a_second_writer_is_turned_away(tmp_path: Path) -> None:
-    with create(tmp_path), pytest.raises(RunBusy, match="is being written by another rolecall"):
+    with (
+        create(tmp_path),
+        pytest.raises(
+            RunBusy,
+            match=r"another rolecall \(process \d+, since .*\)",
+        ),
+    ):
         RunFolder(tmp_path)
 
 

@@ -27,7 +27,7 @@ FLOORS = (
     {"agents", "breaker", "journal", "messages"},
     {"config", "events", "limits"},
     {"prices"},
-    {"budget", "bus", "figures", "hookspecs", "ledger", "prompts", "testing", "watching"},
+    {"budget", "bus", "figures", "hookspecs", "ledger", "prompts", "reuse", "testing", "watching"},
     {"calls", "host", "updates"},
     {"memo"},
     {"changes", "folder"},

@@ -127,6 +127,24 @@ BLOCK = click.Option(
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 DEBUG = click.option("--debug", is_flag=True, callback=_debug, help="One line per event.")
+
+
+def _reuse(ctx: click.Context, _: click.Parameter, folders: Sequence[str]) -> Sequence[str]:
+    for folder in folders:
+        if not Path(folder).is_dir():
+            raise click.BadParameter(f"{folder!r} is no folder", param_hint="--reuse")
+    ctx.obj.settings = evolve(ctx.obj.settings, reuse=(*ctx.obj.settings.reuse, *folders))
+    return folders
+
+
+REUSE = click.option(
+    "--reuse",
+    multiple=True,
+    metavar="DIR",
+    callback=_reuse,
+    expose_value=False,
+    help="Take answers that fit from another run, or from a folder of runs.",
+)
 BUDGET = click.option(
     "--budget", type=click.FloatRange(0), metavar="USD", help="Most that the run may cost."
 )

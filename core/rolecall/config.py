@@ -115,6 +115,7 @@ class Settings:
     continuations: how often a cut answer is asked to go on.
     max_output_tokens, temperature, timeout, idle_timeout, stream: see `Request`.
     runs: folder of the run folders.
+    reuse: run folders, or folders of them, whose answers are taken where they fit.
     state: folder of what the user's processes share; empty shares nothing.
     environment: variables, those of `.env` beneath those of the process; never shown.
     source: the file the settings came from, for messages.
@@ -140,6 +141,7 @@ class Settings:
     idle_timeout: float = field(default=60.0, validator=_at_least(0, above=True))
     stream: bool = True
     runs: str = "runs"
+    reuse: tuple[str, ...] = ()
     state: str = ""
     debug: bool = False
     environment: Mapping[str, str] = field(factory=dict, repr=False)

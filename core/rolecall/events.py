@@ -183,11 +183,15 @@ class RouteClosed(Event):
 
 @frozen(kw_only=True)
 class StepReused(Event):
-    """The step was answered before and is not asked again; `cost` is what that saves, if known."""
+    """The step was answered before and is not asked again.
+
+    cost: what that saves, in US dollars, if it is known. source: the other run that paid, if any.
+    """
 
     agent: str
     step: str
     cost: float | None = None
+    source: str = ""
 
 
 @frozen(kw_only=True)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 LATEST = "latest"
 HISTORY = "history"
+HOLDER = ".holder"
 
 
 def name_run(request: str, now: datetime) -> str:
@@ -46,6 +47,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = take_lock(path)
+        _note_holder(path)
         try:
             self._journal = Journal(path / "journal.jsonl")
         except BaseException:
@@ -113,6 +115,8 @@ class RunFolder:
 
     def close(self) -> None:
         self._journal.close()
+        with suppress(OSError):
+            (self.path / HOLDER).unlink()
         self._lock.release()
 
     def __enter__(self) -> Self:
@@ -176,14 +180,32 @@ def read_about(path: Path) -> dict[str, Any]:
 
 
 def take_lock(path: Path) -> "FileLock":
-    """Take the folder's lock, which the system frees when the process dies."""
+    """Take the folder's lock, which the system frees when the process dies.
+
+    Raises RunBusy, which names the holder as far as it left a note of itself.
+    """
     from filelock import FileLock, Timeout
 
     lock = FileLock(path / ".lock", timeout=0)
     try:
         lock.acquire()
     except Timeout as error:
-        raise RunBusy(f"{path} is being written by another rolecall; wait for it") from error
+        who = f"another rolecall{_holder(path)}"
+        raise RunBusy(f"{path} is being written by {who}; wait for it") from error
     except OSError as error:
         raise RunError(f"{path}: cannot be locked: {error.strerror}") from error
     return lock
+
+
+def _note_holder(path: Path) -> None:
+    """Leave a note of who writes a run; the lock is what counts, so it may fail or be stale."""
+    since = datetime.now().isoformat(" ", "seconds")
+    with suppress(OSError):
+        (path / HOLDER).write_text(f"process {os.getpid()}, since {since}\n", "utf-8")
+
+
+def _holder(path: Path) -> str:
+    try:
+        return f" ({(path / HOLDER).read_text('utf-8').strip()})"
+    except (OSError, UnicodeDecodeError):
+        return ""

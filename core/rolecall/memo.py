@@ -12,6 +12,7 @@ from .causes import Cause
 from .events import CallEnded, CallStarted, Event
 from .journal import Journal, Record
 from .messages import Request, Response, Stop, Usage
+from .reuse import Elsewhere
 from .updates import Update
 
 KEPT = "person"  # in place of a route: nobody was asked
@@ -22,7 +23,8 @@ Ask = Callable[[], Awaitable[tuple[Response, Route]]]
 class Answer:
     """What a step came to.
 
-    cost: US dollars, None where the price is unknown. reused: it was paid for before.
+    cost: US dollars, None where the price is unknown. reused: it was paid for before, by the run
+    called `source` where that is another one.
     """
 
     text: str
@@ -31,6 +33,7 @@ class Answer:
     agent: str = ""
     cost: float | None = None
     reused: bool = False
+    source: str = ""
 
 
 def step_key(agent: str, ordinal: int, request: Request) -> str:
@@ -82,6 +85,7 @@ class Memo:
         self.spent: dict[str, Spent] = {}
         self.past: list[CallEnded] = []
         self.calls = 0
+        self._elsewhere: Elsewhere | None = None
         self.updates: list[Update] = []
         self._adopted: set[tuple[str, int]] = set()
         for record in journal.records:
@@ -90,9 +94,17 @@ class Memo:
                 self.past.append(_event(record))
         self.in_doubt = sorted(set(self._started.values()))
 
-    async def step(self, key: str, ask: Ask) -> Answer:
+    def look_in(self, elsewhere: Elsewhere) -> None:
+        """Take answers that other runs have, too."""
+        self._elsewhere = elsewhere
+
+    async def step(self, key: str, ask: Ask, agent: str = "") -> Answer:
         """Give the answer of a step; ask for it only where it was never answered."""
         if key in self._answers:
+            return evolve(self._answers[key], reused=True)
+        found = self._elsewhere.find(key) if self._elsewhere else None
+        if found is not None:
+            self._record("reused", step=key, agent=agent, **asdict(found))
             return evolve(self._answers[key], reused=True)
         _, route = await ask()
         call = self._latest[key]
@@ -172,6 +184,15 @@ class Memo:
                 self.updates.append(Update(**{name: record[name] for name in names}))
             case "touched":
                 self.updates[-1] = evolve(self.updates[-1], touched=record["agents"])
+            case "reused":
+                self._answers[record["step"]] = Answer(
+                    text=record["text"],
+                    stop=Stop(record["stop"]),
+                    route=record["route"],
+                    agent=record["agent"],
+                    cost=record["cost"],
+                    source=record["run"],
+                )
             case "adopted":
                 self._adopted.add((record["agent"], record["update"]))
                 self._answers[record["step"]] = self._adopt(record["agent"], record["text"])

@@ -266,11 +266,17 @@ class Runner:
         budget = max(request.max_output_tokens, 2 * self._folder.memo.too_small(key))
         enough = evolve(request, max_output_tokens=budget)
         answer = await self._folder.memo.step(
-            key, lambda: self._dispatcher.run(agent, enough, key, priority)
+            key, lambda: self._dispatcher.run(agent, enough, key, priority), agent.name
         )
         if answer.reused:
             self._emit(
-                StepReused(at=self._dispatcher.at, agent=agent.name, step=key, cost=answer.cost)
+                StepReused(
+                    at=self._dispatcher.at,
+                    agent=agent.name,
+                    step=key,
+                    cost=answer.cost,
+                    source=answer.source,
+                )
             )
         return answer
 

@@ -141,8 +141,7 @@ def last_change(path: Path) -> Iterator[str]:
 
 def remove(path: Path) -> None:
     """Delete a run; raise RunBusy where a process is writing it."""
-    if is_busy(path):
-        raise RunBusy(f"{path} is being written by another rolecall; wait for it")
+    take_lock(path).release()
     latest = path.parent / LATEST
     if latest.is_symlink() and latest.readlink().name == path.name:
         latest.unlink()

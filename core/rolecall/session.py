@@ -5,6 +5,7 @@ import signal
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from attrs import asdict, evolve, field, filters, frozen
@@ -23,6 +24,7 @@ from .ledger import Ledger
 from .limits import Clock, SystemClock
 from .memo import Memo
 from .prices import Prices
+from .reuse import Elsewhere
 from .routing import assemble, assign, forecast, unusable
 from .runner import Outcome, Runner
 from .runs import StateKeeper, past_figures
@@ -196,6 +198,8 @@ class Session:
         assert task is not None
         with suppress(NotImplementedError, RuntimeError):  # Windows, or not the main thread
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        if self._settings.reuse:
+            folder.memo.look_in(Elsewhere(map(Path, self._settings.reuse), folder.path))
         bus = Bus([folder.memo, self.ledger, StateKeeper(folder)], self._observers)
         dispatcher = Dispatcher(
             self._providers,
