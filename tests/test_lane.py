@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from rolecall import Call, Cause, Outcome, ProviderSettings, Settings
+from rolecall import Call, Cause, Outcome, ProviderError, ProviderSettings, Settings, Usage
 from rolecall.testing import FakeClock
 from rolecall_plugins._gap import LocalGap
 from rolecall_plugins.pacing import Pacing
@@ -41,7 +41,9 @@ def refused(outcome: Outcome, *calls: Call, **settings: Any) -> list[float]:
 
 
 def test_all_callers_of_the_provider_pause_until_its_word_and_come_back_one_by_one() -> None:
-    assert refused(REFUSED, GEMINI, GEMINI, GEMINI) == [7.0, 7.5, 8.0]
+    first, *others = refused(REFUSED, GEMINI, GEMINI, GEMINI)
+    assert first == 7.0
+    assert others == [8.5, 9.0]  # once the first would have been refused
 
 
 def test_other_providers_do_not_wait_for_it() -> None:
@@ -92,7 +94,7 @@ def test_a_waiting_call_is_told_why_and_for_how_long() -> None:
     told: list[tuple[str, float]] = []
     call = evolve(GEMINI, held=lambda reason, seconds: told.append((reason, round(seconds, 3))))
     refused(REFUSED, call)
-    assert ("rate limit", 7.0) in told
+    assert ("429, retry after 7 s", 7.0) in told
 
 
 def test_a_call_cancelled_in_a_pause_gives_its_place_back() -> None:
@@ -110,3 +112,87 @@ def test_a_call_cancelled_in_a_pause_gives_its_place_back() -> None:
         return await permit(pacing, clock, GEMINI) - start
 
     assert clock.run(run()) == pytest.approx(6.0)
+
+
+def test_a_model_has_limits_of_its_own() -> None:
+    clock = FakeClock()
+    pacing = paced(clock)
+    other = evolve(GEMINI, model="other")
+    empty = {"x-ratelimit-limit-requests": "60", "x-ratelimit-remaining-requests": "0"}
+
+    async def run() -> tuple[float, float]:
+        await pacing.acquire(GEMINI)
+        pacing.ended(GEMINI, Outcome(headers=empty))
+        start = clock.now()
+        elsewhere = await permit(pacing, clock, other) - start
+        return elsewhere, await permit(pacing, clock, GEMINI) - start
+
+    elsewhere, here = clock.run(run())
+    assert elsewhere == pytest.approx(0.5)
+    assert here >= 1.0
+
+
+def test_what_a_vendors_reply_leaves_slows_down_before_it_refuses() -> None:
+    told: list[str] = []
+    call = evolve(GEMINI, held=lambda reason, seconds: told.append(reason))
+    left = {
+        "anthropic-ratelimit-requests-limit": "60",
+        "anthropic-ratelimit-requests-remaining": "0",
+    }
+    granted = refused(Outcome(headers=left), call, call, call)
+    assert granted == pytest.approx([1.0, 2.0, 3.0], abs=0.01)
+    assert "requests per minute, by the vendor's headers" in told
+
+
+def test_a_limit_that_a_refusal_names_is_kept_from_then_on() -> None:
+    clock = FakeClock()
+    pacing = paced(clock)
+
+    async def run() -> list[float]:
+        for _ in range(3):
+            await pacing.acquire(GEMINI)
+        for cause in (None, None, Cause.RATE_LIMITED):
+            pacing.ended(GEMINI, Outcome(cause=cause, retry_after=2.0, limits={"requests": 20.0}))
+        granted = []
+        for _ in range(3):
+            granted.append(await permit(pacing, clock, GEMINI))
+            pacing.ended(GEMINI, Outcome())
+        return granted
+
+    first, second, third = clock.run(run())
+    assert (second - first, third - second) == pytest.approx((3.0, 3.0), abs=0.01)
+
+
+def test_a_call_that_a_days_limit_would_hold_for_hours_is_refused() -> None:
+    clock = FakeClock()
+    one = ProviderSettings(requests_per_day=1)
+    pacing = paced(clock, providers={"gemini": one}, max_wait=60.0)
+
+    async def run() -> None:
+        await pacing.acquire(GEMINI)
+        pacing.ended(GEMINI, Outcome())
+        await pacing.acquire(GEMINI)
+
+    with pytest.raises(ProviderError, match=r"all requests per day .* 24\.0 h") as refusal:
+        clock.run(run())
+    assert refusal.value.cause == Cause.QUOTA_EXHAUSTED
+    assert refusal.value.retry_after == pytest.approx(86_400.0)
+
+
+def test_an_agents_output_is_expected_from_what_it_wrote_before() -> None:
+    clock = FakeClock()
+    limited = ProviderSettings(output_tokens_per_minute=1000)
+    pacing = paced(clock, providers={"gemini": limited})
+    call = evolve(GEMINI, max_output_tokens=4000)
+
+    async def run() -> list[float]:
+        granted = []
+        for _ in range(4):
+            granted.append(await permit(pacing, clock, call))
+            pacing.ended(call, Outcome(usage=Usage(input=1, output=400)))
+        return granted
+
+    first, second, third, fourth = (round(at - 1000.0, 3) for at in clock.run(run()))
+    assert (first, second) == (0.0, 0.5)
+    assert third >= 60.0
+    assert fourth > third

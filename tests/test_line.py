@@ -302,3 +302,50 @@ async def rung(alarm: type[LoopAlarm | KernelAlarm], seconds: float, now: Any) -
     await done.wait()
     one.close()
     return float(now() - before)
+
+
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=20))
+def test_the_lowest_key_passes_first_and_equals_in_the_order_they_came(keys: list[int]) -> None:
+    clock = FakeClock()
+    gate = Turnstile(clock)
+    passed: list[tuple[int, int]] = []
+
+    async def wait(line: Line, number: int, key: int) -> None:
+        await line.wait(gate, (float(key),))
+        passed.append((key, number))
+
+    async def run() -> None:
+        line = Line()
+        gate.closed = True
+        waiting = [
+            asyncio.ensure_future(wait(line, number, key)) for number, key in enumerate(keys)
+        ]
+        await asyncio.sleep(1)
+        gate.closed = False
+        line.poke()
+        await asyncio.gather(*waiting)
+
+    clock.run(run())
+    assert passed == sorted((key, number) for number, key in enumerate(keys))
+
+
+def test_a_lower_key_overtakes_even_the_one_that_watches_the_time() -> None:
+    clock = FakeClock()
+    gate = Turnstile(clock)
+    passed: list[str] = []
+
+    async def wait(line: Line, name: str, key: float) -> None:
+        await line.wait(gate, (key,))
+        passed.append(name)
+
+    async def run() -> None:
+        line = Line()
+        await wait(line, "before", 0.0)
+        first = asyncio.ensure_future(wait(line, "patient", 5.0))
+        await asyncio.sleep(0.2)
+        second = asyncio.ensure_future(wait(line, "urgent", 1.0))
+        await asyncio.gather(first, second)
+
+    clock.run(run())
+    assert passed == ["before", "urgent", "patient"]
+    assert gate.passed == pytest.approx([1000.0, 1000.5, 1001.0])

@@ -9,11 +9,11 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rolecall import Call, Cause, Outcome, ProviderSettings, SendLimiter, Settings
+from rolecall import Call, Cause, Order, Outcome, ProviderSettings, SendLimiter, Settings
 from rolecall.testing import FakeClock, LimiterContract
 from rolecall_plugins._gap import Gap, LocalGap, SharedGap, Stamps
 from rolecall_plugins.pacing import ON_THE_WAY, Pacing, rolecall_limiters
@@ -418,3 +418,45 @@ def test_threads_with_event_loops_of_their_own_keep_the_distance(
 
     # Where the system holds a thread up right after its start, the time it noted is too late.
     assert any(min(gaps()) >= 0.99 * interval for _ in range(4))
+
+
+def ordered(order: Order, *calls: tuple[str, Call]) -> list[str]:
+    """Give the names of calls in the order in which they get their permits."""
+    clock = FakeClock()
+    limiter = Pacing(Settings(interval=0.5, order=order), LocalGap(clock.now), clock.now)
+    granted: list[str] = []
+
+    async def acquire(name: str, call: Call) -> None:
+        await limiter.acquire(call)
+        granted.append(name)
+
+    async def run() -> None:
+        await limiter.acquire(call(0))
+        await asyncio.gather(*(acquire(*each) for each in calls))
+
+    clock.run(run())
+    return granted
+
+
+def test_by_throughput_the_longest_path_goes_first() -> None:
+    short, long = evolve(call(1), priority=10.0), evolve(call(2), priority=90.0)
+    assert ordered(Order.THROUGHPUT, ("short", short), ("long", long)) == ["long", "short"]
+
+
+def test_by_throughput_nobody_is_overtaken_by_who_comes_much_later() -> None:
+    early = evolve(call(1), priority=10.0, asked=1000.0)
+    late = evolve(call(2), priority=90.0, asked=1081.0)
+    assert ordered(Order.THROUGHPUT, ("late", late), ("early", early)) == ["early", "late"]
+
+
+def test_by_latency_the_oldest_run_goes_first_and_in_it_the_longest_path() -> None:
+    old = [evolve(call(n), began=900.0, priority=float(n)) for n in (1, 2)]
+    new = evolve(call(3), began=950.0, priority=99.0)
+    calls = (("new", new), ("old, short", old[0]), ("old, long", old[1]))
+    assert ordered(Order.LATENCY, *calls) == ["old, long", "old, short", "new"]
+
+
+def test_a_retry_keeps_its_place() -> None:
+    retry, fresh = evolve(call(1), asked=990.0), evolve(call(2), asked=999.0)
+    calls = (("fresh", fresh), ("retry", retry))
+    assert ordered(Order.THROUGHPUT, *calls) == ["retry", "fresh"]

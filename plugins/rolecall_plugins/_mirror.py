@@ -74,7 +74,9 @@ class Mirror:
         self._bucket.limit(told.limit, told.limit / (told.period or MINUTE))
         level, at = self._word or (remaining, spent.at)
         while self._log and self._log[0].number <= spent.number:
-            level, at = self._after(level, at, self._log.popleft())
+            passed = self._log.popleft()
+            if self._word is not None:
+                level, at = self._after(level, at, passed)
         # What is less than nothing is told as nothing.
         remaining = remaining - ROUNDED if remaining else min(level, 0.0)
         if not first:

@@ -1,0 +1,80 @@
+"""What past runs took, and what that tells of the next one."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from rolecall import CallEnded, Usage
+from rolecall.figures import USUAL, Figures, average, expected
+from rolecall.runs import past_figures
+
+
+def ended(took: float, cost: float | None, output: int = 5) -> CallEnded:
+    return CallEnded(
+        at=1.0,
+        call=1,
+        agent="a",
+        provider="one",
+        model="m",
+        step="s",
+        waited=0.0,
+        max_output_tokens=10,
+        took=took,
+        cause=None,
+        detail="",
+        text="",
+        usage=Usage(input=10, output=output),
+        cost=cost,
+    )
+
+
+def test_an_agents_calls_are_summed() -> None:
+    figures = Figures()
+    figures.add(ended(2.0, 0.5))
+    figures.add(ended(3.0, 0.25))
+    assert figures == Figures(5.0, 2, 20, 10, 0.75)
+
+
+def test_an_unknown_price_makes_the_cost_unknown() -> None:
+    figures = Figures()
+    figures.add(ended(2.0, None))
+    figures.add(ended(3.0, 0.25))
+    assert figures.cost is None
+
+
+def test_a_call_that_wrote_nothing_needs_no_price() -> None:
+    figures = Figures()
+    figures.add(ended(2.0, None, output=0))
+    figures.add(ended(3.0, 0.25))
+    assert figures.cost == 0.25
+
+
+def test_runs_are_averaged_by_agent() -> None:
+    runs = [{"a": Figures(2.0, 1, 10, 4, 0.5)}, {"a": Figures(4.0, 3, 30, 8, None), "b": Figures()}]
+    assert average(runs) == {"a": Figures(3.0, 2, 20, 6, 0.5), "b": Figures()}
+
+
+def test_who_is_not_known_takes_the_mean_of_those_who_are() -> None:
+    assert expected(["a", "b", "c"], {"a": 10.0, "b": 20.0}) == {"a": 10.0, "b": 20.0, "c": 15.0}
+    assert expected(["a"], {}) == {"a": USUAL}
+
+
+def save(runs: Path, name: str, flags: list[str], seconds: float) -> None:
+    folder = runs / name
+    folder.mkdir(parents=True)
+    (folder / "journal.jsonl").touch()
+    (folder / "run.toml").write_text(f"flags = {json.dumps(flags)}\n", "utf-8")
+    state = {"state": "done", "figures": {"a": {"seconds": seconds, "calls": 1}}}
+    (folder / "state.json").write_text(json.dumps(state), "utf-8")
+
+
+def test_runs_with_other_flags_or_without_any_tell_nothing(tmp_path: Path) -> None:
+    save(tmp_path, "one", [], 2.0)
+    save(tmp_path, "two", [], 4.0)
+    save(tmp_path, "offline", ["--offline"], 0.1)
+    save(tmp_path, "damaged", [], 100.0)
+    (tmp_path / "damaged" / "run.toml").write_text("flags = ", "utf-8")
+    assert past_figures(tmp_path, [])["a"].seconds == pytest.approx(3.0)
+    assert past_figures(tmp_path, ["--offline"])["a"].seconds == pytest.approx(0.1)
+    assert past_figures(tmp_path / "nowhere", []) == {}
