@@ -1,10 +1,13 @@
 """A vendor's bucket, mirrored from what its replies tell."""
 
+from heapq import heappop, heappush
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rolecall_plugins._mirror import MOST, ROUNDED, Mirror, Told
+from rolecall_plugins._bucket import Spent
+from rolecall_plugins._mirror import LONGEST, MOST, ROUNDED, Mirror, Told
 
 LIMIT = 60.0  # one a second
 
@@ -94,3 +97,55 @@ def test_whatever_is_told_a_wait_ends(told: list[tuple[float, float, float]]) ->
         mirror.hear(mirror.spend(amount, now), Told(LIMIT, remaining), now)
         assert 0 <= mirror._bucket.drain <= MOST * mirror._bucket.rate
         assert 0.0 <= mirror.wait(1.0, now) < 10**6
+
+
+@given(
+    st.floats(5.0, LIMIT),
+    st.lists(
+        st.tuples(st.floats(0.0, 10.0), st.integers(1, 30), st.floats(0.0, 20.0)), max_size=30
+    ),
+)
+def test_alone_with_a_vendor_it_never_overdraws_whatever_order_the_replies_come_in(
+    level: float, calls: list[tuple[float, int, float]]
+) -> None:
+    """Each call comes after a pause, costs an amount, and is answered after its latency."""
+    mirror, now = Mirror(0.0), 0.0
+    replies: list[tuple[float, int, Spent, Told]] = []
+
+    def pass_by(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+        while replies and replies[0][0] <= now:
+            _, _, spent, word = heappop(replies)
+            mirror.hear(spent, word, now)
+
+    for number, (pause, amount, latency) in enumerate([(0.0, 1, 0.0), *calls]):
+        before = now
+        pass_by(pause)
+        while (wait := mirror.wait(amount, now)) > 0:
+            pass_by(wait)
+        level = min(LIMIT, level + now - before) - amount
+        assert level >= -1e-3
+        word = Told(LIMIT, round(level))
+        heappush(replies, (now + latency, number, mirror.spend(amount, now), word))
+        pass_by(0.0)
+
+
+def test_limits_that_change_are_followed() -> None:
+    mirror = Mirror(0.0)
+    mirror.hear(mirror.spend(1, 0.0), Told(LIMIT, 50.0), 0.0)
+    mirror.hear(mirror.spend(1, 0.0), Told(10.0, 0.0, 86_400.0), 0.0)
+    assert mirror.wait(1, 0.0) == pytest.approx(8640.0, rel=0.2)
+
+
+def test_of_calls_that_are_never_answered_not_all_are_remembered() -> None:
+    mirror = Mirror(0.0)
+    mirror.hear(mirror.spend(1, 0.0), Told(LIMIT, 50.0), 0.0)
+    lost = mirror.spend(0, 0.0)
+    for _ in range(2 * LONGEST):
+        last = mirror.spend(0, 1.0)
+    mirror.hear(lost, Told(LIMIT, 3.0), 1.0)
+    assert left(mirror, 1.0) > 40
+    mirror.hear(last, Told(LIMIT, 20.0), 1.0)
+    assert left(mirror, 1.0) <= 20
+    assert len(mirror._log) <= LONGEST

@@ -1,17 +1,23 @@
 """A user's limits hold within any minute and any day, over all that share them."""
 
+import tempfile
+from collections.abc import Callable
+from heapq import heappop, heappush
+from itertools import count
 from pathlib import Path
 
 import pytest
+from attrs import frozen
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rolecall import ProviderSettings
 from rolecall.testing import FakeClock
-from rolecall_plugins._quota import Booked, Quota
+from rolecall_plugins._quota import SLOTS, Booked, Quota
 from rolecall_plugins._shelf import LocalShelf, SharedShelf, Shelf
 
 MINUTE = 60.0
+DAY = 86400.0
 
 
 def quota(clock: FakeClock, shelf: Shelf | None = None, **limits: int) -> Quota:
@@ -124,41 +130,171 @@ def test_processes_share_a_limit_through_their_file(tmp_path: Path) -> None:
     assert refusal(one)[0] == refusal(two)[0] == "requests per minute"
 
 
-Calls = st.lists(
-    st.tuples(
-        st.floats(0, 20),  # seconds before it asks
-        st.integers(0, 60),  # tokens that it reads
-        st.integers(0, 60),  # and is expected to write
-        st.floats(0, 90),  # seconds until it ends
-        st.integers(0, 60),  # tokens that it wrote in fact
+def test_a_corrected_call_takes_nothing_of_what_others_booked_since() -> None:
+    clock = FakeClock()
+    own = quota(clock, input_tokens_per_minute=100)
+    early = booked(own, 60)
+    clock.advance(30)
+    booked(own, 40)
+    own.settle(early, 10, 0)
+    clock.advance(30)
+    booked(own, 60)
+    assert refusal(own, 1)[1] == pytest.approx(30.0)
+
+
+def test_a_call_that_is_given_back_takes_nothing_of_what_others_booked_since() -> None:
+    clock = FakeClock()
+    own = quota(clock, requests_per_minute=2)
+    early = booked(own)
+    clock.advance(30)
+    booked(own)
+    own.give_back(early)
+    clock.advance(30)
+    booked(own)
+    assert refusal(own)[1] == pytest.approx(30.0)
+
+
+def test_a_call_that_stands_in_line_for_longer_than_a_minute_keeps_its_place() -> None:
+    clock = FakeClock()
+    own = quota(clock, requests_per_minute=1)
+    early = booked(own)
+    clock.advance(MINUTE + 10)
+    assert refusal(own)[1] > 0
+    own.start(early)
+    assert refusal(own)[1] == pytest.approx(MINUTE)
+
+
+def test_what_a_call_of_more_than_a_minute_will_write_is_kept_until_it_ends() -> None:
+    clock = FakeClock()
+    own = quota(clock, output_tokens_per_minute=100)
+    booked(own, 0, 100)
+    clock.advance(MINUTE + 10)
+    assert refusal(own, 0, 100)[1] > 0
+
+
+def test_a_steady_stream_has_room_again_as_its_first_calls_grow_old() -> None:
+    clock = FakeClock()
+    own = quota(clock, requests_per_day=250)
+    for _ in range(250):
+        booked(own)
+        clock.advance(300)
+    assert refusal(own)[1] == pytest.approx(DAY - 250 * 300, abs=2 * DAY / SLOTS)
+
+
+def test_what_is_kept_of_many_calls_stays_small() -> None:
+    clock = FakeClock()
+    shelf = LocalShelf()
+    own = quota(clock, shelf, requests_per_minute=10**6)
+    for _ in range(10_000):
+        booked(own)
+        clock.advance(0.01)
+    assert len(shelf.look().used["requests per minute"]) <= SLOTS + 2
+
+
+@frozen
+class Caller:
+    """A call that asks after a pause, and starts and ends later; or it gives up before.
+
+    Of what it is expected to read and write it uses a share.
+    """
+
+    pause: float
+    read: int
+    written: int
+    share: float
+    in_line: float
+    takes: float
+    gives_up: bool
+
+
+CALLERS = st.lists(
+    st.builds(
+        Caller,
+        pause=st.floats(0, 20),
+        read=st.integers(0, 60),
+        written=st.integers(0, 60),
+        share=st.floats(0, 1),
+        in_line=st.floats(0, 25),
+        takes=st.floats(0, 30),
+        gives_up=st.booleans(),
     ),
-    max_size=25,
+    max_size=20,
+)
+LIMITS = st.builds(
+    ProviderSettings,
+    requests_per_minute=st.integers(1, 6),
+    tokens_per_minute=st.none() | st.integers(120, 250),
+    input_tokens_per_minute=st.none() | st.integers(60, 150),
+    output_tokens_per_minute=st.none() | st.integers(60, 150),
 )
 
 
+def serve(
+    callers: list[Caller], limits: ProviderSettings, clock: FakeClock, shelves: list[Shelf]
+) -> list[tuple[float, int, int, int]]:
+    """Give what a vendor sees: when, and how many requests, tokens read, and tokens written."""
+    seen: list[tuple[float, int, int, int]] = []
+    ahead: list[tuple[float, int, Callable[[], None]]] = []
+    numbers = count()
+    quotas = [Quota(limits, shelf, clock.now) for shelf in shelves]
+
+    def later(seconds: float, do: Callable[[], None]) -> None:
+        heappush(ahead, (clock.now() + seconds, next(numbers), do))
+
+    def pass_by(seconds: float) -> None:
+        until = clock.now() + seconds
+        while ahead and ahead[0][0] <= until:
+            at, _, do = heappop(ahead)
+            clock.advance(at - clock.now())
+            do()
+        clock.advance(max(0.0, until - clock.now()))
+
+    def let_in(own: Quota, caller: Caller, call: Booked) -> None:
+        read, written = int(caller.share * caller.read), int(caller.share * caller.written)
+
+        def start() -> None:
+            own.start(call)
+            seen.append((clock.now(), 1, read, 0))
+            later(caller.takes, end)
+
+        def end() -> None:
+            own.settle(call, read, written)
+            seen.append((clock.now(), 0, 0, written))
+
+        later(caller.in_line, (lambda: own.give_back(call)) if caller.gives_up else start)
+
+    for number, caller in enumerate(callers):
+        pass_by(caller.pause)
+        own = quotas[number % len(quotas)]
+        while not isinstance(taken := own.book(caller.read, caller.written), Booked):
+            assert 0 < taken[1] <= MINUTE
+            pass_by(taken[1])
+        let_in(own, caller, taken)
+    pass_by(10 * MINUTE)
+    return seen
+
+
+def one_process(clock: FakeClock) -> list[Shelf]:
+    return 2 * [LocalShelf()]
+
+
+def two_processes(clock: FakeClock) -> list[Shelf]:
+    path = Path(tempfile.mkdtemp()) / "shelf"
+    return [SharedShelf(path, clock.now) for _ in range(2)]
+
+
+@pytest.mark.parametrize("make", [one_process, two_processes])
 @settings(max_examples=150)
-@given(Calls, st.integers(1, 6), st.integers(60, 150))
+@given(CALLERS, LIMITS)
 def test_no_minute_ever_holds_more_than_the_limits(
-    calls: list[tuple[float, int, int, float, int]], requests: int, tokens: int
+    make: Callable[[FakeClock], list[Shelf]], callers: list[Caller], limits: ProviderSettings
 ) -> None:
     clock = FakeClock()
-    shelf = LocalShelf()
-    limits = {"requests_per_minute": requests, "input_tokens_per_minute": tokens}
-    two = [quota(clock, shelf, **limits) for _ in range(2)]
-    starts: list[tuple[float, int]] = []
-    running: list[tuple[float, Quota, Booked, int, int]] = []
-    for number, (pause, read, expected, took, wrote) in enumerate(calls):
-        clock.advance(pause)
-        own = two[number % 2]
-        while not isinstance(taken := own.book(read, expected), Booked):
-            assert taken[1] > 0
-            clock.advance(taken[1])
-        starts.append((clock.now(), read))
-        running.append((clock.now() + took, own, taken, read, wrote))
-        for each in [each for each in running if each[0] <= clock.now()]:
-            running.remove(each)
-            each[1].settle(*each[2:])
-    for at, _ in starts:
-        within = [read for start, read in starts if at - MINUTE + 1e-6 < start <= at]
-        assert len(within) <= requests
-        assert sum(within) <= tokens
+    seen = serve(callers, limits, clock, make(clock))
+    for last, *_ in seen:
+        minute = [each[1:] for each in seen if last - MINUTE + 1e-6 < each[0] <= last]
+        requests, read, written = (sum(each) for each in zip(*minute, strict=True))
+        assert requests <= (limits.requests_per_minute or requests)
+        assert read + written <= (limits.tokens_per_minute or read + written)
+        assert read <= (limits.input_tokens_per_minute or read)
+        assert written <= (limits.output_tokens_per_minute or written)

@@ -1,14 +1,23 @@
 """What processes tell each other of a provider, whatever happens to the file."""
 
-import fcntl
 import json
 import os
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from rolecall import ProviderSettings
 from rolecall.testing import FakeClock
-from rolecall_plugins._shelf import Record, SharedShelf
+from rolecall_plugins._lock import LockedFile
+from rolecall_plugins._pause import Pause
+from rolecall_plugins._quota import Booked, Quota
+from rolecall_plugins._shelf import VERSION, Record, SharedShelf
+
+LONGEST = 60.0
 
 
 def shelf(path: Path, clock: FakeClock, calendar: float = 0.0) -> SharedShelf:
@@ -69,17 +78,52 @@ def test_a_folder_that_cannot_be_used_is_said_once_and_done_without(
     assert len(caplog.records) == 1
 
 
+@pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="root may do all")
+def test_a_file_that_must_not_be_written_is_done_without(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "p").touch(0o400)
+    own = shelf(tmp_path / "p", FakeClock())
+    pause(own, 1010.0)
+    assert own.look().paused == 1010.0
+    assert "Permission denied" in caplog.text
+
+
 def test_a_change_that_meets_anothers_lock_is_made_as_soon_as_it_is_free(tmp_path: Path) -> None:
     clock = FakeClock()
     own, other = shelf(tmp_path / "p", clock), shelf(tmp_path / "p", clock)
     own.use(lambda record: 0.0)
-    fd = os.open(tmp_path / "p", os.O_RDWR)
-    fcntl.flock(fd, fcntl.LOCK_EX)
-    pause(own, 1010.0)
-    assert 0 < own.use(lambda record: 0.0) < 0.01
-    os.close(fd)
-    assert own.use(lambda record: 0.0) == 0.0
+    with LockedFile(tmp_path / "p"):
+        pause(own, 1010.0)
+        assert 0 < own.use(lambda record: 0.0) < 0.01
+    assert own.use(lambda record: 3.0) == 3.0
     assert other.look().paused == 1010.0
+
+
+def test_changes_that_meet_anothers_lock_are_made_in_their_order(tmp_path: Path) -> None:
+    own = shelf(tmp_path / "p", FakeClock())
+    with LockedFile(tmp_path / "p"):
+        for until in (1010.0, 1030.0, 1020.0):
+            pause(own, until)
+    assert own.use(lambda record: 0.0) == 0.0
+    assert own.look().paused == 1020.0
+
+
+def test_a_change_of_another_process_right_after_the_own_is_seen(tmp_path: Path) -> None:
+    clock = FakeClock()
+    other = shelf(tmp_path / "p", clock)
+
+    class Slow(type(tmp_path)):  # type: ignore[misc]
+        """A path whose reader is held up: another process changes the file meanwhile."""
+
+        def stat(self, **options: Any) -> os.stat_result:
+            if other.look().paused < 1010.0:
+                pause(other, 1010.0)
+            return Path(self).stat(**options)
+
+    own = shelf(Slow(tmp_path / "p"), clock)
+    assert own.use(lambda record: 0.0) == 0.0
+    assert own.look().paused == 1010.0
 
 
 def test_after_a_reboot_the_calendar_carries_the_days_use_over(tmp_path: Path) -> None:
@@ -105,3 +149,29 @@ def test_a_calendar_that_went_back_makes_nothing_younger_than_now(tmp_path: Path
     SharedShelf(tmp_path / "p", FakeClock(50_000.0).now, lambda: 1_000_000.0).use(use)
     own = SharedShelf(tmp_path / "p", FakeClock(100.0).now, lambda: 900_000.0)
     assert own.look().used == {"requests per day": [[100.0, 1.0]]}
+
+
+NUMBERS = st.floats() | st.floats(0.0, 2000.0) | st.sampled_from([10**400, -(10**400)])
+RECORDS = st.fixed_dictionaries(
+    {
+        "v": st.just(VERSION),
+        "now": NUMBERS,
+        "calendar": NUMBERS,
+        "paused": NUMBERS,
+        "why": st.text(max_size=5),
+        "used": st.fixed_dictionaries(
+            {"requests per minute": st.lists(st.lists(NUMBERS, min_size=2, max_size=2), max_size=4)}
+        ),
+    }
+)
+
+
+@given(st.binary(max_size=40) | RECORDS.map(lambda record: json.dumps(record).encode()))
+def test_no_content_of_the_file_holds_anyone_up_for_longer_than_they_may_be(content: bytes) -> None:
+    clock = FakeClock()
+    Path("p").write_bytes(content)
+    own = shelf(Path("p"), clock)
+    assert 0 <= Pause(own, clock.now, LONGEST).wait()[1] <= LONGEST
+    quota = Quota(ProviderSettings(requests_per_minute=1), own, clock.now)
+    taken = quota.book(0, 0)
+    assert isinstance(taken, Booked) or 0 < taken[1] <= 60.0

@@ -1,6 +1,8 @@
 """What rate-limit headers tell."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rolecall_plugins._mirror import Told
 from rolecall_plugins._told import told
@@ -60,3 +62,53 @@ def test_more_than_the_limit_cannot_remain() -> None:
 
 def test_other_headers_tell_nothing() -> None:
     assert told({"date": "today", "x-ratelimit-mood-tokens": "5"}) == {}
+
+
+@pytest.mark.parametrize(
+    ("reset", "period"),
+    [
+        ("30s", 60.0),
+        ("30", 60.0),
+        ("500ms", 60.0),
+        ("12h", 86_400.0),
+        ("11h59m59.5s", 86_400.0),
+        ("2026-11-23T12:00:01Z", None),
+        ("soon", None),
+        ("1x", None),
+        ("-5s", None),
+        ("", None),
+    ],
+)
+def test_a_reset_tells_minutes_from_days_where_it_is_a_span(
+    reset: str, period: float | None
+) -> None:
+    headers = {
+        "x-ratelimit-limit-tokens": "1000",
+        "x-ratelimit-remaining-tokens": "500",
+        "x-ratelimit-reset-tokens": reset,
+    }
+    assert told(headers) == {"tokens": Told(1000.0, 500.0, period)}
+
+
+@pytest.mark.parametrize("remaining", ["-1", "inf", "1e999", "", "a few"])
+def test_a_damaged_number_is_no_number(remaining: str) -> None:
+    words = {"limit": "10", "remaining": remaining}
+    assert told({f"x-ratelimit-{word}-tokens": text for word, text in words.items()}) == {}
+
+
+VALUES = st.text(max_size=8) | st.floats(allow_subnormal=False).map(str) | st.from_regex(r"\d+[smhd]")
+
+
+@given(VALUES, VALUES, VALUES)
+def test_whatever_headers_say_what_is_told_makes_sense(
+    limit: str, remaining: str, reset: str
+) -> None:
+    headers = {
+        "x-ratelimit-limit-requests": limit,
+        "x-ratelimit-remaining-requests": remaining,
+        "x-ratelimit-reset-requests": reset,
+    }
+    for each in told(headers).values():
+        assert 0 <= each.remaining <= each.limit
+        assert each.limit > 0
+        assert each.period in (None, 60.0, 86_400.0)

@@ -89,6 +89,18 @@ def test_a_mistake_is_named_with_its_place(tmp_path: Path, text: str, said: str)
     assert said in str(error.value)
 
 
+def test_a_folder_of_replies_says_what_agents_answer(tmp_path: Path) -> None:
+    (tmp_path / "05-solution-architect.md").write_text("# Design", "utf-8")
+    (tmp_path / "writer.md").write_text("# Words", "utf-8")
+    replies = Scenario.parse({"replies": str(tmp_path)}).replies
+    assert replies == {"solution-architect": "# Design", "writer": "# Words"}
+
+
+def test_a_folder_without_replies_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ScenarioError, match="holds no text"):
+        Scenario.parse({"replies": str(tmp_path / "nowhere")})
+
+
 def test_a_missing_file_and_one_of_bytes_are_the_same_error(tmp_path: Path) -> None:
     path = tmp_path / "bytes.toml"
     path.write_bytes(b"\xff\xfe")

@@ -34,6 +34,13 @@ def test_the_same_scenario_gives_the_same_bytes_and_delays() -> None:
     assert len({delay for _, delay in run(1)}) == 6
 
 
+def test_an_agent_whose_reply_is_given_answers_with_it() -> None:
+    one = service(replies={"solution-architect": "# The design"})
+    asked = "You are the Solution Architect of a team."
+    assert b"# The design" in call(one, system=asked).answer.body
+    assert b"Simulated reply" in call(one, system="You are the Writer of a team.").answer.body
+
+
 def test_the_other_providers_calls_do_not_change_a_delay() -> None:
     alone, beside = (service(latency=Latency.parse("0.1-0.5")) for _ in range(2))
     call(beside, "claude")

@@ -66,6 +66,7 @@ def _offline(ctx: click.Context, _: click.Parameter, offline: bool) -> bool:
 )
 @click.option("--requests-per-minute", type=int, metavar="N", help="Limit of each provider.")
 @click.option("--tokens-per-minute", type=int, metavar="N", help="Limit of each provider.")
+@click.option("--replies", metavar="DIR", help="Agents' answers, as in solution-architect.md.")
 @click.option("--seed", type=int, help="Of latencies and of faults by percentage.")
 @click.option("--scenario", metavar="FILE", help="A TOML file with all of these.")
 def simulator(port: int, scenario: str | None, **flags: Any) -> None:

@@ -1,6 +1,7 @@
 """What the simulator is to do: how fast it answers, how often it fails, what it grants."""
 
 import math
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,13 +21,17 @@ __all__ = ["Fault", "Latency", "Limits", "Options", "Scenario", "ScenarioError",
 
 @frozen(kw_only=True)
 class Scenario:
-    """Everything the simulator is told; limits are by provider."""
+    """Everything the simulator is told; limits are by provider.
+
+    replies: agent to what it answers, instead of a reply that says it is simulated.
+    """
 
     seed: int = 0
     latency: Latency = field(factory=Latency)
     tokens_per_second: float | None = None
     faults: tuple[Fault, ...] = ()
     limits: Mapping[str, Limits] = field(factory=dict)
+    replies: Mapping[str, str] = field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
         if self.tokens_per_second is not None and not 0 < self.tokens_per_second < math.inf:
@@ -44,6 +49,7 @@ class Scenario:
             "tokens_per_second": _number,
             "faults": _faults,
             "limits": _limits,
+            "replies": _replies,
         }
         values: dict[str, Any] = {}
         for name, value in table.items():
@@ -52,6 +58,9 @@ class Scenario:
             with within(name):
                 values[name] = readers[name](value)
         return cls(**values)
+
+
+_NUMBER = re.compile(r"^\d+-")
 
 
 def load_scenario(path: str | Path) -> Scenario:
@@ -79,6 +88,19 @@ def _limits(value: Any) -> dict[str, Limits]:
         with within(provider):
             limits[provider] = Limits.parse(_a(dict, "a table of limits", table))
     return limits
+
+
+def _replies(value: Any) -> dict[str, str]:
+    """Read a folder of texts, each called after its agent: `05-solution-architect.md`."""
+    folder = Path(_a(str, "a folder of texts", value))
+    try:
+        files = sorted(folder.glob("*.md"))
+        texts = {_NUMBER.sub("", file.stem): file.read_text("utf-8") for file in files}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ScenarioError(f"{folder} cannot be read: {error}") from error
+    if not texts:
+        raise ScenarioError(f"{folder} holds no text, as in solution-architect.md")
+    return texts
 
 
 def _whole(value: Any) -> Any:

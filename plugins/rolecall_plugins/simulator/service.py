@@ -82,8 +82,8 @@ class Service:
     def _answer(
         self, provider: str, ordinal: int, frame: Frame, query: Query
     ) -> tuple[Answer, str | None]:
-        text = reply(query.system, query.turns)
         agent = agent_of(query.system, query.turns)
+        text = self._scenario.replies.get(agent or "") or reply(query.system, query.turns)
         fault = self._injector.choose(provider, ordinal, query.model, agent)
         if fault is None:
             return frame.reply(query, text), None
