@@ -12,7 +12,7 @@ CLOSE = 0.01
 def headers(**left: float) -> dict[str, str]:
     """Give what a reply tells of limits of 60 requests and 6000 tokens a minute."""
     limits = {"requests": 60, "tokens": 6000, "input_tokens": 6000, "output_tokens": 6000}
-    said = {}
+    said: dict[str, str] = {}
     for family, remaining in left.items():
         name = f"anthropic-ratelimit-{family.replace('_', '-')}"
         said |= {f"{name}-limit": f"{limits[family]}", f"{name}-remaining": f"{remaining:g}"}

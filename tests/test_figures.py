@@ -7,7 +7,7 @@ import pytest
 
 from rolecall import CallEnded, Usage
 from rolecall.figures import USUAL, Figures, average, expected
-from rolecall.runs import past_figures
+from rolecall.runs import RECENT, past_figures
 
 
 def ended(took: float, cost: float | None, output: int = 5) -> CallEnded:
@@ -60,12 +60,16 @@ def test_who_is_not_known_takes_the_mean_of_those_who_are() -> None:
     assert expected(["a"], {}) == {"a": USUAL}
 
 
-def save(runs: Path, name: str, flags: list[str], seconds: float) -> None:
+def save(runs: Path, name: str, flags: list[str], seconds: float, updated: float = 0.0) -> None:
     folder = runs / name
     folder.mkdir(parents=True)
     (folder / "journal.jsonl").touch()
     (folder / "run.toml").write_text(f"flags = {json.dumps(flags)}\n", "utf-8")
-    state = {"state": "done", "figures": {"a": {"seconds": seconds, "calls": 1}}}
+    state = {
+        "state": "done",
+        "updated": updated,
+        "figures": {"a": {"seconds": seconds, "calls": 1}},
+    }
     (folder / "state.json").write_text(json.dumps(state), "utf-8")
 
 
@@ -78,3 +82,39 @@ def test_runs_with_other_flags_or_without_any_tell_nothing(tmp_path: Path) -> No
     assert past_figures(tmp_path, [])["a"].seconds == pytest.approx(3.0)
     assert past_figures(tmp_path, ["--offline"])["a"].seconds == pytest.approx(0.1)
     assert past_figures(tmp_path / "nowhere", []) == {}
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        "",
+        "{",
+        "[]",
+        '{"figures": []}',
+        '{"figures": {"a": null}}',
+        '{"figures": {"a": {"colour": 1}}}',
+        '{"figures": {"a": {"seconds": null}}}',
+        '{"figures": {"a": {"seconds": "long"}}}',
+        '{"updated": "yesterday"}',
+        "\udcff",
+    ],
+)
+def test_a_run_whose_state_is_damaged_tells_nothing(tmp_path: Path, state: str) -> None:
+    save(tmp_path, "whole", [], 2.0)
+    save(tmp_path, "damaged", [], 100.0)
+    (tmp_path / "damaged" / "state.json").write_bytes(state.encode(errors="surrogateescape"))
+    assert past_figures(tmp_path, [])["a"].seconds == 2.0
+
+
+def test_only_the_latest_runs_tell_anything(tmp_path: Path) -> None:
+    save(tmp_path, "old", [], 100.0, updated=1.0)
+    for number in range(RECENT):
+        save(tmp_path, f"new-{number}", [], 2.0, updated=2.0 + number)
+    assert past_figures(tmp_path, [])["a"].seconds == pytest.approx(2.0)
+
+
+def test_many_runs_with_other_flags_hide_none_with_the_same(tmp_path: Path) -> None:
+    save(tmp_path, "real", [], 2.0, updated=1.0)
+    for number in range(RECENT):
+        save(tmp_path, f"offline-{number}", ["--offline"], 0.1, updated=2.0 + number)
+    assert past_figures(tmp_path, [])["a"].seconds == pytest.approx(2.0)

@@ -114,6 +114,136 @@ def test_a_call_cancelled_in_a_pause_gives_its_place_back() -> None:
     assert clock.run(run()) == pytest.approx(6.0)
 
 
+def test_where_the_first_is_cancelled_in_line_for_the_gap_another_goes_first() -> None:
+    clock = FakeClock()
+    pacing = paced(clock)
+
+    async def run() -> list[float]:
+        await pacing.acquire(GEMINI)
+        pacing.ended(GEMINI, REFUSED)
+        start = clock.now()
+        waiting = [asyncio.ensure_future(permit(pacing, clock, GEMINI)) for _ in range(3)]
+        await asyncio.sleep(6.9)
+        await pacing.acquire(CLAUDE)
+        await asyncio.sleep(0.2)
+        waiting[0].cancel()
+        _, *granted = await asyncio.gather(*waiting, return_exceptions=True)
+        return [at - start for at in granted if isinstance(at, float)]
+
+    assert clock.run(run()) == pytest.approx([7.4, 8.9])
+
+
+def test_where_the_first_is_never_sent_another_goes_first() -> None:
+    clock = FakeClock()
+    pacing = paced(clock)
+
+    async def run() -> list[float]:
+        await pacing.acquire(GEMINI)
+        pacing.ended(GEMINI, REFUSED)
+        start = clock.now()
+        waiting = [asyncio.ensure_future(permit(pacing, clock, GEMINI)) for _ in range(3)]
+        await waiting[0]
+        pacing.ended(GEMINI, Outcome(started=False))
+        return [at - start for at in await asyncio.gather(*waiting)]
+
+    assert clock.run(run()) == pytest.approx([7.0, 7.5, 9.0])
+
+
+def test_once_the_first_is_answered_the_others_follow() -> None:
+    clock = FakeClock()
+    pacing = paced(clock)
+
+    async def run() -> list[float]:
+        await pacing.acquire(GEMINI)
+        pacing.ended(GEMINI, REFUSED)
+        start = clock.now()
+        waiting = [asyncio.ensure_future(permit(pacing, clock, GEMINI)) for _ in range(3)]
+        await waiting[0]
+        await asyncio.sleep(0.1)
+        pacing.ended(GEMINI, Outcome())
+        return [at - start for at in await asyncio.gather(*waiting)]
+
+    assert clock.run(run()) == pytest.approx([7.0, 7.5, 8.0])
+
+
+@pytest.mark.parametrize(
+    ("limits", "reason"),
+    [
+        (ProviderSettings(concurrency=2), "2 calls at once"),
+        (ProviderSettings(requests_per_minute=2), "requests per minute"),
+        (ProviderSettings(tokens_per_minute=2), "tokens per minute"),
+    ],
+)
+def test_a_call_that_a_setting_holds_up_is_told_which(
+    limits: ProviderSettings, reason: str
+) -> None:
+    clock = FakeClock()
+    pacing = paced(clock, providers={"gemini": limits})
+    told: list[str] = []
+    call = evolve(GEMINI, input_tokens=1, held=lambda reason, seconds: told.append(reason))
+
+    async def run() -> None:
+        for _ in range(2):
+            await pacing.acquire(call)
+        waiting = asyncio.ensure_future(pacing.acquire(call))
+        await asyncio.sleep(1)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+
+    clock.run(run())
+    assert told[-1] == reason
+
+
+def test_no_more_calls_are_under_way_at_once_than_may_be() -> None:
+    clock = FakeClock()
+    pacing = paced(clock, providers={"gemini": ProviderSettings(concurrency=2)})
+
+    async def use() -> float:
+        granted = await permit(pacing, clock, GEMINI)
+        await asyncio.sleep(10)
+        pacing.ended(GEMINI, Outcome())
+        return granted - 1000
+
+    async def run() -> list[float]:
+        return await asyncio.gather(*(use() for _ in range(5)))
+
+    assert clock.run(run()) == pytest.approx([0.0, 0.5, 10.0, 10.5, 20.0], abs=0.01)
+
+
+def test_tokens_are_estimated_before_a_call_and_corrected_after_it() -> None:
+    clock = FakeClock()
+    pacing = paced(clock, providers={"gemini": ProviderSettings(input_tokens_per_minute=1000)})
+    call = evolve(GEMINI, input_tokens=900)
+
+    async def run() -> list[float]:
+        waiting = [asyncio.ensure_future(permit(pacing, clock, call)) for _ in range(3)]
+        for each in waiting[:2]:
+            await each
+            await asyncio.sleep(10)
+            pacing.ended(call, Outcome(usage=Usage(input=50, output=1)))
+        return [at - 1000 for at in await asyncio.gather(*waiting)]
+
+    assert clock.run(run()) == pytest.approx([0.0, 10.0, 20.0], abs=0.01)
+
+
+def test_a_refusal_gives_the_tokens_back() -> None:
+    clock = FakeClock()
+    pacing = paced(clock, providers={"gemini": ProviderSettings(tokens_per_minute=1000)})
+    call = evolve(GEMINI, input_tokens=900)
+
+    async def run() -> float:
+        await pacing.acquire(call)
+        pacing.ended(call, evolve(REFUSED, retry_after=2.0))
+        return await permit(pacing, clock, call) - 1000
+
+    assert clock.run(run()) == pytest.approx(2.0)
+
+
+def test_one_refusal_of_a_call_whose_tokens_nobody_estimated_teaches_no_limit() -> None:
+    call = evolve(GEMINI, max_output_tokens=4000)
+    assert refused(REFUSED, call) == [7.0]
+
+
 def test_a_model_has_limits_of_its_own() -> None:
     clock = FakeClock()
     pacing = paced(clock)
@@ -177,6 +307,17 @@ def test_a_call_that_a_days_limit_would_hold_for_hours_is_refused() -> None:
         clock.run(run())
     assert refusal.value.cause == Cause.QUOTA_EXHAUSTED
     assert refusal.value.retry_after == pytest.approx(86_400.0)
+
+
+def test_a_call_that_a_day_of_the_vendors_would_hold_for_hours_is_refused() -> None:
+    left = {
+        "x-ratelimit-limit-tokens": "100000",
+        "x-ratelimit-remaining-tokens": "0",
+        "x-ratelimit-reset-tokens": "24h",
+    }
+    with pytest.raises(ProviderError) as refusal:
+        refused(Outcome(headers=left), evolve(GEMINI, input_tokens=50_000), max_wait=60.0)
+    assert refusal.value.cause == Cause.QUOTA_EXHAUSTED
 
 
 def test_an_agents_output_is_expected_from_what_it_wrote_before() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from attrs import frozen
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rolecall.testing import FakeClock
@@ -349,3 +349,65 @@ def test_a_lower_key_overtakes_even_the_one_that_watches_the_time() -> None:
     clock.run(run())
     assert passed == ["before", "urgent", "patient"]
     assert gate.passed == pytest.approx([1000.0, 1000.5, 1001.0])
+
+
+@settings(max_examples=20)
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=6))
+def test_the_order_holds_over_threads_with_event_loops_of_their_own(keys: list[int]) -> None:
+    line, is_open = Line(), False
+    passed: list[int] = []
+
+    async def wait(key: int) -> None:
+        def gate() -> float:
+            if not is_open:
+                return FOREVER
+            passed.append(key)
+            return 0.0
+
+        await line.wait(gate, (float(key),))
+
+    threads = [threading.Thread(target=asyncio.run, args=(wait(key),)) for key in keys]
+    for thread in threads:
+        thread.start()
+    while len(line) < len(keys):
+        time.sleep(0.0005)
+    is_open = True
+    line.poke()
+    for thread in threads:
+        thread.join()
+    assert passed == sorted(keys)
+
+
+@given(
+    st.lists(st.tuples(MOMENTS, st.integers(0, 5), st.none() | MOMENTS), min_size=1, max_size=12)
+)
+def test_nobody_passes_while_a_lower_key_waits(
+    callers: list[tuple[float, int, float | None]],
+) -> None:
+    clock = FakeClock()
+    gate = Turnstile(clock)
+    line = Line()
+    waiting: list[int] = []
+
+    async def come(comes: float, key: int, gives_up_after: float | None) -> None:
+        def ask() -> float:
+            wait = gate()
+            if not wait:
+                assert key == min(waiting)
+            return wait
+
+        await asyncio.sleep(comes)
+        waiting.append(key)
+        try:
+            async with asyncio.timeout(gives_up_after):
+                await line.wait(ask, (float(key),))
+        except TimeoutError:
+            pass
+        finally:
+            waiting.remove(key)
+
+    async def all_of_them() -> None:
+        await asyncio.gather(*(come(*each) for each in callers))
+
+    clock.run(all_of_them())
+    assert waiting == []

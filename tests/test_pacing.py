@@ -460,3 +460,96 @@ def test_a_retry_keeps_its_place() -> None:
     retry, fresh = evolve(call(1), asked=990.0), evolve(call(2), asked=999.0)
     calls = (("fresh", fresh), ("retry", retry))
     assert ordered(Order.THROUGHPUT, *calls) == ["retry", "fresh"]
+
+
+@given(st.lists(st.tuples(st.integers(0, 90), st.integers(0, 90)), max_size=12))
+def test_by_throughput_each_overtakes_by_the_seconds_of_its_path(
+    calls: list[tuple[int, int]],
+) -> None:
+    named = [
+        (str(number), evolve(call(number), asked=900.0 + asked, priority=float(priority)))
+        for number, (asked, priority) in enumerate(calls)
+    ]
+    order = sorted(range(len(calls)), key=lambda each: calls[each][0] - calls[each][1])
+    assert ordered(Order.THROUGHPUT, *named) == [str(each) for each in order]
+
+
+@given(st.lists(st.floats(0, 50), min_size=1, max_size=30))
+def test_by_throughput_nobody_starves(priorities: list[float]) -> None:
+    clock = FakeClock()
+    limiter = pacing(clock)
+    longest = max(priorities)
+
+    async def come(number: int) -> float:
+        await asyncio.sleep(number * INTERVAL)  # as many as may be let in, for ever
+        came = clock.now()
+        urgent = evolve(call(number), priority=priorities[number % len(priorities)])
+        await limiter.acquire(urgent)
+        return clock.now() - came
+
+    async def all_of_them() -> list[float]:
+        return await asyncio.gather(*map(come, range(100)))
+
+    assert max(clock.run(all_of_them())) <= longest + 2 * INTERVAL
+
+
+@pytest.mark.parametrize("order", list(Order))
+@given(st.data())
+def test_permits_keep_their_distance_whoever_goes_first(order: Order, data: st.DataObject) -> None:
+    clock = FakeClock()
+    limiter = Pacing(Settings(interval=INTERVAL, order=order), LocalGap(clock.now), clock.now)
+    moments = MOMENTS.map(lambda seconds: 1000.0 + seconds)
+    calls = st.builds(
+        evolve,
+        st.builds(call, st.integers(0, 99), st.sampled_from(PROVIDERS)),
+        priority=MOMENTS,
+        began=st.none() | moments,
+        asked=st.none() | moments,
+    )
+    callers = data.draw(st.lists(st.tuples(calls, MOMENTS), max_size=15))
+    times: list[float] = []
+
+    async def come(each: Call, comes: float) -> None:
+        await asyncio.sleep(comes)
+        await limiter.acquire(each)
+        times.append(clock.now())
+
+    async def all_of_them() -> None:
+        await asyncio.gather(*(come(*each) for each in callers))
+
+    clock.run(all_of_them())
+    assert len(times) == len(callers)
+    assert all(later - sooner > INTERVAL - ROUNDING for sooner, later in pairwise(times))
+
+
+def test_two_providers_share_the_gap() -> None:
+    clock = FakeClock()
+    limiter = pacing(clock)
+    times: list[float] = []
+
+    async def start(number: int) -> None:
+        await limiter.acquire(call(number, PROVIDERS[number % 2]))
+        times.append(clock.now() - 1000)
+
+    async def all_of_them() -> None:
+        await asyncio.gather(*map(start, range(6)))
+
+    clock.run(all_of_them())
+    assert times == pytest.approx([number * INTERVAL for number in range(6)], abs=6 * ROUNDING)
+
+
+def test_a_minutes_limit_holds_for_calls_that_stood_in_line_for_longer() -> None:
+    clock = FakeClock()
+    limiter = pacing(clock, limits={"slow": ProviderSettings(requests_per_minute=1)})
+    times: list[float] = []
+
+    async def slow(number: int) -> None:
+        await limiter.acquire(call(number, "slow"))
+        times.append(clock.now())
+
+    async def all_of_them() -> None:
+        others = [limiter.acquire(call(number)) for number in range(300)]
+        await asyncio.gather(*others, *map(slow, range(300, 303)))
+
+    clock.run(all_of_them())
+    assert all(later - sooner > MINUTE - ROUNDING for sooner, later in pairwise(times))

@@ -28,9 +28,7 @@ def test_everybody_waits_until_the_vendors_word() -> None:
 
 def test_other_processes_wait_as_well(tmp_path: Path) -> None:
     clock = FakeClock()
-    one, two = (
-        Pause(SharedShelf(tmp_path / "p", clock.now), clock.now, 60.0) for _ in range(2)
-    )
+    one, two = (Pause(SharedShelf(tmp_path / "p", clock.now), clock.now, 60.0) for _ in range(2))
     one.refused("call", clock.now() - 1, 7.0)
     assert two.wait() == ("429, retry after 7 s", 7.0)
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from heapq import heappop, heappush
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 from attrs import frozen
@@ -20,7 +21,7 @@ MINUTE = 60.0
 DAY = 86400.0
 
 
-def quota(clock: FakeClock, shelf: Shelf | None = None, **limits: int) -> Quota:
+def quota(clock: FakeClock, shelf: Shelf | None = None, **limits: Any) -> Quota:
     return Quota(ProviderSettings(**limits), shelf or LocalShelf(), clock.now)
 
 
@@ -60,7 +61,8 @@ def test_a_full_minute_lets_the_next_call_in_when_its_first_one_is_over(
     clock.advance(10)
     booked(own, *tokens)
     reason, wait = refusal(own, *tokens)
-    assert (reason, wait) == (limit.replace("_", " "), pytest.approx(50.0))
+    assert reason == limit.replace("_", " ")
+    assert wait == pytest.approx(50.0)
     clock.advance(wait)
     booked(own, *tokens)
 
@@ -116,7 +118,8 @@ def test_a_days_requests_are_free_again_after_a_day() -> None:
         booked(own)
         clock.advance(3600)
     reason, wait = refusal(own)
-    assert (reason, wait) == ("requests per day", pytest.approx(21 * 3600))
+    assert reason == "requests per day"
+    assert wait == pytest.approx(21 * 3600)
 
 
 def test_processes_share_a_limit_through_their_file(tmp_path: Path) -> None:
@@ -275,7 +278,8 @@ def serve(
 
 
 def one_process(clock: FakeClock) -> list[Shelf]:
-    return 2 * [LocalShelf()]
+    shelf = LocalShelf()
+    return [shelf, shelf]
 
 
 def two_processes(clock: FakeClock) -> list[Shelf]:

@@ -96,7 +96,9 @@ def test_a_damaged_number_is_no_number(remaining: str) -> None:
     assert told({f"x-ratelimit-{word}-tokens": text for word, text in words.items()}) == {}
 
 
-VALUES = st.text(max_size=8) | st.floats(allow_subnormal=False).map(str) | st.from_regex(r"\d+[smhd]")
+VALUES = (
+    st.text(max_size=8) | st.floats(allow_subnormal=False).map(str) | st.from_regex(r"\d+[smhd]")
+)
 
 
 @given(VALUES, VALUES, VALUES)
