@@ -34,7 +34,7 @@ FLOORS = (
     {"arguments", "dispatch", "estimate", "routing", "runs"},
     {"llm", "runner"},
     {"session", "tables"},
-    {"lists", "plans"},
+    {"lists", "plans", "reports"},
     {"cli"},
     {"__init__"},
 )
@@ -142,7 +142,7 @@ def test_only_one_file_prints_and_only_the_command_line_knows_click(path: Path) 
     printing = calls(path) & {"print", "click.echo", "click.secho", "sys.stdout.write"}
     assert bool(printing) == (path.stem == "output")
     assert ("click" in packages(path)) == (
-        path.stem in ("arguments", "cli", "lists", "output", "plans")
+        path.stem in ("arguments", "cli", "lists", "output", "plans", "reports")
     )
 
 

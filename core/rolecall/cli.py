@@ -38,6 +38,7 @@ from .host import Host
 from .lists import agents, plugins, providers, runs
 from .output import say, show_tables, tell
 from .plans import plan
+from .reports import report
 
 INTERRUPTED = 130
 C = TypeVar("C", bound=click.Command)
@@ -106,7 +107,7 @@ def build(host: Host) -> click.Group:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     click.version_option(package_name="rolecall")(cli)
-    for command in (run, resume, rerun, update, plan, runs, agents, providers, plugins):
+    for command in (run, resume, rerun, update, plan, report, runs, agents, providers, plugins):
         cli.add_command(_copied(command))  # plugins may add options
     host.commands(cli)
     return _copied(cli, BLOCK)

@@ -27,6 +27,7 @@ class Totals:
     cost: US dollars of the calls whose price is known; `unpriced` counts the others that
     used tokens. took, waited: seconds of calling, and of waiting for permits and retries.
     held: the seconds waited, by reason; "retry" is for what was waited between two attempts.
+    streamed: calls whose first piece of text was timed; `until_text` sums up those seconds.
     """
 
     calls: int = 0
@@ -37,6 +38,8 @@ class Totals:
     took: float = 0.0
     waited: float = 0.0
     held: dict[str, float] = field(factory=dict)
+    streamed: int = 0
+    until_text: float = 0.0
 
     def add(self, call: CallEnded) -> None:
         self.calls += 1
@@ -46,6 +49,9 @@ class Totals:
         self.waited += call.waited
         for reason, seconds in call.held:
             self.held[reason] = self.held.get(reason, 0.0) + seconds
+        if call.first_text is not None:
+            self.streamed += 1
+            self.until_text += call.first_text
         if call.cost is not None:
             self.cost += call.cost
         elif call.usage != Usage():
@@ -54,6 +60,11 @@ class Totals:
     def wait(self, retry: Retrying) -> None:
         self.waited += retry.delay
         self.held["retry"] = self.held.get("retry", 0.0) + retry.delay
+
+    @property
+    def first(self) -> float | None:
+        """Give the mean seconds to the first piece of text, None where none was timed."""
+        return self.until_text / self.streamed if self.streamed else None
 
     @property
     def money(self) -> str:

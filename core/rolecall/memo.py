@@ -3,14 +3,16 @@
 import hashlib
 import json
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from pathlib import Path
 from typing import Any
 
 from attrs import asdict, define, evolve, fields, frozen
 
 from .agents import Route
 from .causes import Cause
+from .errors import RunError
 from .events import CallEnded, CallStarted, Event
-from .journal import Journal, Record
+from .journal import Journal, Record, read
 from .messages import Request, Response, Stop, Usage
 from .reuse import Elsewhere
 from .updates import Update
@@ -228,6 +230,15 @@ class Memo:
         self._answers = {
             key: answer for key, answer in self._answers.items() if answer.agent not in agents
         }
+
+
+def past_calls(path: Path) -> list[CallEnded]:
+    """Read the ends of all calls from a run's folder, whether or not the run goes on."""
+    try:
+        records, _ = read((path / "journal.jsonl").read_bytes(), str(path / "journal.jsonl"))
+    except OSError as error:
+        raise RunError(f"{path / 'journal.jsonl'}: cannot be read: {error.strerror}") from error
+    return [_event(record) for record in records if record["type"] == "call_ended"]
 
 
 def _event(record: Record) -> CallEnded:

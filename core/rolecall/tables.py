@@ -139,14 +139,14 @@ def run_json(folder: str, team: Team, outcome: Outcome, ledger: Ledger) -> dict[
                 "planned": str(agent.routes[0]),
                 "route": ledger.answered.get(agent.name),
                 "error": str(outcome.failed[agent.name]) if agent.name in outcome.failed else None,
-                **_sums(ledger.agents.get(agent.name, Totals())),
+                **sums_json(ledger.agents.get(agent.name, Totals())),
             }
             for agent in team
         ],
-        "providers": {name: _sums(totals) for name, totals in ledger.providers.items()},
-        "models": {name: _sums(totals) for name, totals in ledger.models.items()},
+        "providers": {name: sums_json(totals) for name, totals in ledger.providers.items()},
+        "models": {name: sums_json(totals) for name, totals in ledger.models.items()},
         "distribution": dict(ledger.distribution),
-        "total": _sums(ledger.total),
+        "total": sums_json(ledger.total),
     }
 
 
@@ -228,7 +228,8 @@ def _state(name: str, outcome: Outcome, ledger: Ledger) -> str:
     return "reused" if name in ledger.reused and name not in ledger.agents else "done"
 
 
-def _sums(totals: Totals) -> dict[str, Any]:
+def sums_json(totals: Totals) -> dict[str, Any]:
+    """Give sums for programs; a cost that is not wholly known is null."""
     return {
         "calls": totals.calls,
         "failed_calls": totals.failed,
@@ -240,6 +241,7 @@ def _sums(totals: Totals) -> dict[str, Any]:
         "cost_usd": None if totals.unpriced else totals.cost,
         "unpriced_calls": totals.unpriced,
         "seconds": round(totals.took, 3),
+        "first_token_seconds": None if totals.first is None else round(totals.first, 3),
         "waiting_seconds": round(totals.waited, 3),
         "waiting_for": {reason: round(seconds, 3) for reason, seconds in totals.held.items()},
     }

@@ -83,7 +83,7 @@ class Account:
         """Learn from a refusal, which may have named limits; a mirror knows them better."""
         if self._mirrors:
             return
-        for family in limits or GUESSED:
+        for family in limits.keys() & FAMILIES.keys() or GUESSED:
             if family not in self._learned:
                 self._learned[family] = Learned(now)
                 self._charge_active(family, self._learned[family])
