@@ -639,3 +639,19 @@ def test_a_journal_is_json_line_by_line(echo: Shell) -> None:
     echo("run", "Build it", "--only", AGENTS[0])
     records = [json.loads(line) for line in echo.read("journal.jsonl").splitlines()]
     assert {record["type"] for record in records} >= {"call_started", "call_ended"}
+
+
+def test_an_edit_is_said_before_those_who_need_it_are_asked_again(echo: Shell) -> None:
+    echo("run", "Build a URL shortener")
+    path = echo.folder / "runs/latest/deliverables/11-quality-assurance.md"
+    path.write_text("My own review.", "utf-8")
+    told = "edited, and kept as it is: quality-assurance; asked again: plan-update-coordinator"
+    assert told in echo("resume").err
+    assert "edited, and kept" not in echo("resume").err
+
+
+def test_a_run_with_keys_is_not_finished_with_simulated_text(echo: Shell) -> None:
+    echo("run", "Build a URL shortener")
+    ended = echo("resume", "--offline")
+    assert ended.code == 2
+    assert "was not started offline" in ended.err

@@ -20,11 +20,13 @@ class App:
     """What commands find in `ctx.obj`; options may replace each before a command runs.
 
     clock: what waits for a retry.
+    flags: of a run that is gone on with, the options of plugins that it was started with.
     """
 
     settings: Settings
     host: Host
     clock: Clock = field(factory=SystemClock)
+    flags: Sequence[str] | None = None
 
 
 def blocked(arguments: Sequence[str]) -> list[str]:

@@ -167,7 +167,8 @@ class _Again(click.Command):
         if not asks_for_help(args):
             given, _, _ = self.make_parser(ctx).parse_args(list(args))
             path = find_run(Path(ctx.obj.settings.runs), self.named(given))
-            args = [*known(read_about(path).get("flags", []), self), *args]
+            ctx.obj.flags = read_about(path).get("flags", [])
+            args = [*known(ctx.obj.flags, self), *args]
         return super().parse_args(ctx, args)
 
     def named(self, given: Mapping[str, Any]) -> str | None:
@@ -204,6 +205,7 @@ def resume(
     """Finish a run, the latest if none is named."""
     with _reopened(app, name) as (folder, saved):
         session = _session(app, saved.changed(assign, only, skip, budget))
+        tell(session.edits(folder))
         return _work(session, folder, as_json)
 
 

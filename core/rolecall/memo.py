@@ -84,6 +84,7 @@ class Memo:
         self._started: dict[int, str] = {}
         self._written: dict[str, set[str]] = {}
         self._too_small: dict[str, int] = {}
+        self._edits: set[tuple[str, str]] = set()
         self.spent: dict[str, Spent] = {}
         self.past: list[CallEnded] = []
         self.calls = 0
@@ -129,9 +130,14 @@ class Memo:
         """Tell whether a text is no deliverable that the agent ever wrote."""
         return agent in self._written and _digest(text) not in self._written[agent]
 
+    def is_new_edit(self, agent: str, text: str) -> bool:
+        """Tell whether a text is an edit that no run has noticed yet."""
+        return self.is_edited(agent, text) and (agent, _digest(text)) not in self._edits
+
     def edited(self, agent: str, text: str) -> None:
         """Record that a person's word stands in place of an agent's."""
-        self._journal.append("edited", agent=agent, sha256=_digest(text))
+        if (agent, _digest(text)) not in self._edits:
+            self._record("edited", agent=agent, sha256=_digest(text))
 
     def begin(self, change: str, date: str, former: Mapping[str, str]) -> Update:
         """Record that the operator wants a change, and what there was before it."""
@@ -198,6 +204,8 @@ class Memo:
             case "adopted":
                 self._adopted.add((record["agent"], record["update"]))
                 self._answers[record["step"]] = self._adopt(record["agent"], record["text"])
+            case "edited":
+                self._edits.add((record["agent"], record["sha256"]))
             case "forgotten":
                 self._forget(record["agents"])
             case _:

@@ -174,6 +174,21 @@ class Session:
         """Say what a run will come to, from what past ones did."""
         return estimate_run(self.team, request, self._settings, self.prices, past)
 
+    def edits(self, folder: RunFolder) -> list[str]:
+        """Say whose deliverables a person edited since the last time, and who is asked again."""
+        edited = [
+            name
+            for name in self.team.agents
+            if (text := folder.read(deliverable_file(self._numbers[name], name)))
+            and folder.memo.is_new_edit(name, text)
+        ]
+        if not edited:
+            return []
+        again = frozenset[str]().union(*(self.team.downstream(name) for name in edited))
+        asked = [name for name in self.team.agents if name in again - set(edited)]
+        rest = f"; asked again: {', '.join(asked)}" if asked else ""
+        return [f"edited, and kept as it is: {', '.join(edited)}{rest}"]
+
     def update(self, folder: RunFolder, change: str, date: str) -> None:
         """Let a finished run be changed by its next `run`; raise UsageError where it cannot be."""
         memo = folder.memo

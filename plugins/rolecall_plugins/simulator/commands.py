@@ -43,6 +43,10 @@ def _offline(ctx: click.Context, _: click.Parameter, offline: bool) -> bool:
         if faults:
             raise click.UsageError("--fault only goes with --offline")
         return False
+    if ctx.obj.flags is not None and "--offline" not in ctx.obj.flags:
+        raise click.UsageError(
+            "this run was not started offline, and its rest would be simulated; start another one"
+        )
     from .server import serve_in_thread
 
     served = ctx.with_resource(serve_in_thread(_scenario(None, {"faults": faults})))
