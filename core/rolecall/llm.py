@@ -43,7 +43,7 @@ class LLM:
         observers: Sequence[Observer] = (),
     ) -> None:
         self.ledger = Ledger()
-        self._settings = settings or load(Path.cwd())
+        self._settings = evolve(settings or load(Path.cwd()), budget=None)  # that is a run's
         host = host or Host(block=self._settings.block)
         host.check()
         self._providers = {
