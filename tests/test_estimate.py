@@ -66,7 +66,5 @@ def test_an_unknown_price_makes_the_costs_unknown() -> None:
 
 def test_a_forecast_is_said_in_a_line() -> None:
     told = Forecast(13, 79_482, 12_892, 90.0, 0.1, 0.2, 2.5)
-    assert told.words == (
-        "13 calls, 79,482 tokens in and 12,892 out, $0.20 (from $0.10, at most $2.50), 1.5 min"
-    )
+    assert told.words == ("13 calls, 79k + 13k tokens, $0.20 (at most $2.50), 1.5 min")
     assert "at an unknown price" in Forecast(1, 1, 1, 1.0).words

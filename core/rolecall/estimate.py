@@ -64,6 +64,7 @@ class Estimate:
             input=round(self._sum("input")),
             output=round(self._sum("output")),
             seconds=self.seconds,
+            known=all(each.known for each in self.agents),
             **costs,
         )
 

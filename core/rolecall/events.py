@@ -19,7 +19,8 @@ class Event:
 class Forecast:
     """What a run is expected to come to.
 
-    input, output: tokens. low, cost, most: US dollars, None where a price is unknown.
+    input, output: tokens, read and written. low, cost, most: US dollars, None where a price is
+    unknown. known: whether past runs tell; else it is a guess.
     """
 
     calls: int
@@ -29,18 +30,18 @@ class Forecast:
     low: float | None = None
     cost: float | None = None
     most: float | None = None
+    known: bool = False
 
     @property
     def words(self) -> str:
         """Say it in one line."""
         money = "at an unknown price"
         if self.cost is not None:
-            most = "" if self.most is None else f", at most ${self.most:.2f}"
-            money = f"${self.cost:.2f} (from ${self.low or 0.0:.2f}{most})"
-        return (
-            f"{self.calls} calls, {self.input:,} tokens in and {self.output:,} out, {money}, "
-            f"{self.seconds / 60:.1f} min"
-        )
+            money = f"${self.cost:.2f}"
+            money += "" if self.most is None else f" (at most ${self.most:.2f})"
+        read, written = (f"{tokens / 1000:.0f}k" for tokens in (self.input, self.output))
+        minutes = f"{self.seconds / 60:.1f} min"
+        return f"{self.calls} calls, {read} + {written} tokens, {money}, {minutes}"
 
 
 @frozen(kw_only=True)

@@ -62,7 +62,8 @@ class ProgressLines:
                 self._total = len(event.agents)
                 self._say(f"{self._total} agents at work in {event.folder}")
                 if event.forecast is not None:
-                    self._say(f"        expected: {event.forecast.words}")
+                    how = "expected" if event.forecast.known else "a first guess"
+                    self._say(f"        {how}: {event.forecast.words}")
             case StepReused():
                 self._reused.add(event.agent)
             case CallEnded():
