@@ -293,6 +293,10 @@ def test_a_limit_that_a_refusal_names_is_kept_from_then_on() -> None:
     assert (second - first, third - second) == pytest.approx((3.0, 3.0), abs=0.01)
 
 
+def test_a_limit_of_a_kind_that_nobody_knows_is_no_limit() -> None:
+    assert refused(evolve(REFUSED, limits={"images": 5.0}), GEMINI) == [7.0]
+
+
 def test_a_call_that_a_days_limit_would_hold_for_hours_is_refused() -> None:
     clock = FakeClock()
     one = ProviderSettings(requests_per_day=1)

@@ -1,6 +1,5 @@
 """A user's limits hold within any minute and any day, over all that share them."""
 
-import tempfile
 from collections.abc import Callable
 from heapq import heappop, heappush
 from itertools import count
@@ -9,7 +8,7 @@ from typing import Any
 
 import pytest
 from attrs import frozen
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from rolecall import ProviderSettings
@@ -28,6 +27,12 @@ def quota(clock: FakeClock, shelf: Shelf | None = None, **limits: Any) -> Quota:
 def booked(own: Quota, read: int = 0, written: int = 0) -> Booked:
     taken = own.book(read, written)
     assert isinstance(taken, Booked)
+    return taken
+
+
+def started(own: Quota, read: int = 0, written: int = 0) -> Booked:
+    taken = booked(own, read, written)
+    own.start(taken)
     return taken
 
 
@@ -56,33 +61,33 @@ def test_a_full_minute_lets_the_next_call_in_when_its_first_one_is_over(
     limit: str, tokens: tuple[int, int]
 ) -> None:
     clock = FakeClock()
-    own = quota(clock, **{limit: 2 if limit.startswith("requests") else 100})
-    booked(own, *tokens)
+    own = quota(clock, None, **{limit: 2 if limit.startswith("requests") else 100})
+    own.settle(started(own, *tokens), *tokens)
     clock.advance(10)
-    booked(own, *tokens)
+    own.settle(started(own, *tokens), *tokens)
     reason, wait = refusal(own, *tokens)
     assert reason == limit.replace("_", " ")
     assert wait == pytest.approx(50.0)
     clock.advance(wait)
-    booked(own, *tokens)
+    started(own, *tokens)
 
 
 def test_what_is_larger_than_the_limit_passes_alone() -> None:
     clock = FakeClock()
     own = quota(clock, tokens_per_minute=100)
-    booked(own, 5000)
+    started(own, 5000)
     assert refusal(own, 1)[1] == pytest.approx(MINUTE)
     clock.advance(MINUTE)
-    booked(own, 5000)
+    started(own, 5000)
 
 
 def test_tokens_are_corrected_after_the_call() -> None:
     clock = FakeClock()
     own = quota(clock, tokens_per_minute=100)
-    call = booked(own, 50, 50)
+    call = started(own, 50, 50)
     assert refusal(own, 1)[1] > 0
     own.settle(call, 40, 10)
-    booked(own, 50)
+    started(own, 50)
 
 
 def test_what_is_written_counts_from_the_end_of_the_call() -> None:
@@ -115,7 +120,7 @@ def test_a_days_requests_are_free_again_after_a_day() -> None:
     clock = FakeClock()
     own = quota(clock, requests_per_day=3)
     for _ in range(3):
-        booked(own)
+        started(own)
         clock.advance(3600)
     reason, wait = refusal(own)
     assert reason == "requests per day"
@@ -136,12 +141,12 @@ def test_processes_share_a_limit_through_their_file(tmp_path: Path) -> None:
 def test_a_corrected_call_takes_nothing_of_what_others_booked_since() -> None:
     clock = FakeClock()
     own = quota(clock, input_tokens_per_minute=100)
-    early = booked(own, 60)
+    early = started(own, 60)
     clock.advance(30)
-    booked(own, 40)
+    started(own, 40)
     own.settle(early, 10, 0)
     clock.advance(30)
-    booked(own, 60)
+    started(own, 60)
     assert refusal(own, 1)[1] == pytest.approx(30.0)
 
 
@@ -150,10 +155,10 @@ def test_a_call_that_is_given_back_takes_nothing_of_what_others_booked_since() -
     own = quota(clock, requests_per_minute=2)
     early = booked(own)
     clock.advance(30)
-    booked(own)
+    started(own)
     own.give_back(early)
     clock.advance(30)
-    booked(own)
+    started(own)
     assert refusal(own)[1] == pytest.approx(30.0)
 
 
@@ -179,7 +184,7 @@ def test_a_steady_stream_has_room_again_as_its_first_calls_grow_old() -> None:
     clock = FakeClock()
     own = quota(clock, requests_per_day=250)
     for _ in range(250):
-        booked(own)
+        started(own)
         clock.advance(300)
     assert refusal(own)[1] == pytest.approx(DAY - 250 * 300, abs=2 * DAY / SLOTS)
 
@@ -277,24 +282,7 @@ def serve(
     return seen
 
 
-def one_process(clock: FakeClock) -> list[Shelf]:
-    shelf = LocalShelf()
-    return [shelf, shelf]
-
-
-def two_processes(clock: FakeClock) -> list[Shelf]:
-    path = Path(tempfile.mkdtemp()) / "shelf"
-    return [SharedShelf(path, clock.now) for _ in range(2)]
-
-
-@pytest.mark.parametrize("make", [one_process, two_processes])
-@settings(max_examples=150)
-@given(CALLERS, LIMITS)
-def test_no_minute_ever_holds_more_than_the_limits(
-    make: Callable[[FakeClock], list[Shelf]], callers: list[Caller], limits: ProviderSettings
-) -> None:
-    clock = FakeClock()
-    seen = serve(callers, limits, clock, make(clock))
+def check(seen: list[tuple[float, int, int, int]], limits: ProviderSettings) -> None:
     for last, *_ in seen:
         minute = [each[1:] for each in seen if last - MINUTE + 1e-6 < each[0] <= last]
         requests, read, written = (sum(each) for each in zip(*minute, strict=True))
@@ -302,3 +290,22 @@ def test_no_minute_ever_holds_more_than_the_limits(
         assert read + written <= (limits.tokens_per_minute or read + written)
         assert read <= (limits.input_tokens_per_minute or read)
         assert written <= (limits.output_tokens_per_minute or written)
+
+
+@settings(max_examples=150)
+@given(CALLERS, LIMITS)
+def test_no_minute_ever_holds_more_than_the_limits(
+    callers: list[Caller], limits: ProviderSettings
+) -> None:
+    clock, shelf = FakeClock(), LocalShelf()
+    check(serve(callers, limits, clock, [shelf, shelf]), limits)
+
+
+@settings(max_examples=400, phases=[Phase.generate])  # to look for a smaller example takes minutes
+@given(CALLERS, LIMITS)
+def test_no_minute_of_all_processes_ever_holds_more_than_the_limits(
+    callers: list[Caller], limits: ProviderSettings
+) -> None:
+    clock, path = FakeClock(), Path("shelf")
+    path.unlink(missing_ok=True)
+    check(serve(callers, limits, clock, [SharedShelf(path, clock.now) for _ in range(2)]), limits)

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -59,12 +60,19 @@ def test_a_damaged_file_counts_for_nothing(tmp_path: Path, content: bytes) -> No
     assert json.loads((tmp_path / "p").read_bytes())["paused"] == 1010.0
 
 
-def test_a_deleted_file_is_written_anew(tmp_path: Path) -> None:
-    own = shelf(tmp_path / "p", FakeClock())
+def tear(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-9])
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, tear, lambda path: path.write_bytes(b"")])
+def test_a_file_that_is_lost_or_torn_is_written_anew(
+    tmp_path: Path, damage: Callable[[Path], object]
+) -> None:
+    own, other = (shelf(tmp_path / "p", FakeClock()) for _ in range(2))
     pause(own, 1010.0)
-    (tmp_path / "p").unlink()
+    damage(tmp_path / "p")
     pause(own, 1020.0)
-    assert json.loads((tmp_path / "p").read_bytes())["paused"] == 1020.0
+    assert other.look().paused == 1020.0
 
 
 def test_a_folder_that_cannot_be_used_is_said_once_and_done_without(

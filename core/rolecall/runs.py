@@ -5,9 +5,10 @@ import shutil
 import time
 from collections.abc import Collection, Iterator
 from difflib import unified_diff
+from itertools import islice
 from pathlib import Path
 
-from attrs import asdict, define, field
+from attrs import asdict, define, field, fields
 
 from .errors import RunBusy, RunError
 from .events import (
@@ -84,8 +85,8 @@ class StateKeeper:
 
 def past_figures(runs: Path, flags: Collection[str]) -> dict[str, Figures]:
     """Average what agents came to in the latest runs in a folder that had the same flags."""
-    latest = list_runs(runs)[:RECENT]
-    return average(state.figures for path, state in latest if _flags(path) == list(flags))
+    alike = (state for path, state in list_runs(runs) if _flags(path) == list(flags))
+    return average(state.figures for state in islice(alike, RECENT))
 
 
 def _flags(path: Path) -> object:
@@ -110,11 +111,21 @@ def read_state(path: Path) -> State:
         told = json.loads((path / STATE).read_text("utf-8"))
         figures = {name: Figures(**each) for name, each in told.pop("figures", {}).items()}
         state = State(figures=figures, **told)
+        _check_numbers(state, *figures.values())
     except (OSError, ValueError, TypeError, AttributeError):
         return State("unknown")  # written by an older version, or damaged
     if state.state == "running" and not is_busy(path):
         state.state = "interrupted"
     return state
+
+
+def _check_numbers(*values: State | Figures) -> None:
+    """Raise TypeError where what was read is not what was written."""
+    for each in values:
+        for attribute in fields(type(each)):
+            value = getattr(each, attribute.name)
+            if attribute.type in (int, float) and type(value) not in (int, float):
+                raise TypeError(f"{attribute.name} cannot be {value!r}")
 
 
 def is_busy(path: Path) -> bool:

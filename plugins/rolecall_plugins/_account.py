@@ -41,7 +41,8 @@ class Account:
             wait = meter.wait(sum(FAMILIES[family](read, written)), now)
             if wait > longest:
                 by = "the vendor's headers" if self._mirrors else "what its refusals taught"
-                reason, longest = f"{family.replace('-', ' ')} per minute, by {by}", wait
+                what = f"{family.replace('-', ' ')} per {meter.period}"
+                reason, longest = f"{what}, by {by}", wait
         return reason, longest
 
     def draw(self, read: int, written: int) -> Drawn:

@@ -19,6 +19,9 @@ FAMILIES: Mapping[str, Callable[[int, int], Amounts]] = {
 class Meter(Protocol):
     """Anything that an amount of requests or tokens has to pass: it is kept, and then spent."""
 
+    @property
+    def period(self) -> str: ...
+
     def wait(self, amount: float, now: float) -> float: ...
 
     def keep(self, amount: float) -> None: ...

@@ -17,6 +17,8 @@ from ._pause import Pause
 from ._quota import Booked, Quota
 from ._shelf import Shelf
 
+HOPELESS = 120.0  # seconds; no limit per minute holds a call up for so long
+
 
 @define(eq=False)
 class Ticket:
@@ -95,10 +97,14 @@ class Lane:
                 read, written = usage.input, usage.output
                 self._forecast.learn(call, written)
             else:
-                # A call turned away or cut off may have used its tokens or not.
-                read, written = (0, 0) if refused else (drawn.read, drawn.written)
+                # A call that was cut off may have used its tokens.
+                unused = refused or not outcome.started
+                read, written = (0, 0) if unused else (drawn.read, drawn.written)
             self._quota.settle(ticket.booked, read, written)
             ticket.account.settle(drawn, read, written, outcome.headers, now)
+            if not outcome.started:
+                self._pause.given_up(ticket)
+                return
             if not refused:
                 self._pause.ended(ticket)
                 return
@@ -110,8 +116,10 @@ class Lane:
     def _leaving(self) -> Iterator[None]:
         with self._lock:
             self._active -= 1
-            yield
-        self._line.poke()
+            try:
+                yield
+            finally:
+                self._line.poke()
 
     def _gate(self, call: Call, ticket: list[Ticket]) -> float:
         with self._lock:
@@ -120,11 +128,11 @@ class Lane:
             ticket.append(taken)
             return 0.0
         reason, wait = taken
-        if self._longest < wait < FOREVER and reason.endswith("per day"):
+        if max(self._longest, HOPELESS) < wait < FOREVER:
             raise ProviderError(
                 Cause.QUOTA_EXHAUSTED,
-                f"all {reason} that the settings allow {call.provider} are used up; "
-                f"the next one is free in {wait / 3600:.1f} h",
+                f"all {reason} of {call.provider} are used up; there is room again in "
+                f"{wait / 3600:.1f} h",
                 retry_after=wait,
             )
         call.held(reason, wait)

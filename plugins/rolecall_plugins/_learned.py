@@ -9,6 +9,7 @@ LESS = 0.9  # of the limit, after it was refused again
 MORE = 0.05  # of the limit, in the first minute in which it held calls up and none was refused
 STEEPER = 2.0  # for each minute more
 FEWEST = 10  # calls; a refusal after fewer tells of somebody else's
+STEEPEST = 5.0  # minutes after which growth is no faster any more
 
 
 class Learned:
@@ -21,16 +22,22 @@ class Learned:
     def __init__(self, now: float) -> None:
         self._bucket = Bucket(now)
         self._recent: deque[Spent] = deque()
+        self._first = math.inf
         self._grown = now
         self._growing = 0.0  # seconds
-        self._holds = False
+        self._held = now  # until when it holds a call up
+
+    @property
+    def period(self) -> str:
+        return "minute"
 
     def wait(self, amount: float, now: float) -> float:
         if self._bucket.capacity == math.inf:
             return 0.0
         self._grow(now)
         wait = self._bucket.wait(amount, now)
-        self._holds = wait > 0
+        if wait > 0:
+            self._held = now + min(wait, MINUTE)
         return wait
 
     def keep(self, amount: float) -> None:
@@ -39,6 +46,7 @@ class Learned:
     def spend(self, amount: float, now: float) -> Spent:
         while self._recent and self._recent[0].at < now - MINUTE:
             self._recent.popleft()
+        self._first = min(self._first, now)
         spent = self._bucket.spend(amount, now)
         self._recent.append(spent)
         return spent
@@ -58,32 +66,32 @@ class Learned:
             limit = LESS * known
         else:
             limit = self._passed(now)
-            if limit < FEWEST * amount:
+            if not limit:
                 return
         limit = max(limit, amount, 1.0)
         self._bucket.limit(limit, limit / MINUTE)
         self._bucket.put(amount - retry_after * self._bucket.rate, now)
         self._grown = now + retry_after
         self._growing = 0.0
-        self._holds = False
+        self._held = now
 
     def _passed(self, now: float) -> float:
-        """Give what passes in a minute, where a full bucket was there at first."""
+        """Give what passes in a minute; 0 where too few did to tell."""
         recent = [spent for spent in self._recent if spent.at > now - MINUTE]
-        if not recent:
+        if len(recent) < FEWEST:
             return 0.0
-        elapsed = now - recent[0].at
-        at_first = 0.0 if recent[0] is not self._recent[0] else MINUTE
-        return sum(spent.amount for spent in recent) * MINUTE / max(elapsed + at_first, 1.0)
+        passed = sum(spent.amount for spent in recent)
+        elapsed = now - self._first
+        # At first there was what a minute fills, and what came in since.
+        return passed if elapsed > MINUTE else passed * MINUTE / (MINUTE + elapsed)
 
     def _grow(self, now: float) -> None:
-        if now <= self._grown:
+        elapsed = min(now, self._held) - self._grown
+        self._grown = max(now, self._grown)
+        if elapsed <= 0:
             return
-        if self._holds:
-            elapsed = now - self._grown
-            self._growing += elapsed
-            steep = MORE * STEEPER ** (self._growing / MINUTE)
-            more = self._bucket.capacity * (1 + steep * elapsed / MINUTE)
-            self._bucket.refill(now)
-            self._bucket.limit(more, more / MINUTE)
-        self._grown = now
+        self._growing += elapsed
+        steep = MORE * STEEPER ** min(self._growing / MINUTE, STEEPEST)
+        more = self._bucket.capacity * (1 + steep * elapsed / MINUTE)
+        self._bucket.refill(now)
+        self._bucket.limit(more, more / MINUTE)

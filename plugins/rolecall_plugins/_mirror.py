@@ -43,6 +43,11 @@ class Mirror:
         self._word: tuple[float, float] | None = None  # what was left, and when
         self._variance = 0.0
 
+    @property
+    def period(self) -> str:
+        rate = self._bucket.rate
+        return "day" if rate and self._bucket.capacity / rate > MINUTE else "minute"
+
     def wait(self, amount: float, now: float) -> float:
         return self._bucket.wait(amount, now)
 

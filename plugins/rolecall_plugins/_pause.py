@@ -6,6 +6,7 @@ from collections.abc import Callable
 from ._shelf import Record, Shelf
 
 FIRST = 1.0  # seconds, where a vendor says that it is too much and not for how long
+DOUBLINGS = 10
 SOON = 1.0  # seconds in which a refusal is expected, until one was timed
 
 
@@ -23,6 +24,8 @@ class Pause:
         self._now = now
         self._longest = longest
         self._began = -math.inf
+        self._told = -math.inf  # until when, by the shelf
+        self._until = -math.inf  # and by how long anyone may wait
         self._in_a_row = 0
         self._soon = SOON
         self._probing = False
@@ -37,9 +40,12 @@ class Pause:
     def wait(self, call: object = None) -> tuple[str, float]:
         """Give the reason and the seconds for which a call has to wait; 0 where it may go."""
         now, record = self._now(), self._shelf.look()
-        if now < record.paused:
-            self._probing = True
-            return record.why, record.paused - now
+        if record.paused != self._told:
+            self._told, self._until = record.paused, min(record.paused, now + self._longest)
+            if now < self._until:
+                self._probing, self._probe = True, None
+        if now < self._until:
+            return record.why, self._until - now
         if not self._probing or self._probe in (None, call):
             return "", 0.0
         left = self._probed + 2 * self._soon - now
@@ -82,7 +88,8 @@ class Pause:
             self._in_a_row += 1
         elif retry_after is None:
             return 0.0
-        asked = FIRST * 2.0 ** (self._in_a_row - 1) if retry_after is None else retry_after
+        doubled = FIRST * 2.0 ** min(self._in_a_row - 1, DOUBLINGS)
+        asked = doubled if retry_after is None else retry_after
         seconds = min(asked, self._longest)
         said = f"retry after {seconds:.3g} s" if retry_after is not None else "no word for how long"
 

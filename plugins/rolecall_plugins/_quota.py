@@ -11,6 +11,8 @@ from ._charge import FAMILIES
 from ._shelf import Entry, Record, Shelf
 
 SLOTS = 240  # parts of a period that are told apart; what falls into one counts from its last
+LEASE = 600.0  # seconds for which a booking counts whose process may have died
+AGAIN = 1.0  # seconds until to ask again, where only other calls' ends can make room
 
 
 @frozen
@@ -20,11 +22,12 @@ class _Limit:
     most: int
     seconds: float
 
-    def wait(self, used: list[Entry], amount: float, now: float) -> float:
+    def wait(self, record: Record, amount: float, now: float) -> float:
         """Give the seconds until `amount` fits; what is larger than the limit passes alone."""
-        while used and used[0][0] + self.seconds <= now:
-            used.pop(0)
-        room = self.most - min(amount, self.most)
+        used, kept = self._used(record), self._kept(record)
+        used[:] = [entry for entry in used if entry[0] + self.seconds > now]
+        kept[:] = [entry for entry in kept if entry[0] + LEASE > now]
+        room = self.most - min(amount, self.most) - sum(amount for _, amount in kept)
         left = sum(amount for _, amount in used)
         if left <= room:
             return 0.0
@@ -32,23 +35,40 @@ class _Limit:
             left -= gone
             if left <= room:
                 return at + self.seconds - now
-        return self.seconds
+        return AGAIN
 
-    def add(self, used: list[Entry], amount: float, at: float) -> None:
-        slot = self.seconds / SLOTS
+    def use(self, record: Record, amount: float, at: float) -> None:
+        """Count an amount from a moment on; a negative one takes back what was counted then."""
+        used, slot = self._used(record), self.seconds / SLOTS
         for entry in reversed(used):
-            if entry[0] >= at - slot:
-                entry[0], entry[1] = max(entry[0], at), entry[1] + amount
+            if entry[0] // slot == at // slot:
+                entry[0], entry[1] = max(entry[0], at), max(0.0, entry[1] + amount)
                 return
-            if entry[0] < at:
-                break
-        used.append([at, amount])
-        used.sort()
+        if amount > 0:
+            used.append([at, amount])
+            used.sort()
+
+    def keep(self, record: Record, amount: float, at: float) -> None:
+        """Keep an amount for a call that is not over yet."""
+        if amount:
+            self._kept(record).append([at, amount])
+
+    def free(self, record: Record, amount: float, at: float) -> None:
+        """Keep it no more."""
+        kept = self._kept(record)
+        if [at, amount] in kept:
+            kept.remove([at, amount])
+
+    def _used(self, record: Record) -> list[Entry]:
+        return record.used.setdefault(self.name, [])
+
+    def _kept(self, record: Record) -> list[Entry]:
+        return record.kept.setdefault(self.name, [])
 
 
 @define(eq=False)
 class Booked:
-    """What is booked for one call, and when; tokens read and written are estimates at first."""
+    """What is kept for one call, and since when; tokens read and written are estimates."""
 
     read: int
     written: int
@@ -59,7 +79,8 @@ class Quota:
     """Lets at most so many requests and tokens be used within any minute, or any day.
 
     What keeps to that wherever a minute begins also keeps to the limits of a vendor that counts
-    by the calendar, and of one whose buckets refill evenly.
+    by the calendar, and of one whose buckets refill evenly. A call's place is kept until it
+    starts, and what it will write until it ends.
     """
 
     def __init__(self, limits: ProviderSettings, shelf: Shelf, now: Callable[[], float]) -> None:
@@ -78,66 +99,63 @@ class Quota:
 
     def book(self, read: int, written: int) -> "Booked | tuple[str, float]":
         """Book a call, or give the reason and the seconds for which it has to wait."""
-        if not self._limits:
-            return Booked(read, written, self._now())
         now, reason = self._now(), "other processes"
+        if not self._limits:
+            return Booked(read, written, now)
 
         def take(record: Record) -> float:
             nonlocal reason
             longest = 0.0
             for limit in self._limits:
-                used = record.used.setdefault(limit.name, [])
-                wait = limit.wait(used, sum(FAMILIES[limit.family](read, written)), now)
+                wait = limit.wait(record, sum(FAMILIES[limit.family](read, written)), now)
                 if wait > longest:
                     reason, longest = limit.name, wait
             if not longest:
-                self._add(record, sum, read, written, now, 1)
+                for limit in self._limits:
+                    limit.keep(record, sum(FAMILIES[limit.family](read, written)), now)
             return longest
 
         wait = self._shelf.use(take)
         return (reason, wait) if wait else Booked(read, written, now)
 
     def start(self, booked: Booked) -> None:
-        """Let a booked call count from now on."""
-        now = self._now()
+        """Let what a booked call reads count from now on."""
+        before, now = booked.at, self._now()
 
-        def move(record: Record, at: float = booked.at) -> None:
-            self._add(record, sum, booked.read, booked.written, at, -1)
-            self._add(record, sum, booked.read, booked.written, now, 1)
+        def move(record: Record) -> None:
+            for limit in self._limits:
+                first, last = FAMILIES[limit.family](booked.read, booked.written)
+                limit.free(record, first + last, before)
+                limit.use(record, first, now)
+                limit.keep(record, last, now)
 
-        if self._limits and now > booked.at:
-            self._shelf.amend(move)
-            booked.at = now
+        booked.at = now
+        self._amend(move)
 
     def settle(self, booked: Booked, read: int, written: int) -> None:
         """Let these be the tokens of a call that ended: those it wrote count from now on."""
         now = self._now()
 
         def correct(record: Record) -> None:
-            self._add(record, sum, booked.read, booked.written, booked.at, -1)
-            self._add(record, lambda amounts: amounts[0], read, written, booked.at, 1)
-            self._add(record, lambda amounts: amounts[1], read, written, now, 1)
+            for limit in self._limits:
+                expected, to_come = FAMILIES[limit.family](booked.read, booked.written)
+                first, last = FAMILIES[limit.family](read, written)
+                limit.use(record, first - expected, booked.at)
+                limit.free(record, to_come, booked.at)
+                limit.use(record, last, now)
 
-        if self._limits:
-            self._shelf.amend(correct)
+        self._amend(correct)
 
     def give_back(self, booked: Booked) -> None:
-        """Let a call that never started count for nothing."""
-        if self._limits:
-            self._shelf.amend(
-                lambda record: self._add(record, sum, booked.read, booked.written, booked.at, -1)
-            )
+        """Keep nothing for a call that never started."""
 
-    def _add(
-        self,
-        record: Record,
-        part: "Callable[[tuple[int, int]], int]",
-        read: int,
-        written: int,
-        at: float,
-        sign: int,
-    ) -> None:
-        for limit in self._limits:
-            amount = sign * part(FAMILIES[limit.family](read, written))
-            if amount:
-                limit.add(record.used.setdefault(limit.name, []), amount, at)
+        def free(record: Record) -> None:
+            for limit in self._limits:
+                amount = sum(FAMILIES[limit.family](booked.read, booked.written))
+                limit.free(record, amount, booked.at)
+
+        self._amend(free)
+
+    def _amend(self, change: Callable[[Record], None]) -> None:
+        if self._limits:
+            self._shelf.amend(change)

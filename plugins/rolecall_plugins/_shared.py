@@ -23,6 +23,7 @@ class SharedFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.modified = 0  # nanoseconds, as it was left by the last exchange
         self._refused = 0
         self._warned = False
 
@@ -44,6 +45,7 @@ class SharedFile:
                     os.write(file, changed)
                     if len(changed) < len(content):
                         os.ftruncate(file, len(changed))
+                self.modified = os.fstat(file).st_mtime_ns
             return 0.0
         except BlockingIOError:
             if self._refused < ASKS:

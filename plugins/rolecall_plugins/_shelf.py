@@ -1,6 +1,7 @@
 """What the user's processes tell each other of one provider: its pause, and what was used."""
 
 import json
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -20,12 +21,14 @@ class Record:
     """Times are seconds of the system's monotonic clock.
 
     paused: until when the provider asked for a pause. why: in what words.
-    used: limit's name to what was used of it, the oldest first.
+    used: limit's name to what was used of it, the oldest first. kept: the same, for calls that are
+    not over.
     """
 
     paused: float = float("-inf")
     why: str = ""
     used: dict[str, list[Entry]] = field(factory=dict)
+    kept: dict[str, list[Entry]] = field(factory=dict)
 
 
 class Shelf(Protocol):
@@ -80,15 +83,14 @@ class SharedShelf:
         self._calendar = calendar
         self._mutex = threading.Lock()
         self._record = Record()
-        self._seen: int | None = None
         self._owed: list[Callable[[Record], None]] = []
 
     def look(self) -> Record:
         try:
-            changed = self._file.path.stat().st_mtime_ns
+            changed = self._file.path.stat().st_mtime_ns != self._file.modified
         except OSError:
             return self._record
-        if changed != self._seen:
+        if changed or self._owed:
             with self._mutex:
                 self._exchange(lambda record: 1.0)  # only looks
         return self._record
@@ -100,7 +102,8 @@ class SharedShelf:
     def amend(self, change: Callable[[Record], None]) -> None:
         with self._mutex:
             self._owed.append(change)
-            self._exchange(lambda record: 0.0)
+            if self._exchange(lambda record: 0.0):
+                change(self._record)  # here it holds at once
 
     def _exchange(self, change: Callable[[Record], float]) -> float:
         wait = 0.0
@@ -108,49 +111,41 @@ class SharedShelf:
         def use(content: bytes | None) -> bytes | None:
             nonlocal wait
             if content is not None:
-                self._record = self._read(content)
+                self._record = self._read(content) or self._record
             owed, self._owed = self._owed, []
             for each in owed:
                 each(self._record)
             wait = change(self._record)
             return None if wait and not owed else self._written()
 
-        busy = self._file.exchange(use)
-        if not busy:
-            self._seen = self._modified()
-        return busy or wait
-
-    def _modified(self) -> int | None:
-        try:
-            return self._file.path.stat().st_mtime_ns
-        except OSError:
-            return None
+        return self._file.exchange(use) or wait
 
     def _written(self) -> bytes:
         about = {"v": VERSION, "now": self._now(), "calendar": self._calendar()}
-        return json.dumps(about | asdict(self._record), allow_nan=True).encode()
+        return json.dumps(about | asdict(self._record)).encode()
 
-    def _read(self, content: bytes) -> Record:
+    def _read(self, content: bytes) -> Record | None:
         """Read the file's record; one that is damaged or of another version counts for nothing."""
         try:
             told = json.loads(content)
             if told["v"] != VERSION:
-                return Record()
-            used = {str(name): _entries(entries) for name, entries in told["used"].items()}
-            record = Record(float(told["paused"]), str(told["why"]), used)
+                return None
             written, then = float(told["now"]), float(told["calendar"])
-        except (ValueError, KeyError, TypeError, AttributeError):
-            return Record()
-        now = self._now()
-        if written > now:  # the clock began anew
-            earlier = now - max(0.0, self._calendar() - then) - written
-            shifted = {
-                name: [[at + earlier, amount] for at, amount in entries]
-                for name, entries in used.items()
-            }
-            return Record(used=shifted)
-        return record
+            now = self._now()
+            begun_anew = written > now
+            earlier = now - max(0.0, self._calendar() - then) - written if begun_anew else 0.0
+            used, kept = (
+                {str(name): _entries(each, earlier, now) for name, each in told[part].items()}
+                for part in ("used", "kept")
+            )
+            if begun_anew:
+                return Record(used=used)
+            return Record(float(told["paused"]), str(told["why"]), used, kept)
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+            return None
 
 
-def _entries(entries: list[list[float]]) -> list[Entry]:
-    return [[float(at), float(amount)] for at, amount in entries]
+def _entries(told: list[list[float]], earlier: float, now: float) -> list[Entry]:
+    """Read what was used, on today's clock; nothing was used later than now."""
+    entries = [[min(float(at) + earlier, now), float(amount)] for at, amount in told]
+    return [each for each in entries if all(map(math.isfinite, each)) and each[1] > 0]
