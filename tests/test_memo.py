@@ -13,6 +13,9 @@ from rolecall import Cause, Message, Request, Response, Route, RunStarted, Stop
 from rolecall.journal import Journal, read
 from rolecall.memo import Answer, Memo, Spent, step_key
 
+STARTED = RunStarted(
+    at=0.0, folder="", request="", agents=("a", "b"), first_choices=(), when=1_800_000_000.0
+)
 ANSWER = Answer("answer", Stop.END, "one/m", "a")
 Opening = Callable[[], AbstractContextManager[Journal]]
 
@@ -180,10 +183,23 @@ def test_calls_that_began_before_a_crash_and_never_ended_are_in_doubt(opened: Op
         assert Memo(journal).in_doubt == ["b"]
 
 
-def test_only_calls_are_on_record(opened: Opening) -> None:
+def test_each_process_that_works_on_a_run_is_on_record(opened: Opening) -> None:
     with opened() as journal:
-        Memo(journal).notify(RunStarted(at=0.0, folder="", request="", agents=(), first_choices=()))
-        assert journal.path.read_bytes() == b""
+        Memo(journal).notify(STARTED)
+        (record,) = read(journal.path.read_bytes())[0]
+        assert record == {"v": 1, "type": "run", "when": 1_800_000_000.0, "agents": ["a", "b"]}
+
+
+def test_calls_of_earlier_processes_count_back_from_now(opened: Opening) -> None:
+    for number, at in ((1, 5.0), (2, 3.0)):
+        with opened() as journal:
+            memo = Memo(journal)
+            memo.notify(STARTED)
+            memo.notify(call_ended(number, at=at - 1.0))
+            memo.notify(call_ended(10 * number, at=at))
+    with opened() as journal:
+        at_by_call = {call.call: call.at for call in Memo(journal).past}
+        assert at_by_call == {1: -4.0, 10: -3.0, 2: -1.0, 20: 0.0}
 
 
 def test_what_each_agent_cost_is_summed_over_all_processes(opened: Opening) -> None:
@@ -207,7 +223,7 @@ def test_the_calls_of_earlier_processes_are_told_again_as_they_were(opened: Open
             memo.notify(end)
         assert memo.past == []
     with opened() as journal:
-        assert Memo(journal).past == ends
+        assert Memo(journal).past == [evolve(end, at=0.0) for end in ends]
 
 
 def test_the_budget_that_thinking_used_up_is_remembered(opened: Opening) -> None:

@@ -130,6 +130,7 @@ def test_the_run_is_told_from_its_start_to_its_end(tmp_path: Path) -> None:
         request="Build it.\n",
         agents=("a", "b", "c", "d"),
         first_choices=(("a", "for-a"), ("b", "for-b"), ("c", "for-c"), ("d", "for-d")),
+        needs=(("a", ()), ("b", ("a",)), ("c", ("a",)), ("d", ("b", "c"))),
     )
     assert ran.events[-1] == RunEnded(at=0.0, done=4, failed=0, blocked=0)
     done = [(event.agent, event.route, event.file) for event in ran.events.of(AgentDone)]
@@ -400,6 +401,7 @@ def test_every_call_is_on_record_with_its_start_and_its_end(tmp_path: Path) -> N
     run(tmp_path, DIAMOND[:1], *providers(a=[Response(""), "text"]))
     records, _ = read((tmp_path / "journal.jsonl").read_bytes())
     assert [record["type"] for record in records] == [
+        "run",
         *["call_started", "call_ended"] * 2,
         "step_done",
         "deliverable",

@@ -1,6 +1,7 @@
 """What a person sees of a run while it goes on."""
 
 import io
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,6 @@ from rolecall import (
     AgentFailed,
     CallEnded,
     CallHeld,
-    CallStarted,
     CallText,
     Cause,
     Event,
@@ -24,6 +24,7 @@ from rolecall import (
     StepReused,
     Usage,
 )
+from rolecall_plugins._live import LiveView
 from rolecall_plugins.terminal import DebugLines, ProgressLines, rolecall_observers
 
 CALL = {"call": 1, "agent": "architect", "provider": "claude", "model": "m"}
@@ -107,19 +108,6 @@ def test_on_a_pipe_nothing_is_drawn_twice() -> None:
     assert told(text) == ""
 
 
-def test_on_a_terminal_the_text_is_seen_growing_and_the_line_is_taken_back() -> None:
-    screen = told(
-        CallStarted(at=1.0, step="k", waited=0, max_output_tokens=9, **CALL),
-        CallText(at=1.5, delta="abc", **CALL),
-        CallText(at=2.0, delta="de", **CALL),
-        CallEnded(at=3.0, text="abcde", **ENDED, **CALL),
-        stream=Terminal(),
-    )
-    assert "writing: architect 3" in screen
-    assert "writing: architect 5" in screen
-    assert screen.endswith("\r\x1b[K")
-
-
 def test_debug_gives_a_line_for_every_event_with_tokens_and_cause() -> None:
     line = told(
         CallEnded(at=1.25, cause=Cause.EMPTY, usage=Usage(input=7, output=2), **ENDED, **CALL),
@@ -136,10 +124,26 @@ def test_debug_keeps_the_text_of_answers_to_itself() -> None:
     )
 
 
-@pytest.mark.parametrize(("debug", "kind"), [(True, DebugLines), (False, ProgressLines)])
-def test_the_setting_chooses_between_progress_and_debug(debug: bool, kind: type) -> None:
-    (observer,) = rolecall_observers(Settings(debug=debug))
-    assert isinstance(observer, kind)
+@pytest.mark.parametrize(
+    ("settings", "term", "kinds"),
+    [
+        (Settings(debug=True), "xterm", [DebugLines]),
+        (Settings(quiet=True), "xterm", []),
+        (Settings(), "xterm", [LiveView]),
+        (Settings(), "dumb", [ProgressLines]),
+    ],
+)
+def test_a_terminal_is_drawn_on_unless_told_otherwise(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings, term: str, kinds: list[type]
+) -> None:
+    monkeypatch.setenv("TERM", term)
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    assert [type(observer) for observer in rolecall_observers(settings)] == kinds
+
+
+def test_a_pipe_gets_lines() -> None:
+    (observer,) = rolecall_observers(Settings())
+    assert isinstance(observer, ProgressLines)
 
 
 def test_the_report_is_written_at_the_end(tmp_path: Path) -> None:

@@ -112,6 +112,11 @@ def _debug(ctx: click.Context, _: click.Parameter, value: bool) -> bool:
     return value
 
 
+def _quiet(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.obj.settings = evolve(ctx.obj.settings, quiet=True)
+
+
 F = TypeVar("F", bound=Callable[..., Any])
 ASSIGN = click.option(
     "--assign",
@@ -129,6 +134,14 @@ BLOCK = click.Option(
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 DEBUG = click.option("--debug", is_flag=True, callback=_debug, help="One line per event.")
+QUIET = click.option(
+    "-q",
+    "--quiet",
+    is_flag=True,
+    callback=_quiet,
+    expose_value=False,
+    help="Show results and errors alone.",
+)
 
 
 def _reuse(ctx: click.Context, _: click.Parameter, folders: Sequence[str]) -> Sequence[str]:

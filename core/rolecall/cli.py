@@ -21,6 +21,7 @@ from .arguments import (
     DEBUG,
     JSON,
     ONLY,
+    QUIET,
     REUSE,
     RUN,
     SKIP,
@@ -126,7 +127,7 @@ def _copied(command: C, *options: click.Option) -> C:
 @click.argument("request_text", metavar="[REQUEST]", required=False)
 @click.option("-f", "--file", "path", metavar="FILE", help="Read the request; - is stdin.")
 @click.option("-o", "--output", metavar="DIR", help="The run's folder, new or empty.")
-@options(ASSIGN, ONLY, SKIP, BUDGET, REUSE, JSON, DEBUG)
+@options(ASSIGN, ONLY, SKIP, BUDGET, REUSE, JSON, QUIET, DEBUG)
 @click.pass_context
 def run(
     ctx: click.Context,
@@ -188,7 +189,7 @@ class _AgainWithText(_Again):
 
 @click.command(cls=_Again)
 @RUN
-@options(ASSIGN, ONLY, SKIP, BUDGET, REUSE, JSON, DEBUG)
+@options(ASSIGN, ONLY, SKIP, BUDGET, REUSE, JSON, QUIET, DEBUG)
 @click.pass_obj
 def resume(
     app: App,
@@ -214,7 +215,7 @@ def resume(
 @click.option("--from", "start", multiple=True, metavar="AGENT", help="And all who need it.")
 @click.option("--only", multiple=True, metavar="AGENT", help="And leave the others as they are.")
 @click.option("--yes", is_flag=True, help="On a terminal, do not ask first.")
-@options(ASSIGN, BUDGET, REUSE, JSON, DEBUG)
+@options(ASSIGN, BUDGET, REUSE, JSON, QUIET, DEBUG)
 @click.pass_obj
 def rerun(
     app: App,
@@ -247,7 +248,7 @@ def rerun(
 @click.command(cls=_AgainWithText)
 @click.argument("words", metavar="[RUN] CHANGE", nargs=-1)
 @click.option("-f", "--file", "path", metavar="FILE", help="Read the change; - is stdin.")
-@options(ASSIGN, BUDGET, REUSE, JSON, DEBUG)
+@options(ASSIGN, BUDGET, REUSE, JSON, QUIET, DEBUG)
 @click.pass_obj
 def update(
     app: App,

@@ -114,6 +114,7 @@ class Settings:
     breaker_cooldown: seconds an open route is left alone.
     continuations: how often a cut answer is asked to go on.
     max_output_tokens, temperature, timeout, idle_timeout, stream: see `Request`.
+    debug, quiet: tell every event of a run, or none.
     runs: folder of the run folders.
     reuse: run folders, or folders of them, whose answers are taken where they fit.
     state: folder of what the user's processes share; empty shares nothing.
@@ -144,6 +145,7 @@ class Settings:
     reuse: tuple[str, ...] = ()
     state: str = ""
     debug: bool = False
+    quiet: bool = False
     environment: Mapping[str, str] = field(factory=dict, repr=False)
     source: str = "the settings"
 

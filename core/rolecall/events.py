@@ -48,7 +48,10 @@ class Forecast:
 class RunStarted(Event):
     """A run begins or goes on; `folder` is where its files lie, `agents` its team in order.
 
-    past: the ends of the calls that earlier processes of the run made.
+    first_choices: agent to the provider it runs on first. needs: agent to those whose deliverables
+    it gets. when: the wall clock's time, in seconds since 1970.
+    past: the ends of the calls that earlier processes of the run made. Their `at` is negative: it
+        counts back from now, without the time in which no process worked on the run.
     forecast: what a new run is expected to come to.
     """
 
@@ -56,6 +59,8 @@ class RunStarted(Event):
     request: str
     agents: tuple[str, ...]
     first_choices: tuple[tuple[str, str], ...]
+    needs: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    when: float = 0.0
     past: "tuple[CallEnded, ...]" = ()
     forecast: Forecast | None = None
 

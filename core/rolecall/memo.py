@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from attrs import asdict, define, evolve, fields, frozen
 from .agents import Route
 from .causes import Cause
 from .errors import RunError
-from .events import CallEnded, CallStarted, Event
+from .events import CallEnded, CallStarted, Event, RunStarted
 from .journal import Journal, Record, read
 from .messages import Request, Response, Stop, Usage
 from .reuse import Elsewhere
@@ -71,7 +71,7 @@ class Memo:
     """The durable memo of a run's steps; the scheduler above does not know where it is kept.
 
     calls: the number of the run's last call.
-    past: the ends of the calls that earlier processes made.
+    past: the ends of the calls that earlier processes made; their `at` counts back from now.
     updates: the changes that the operator asked for, the last one last.
     in_doubt: agents of calls that started and never ended: they may have been billed.
     """
@@ -86,15 +86,18 @@ class Memo:
         self._too_small: dict[str, int] = {}
         self._edits: set[tuple[str, str]] = set()
         self.spent: dict[str, Spent] = {}
-        self.past: list[CallEnded] = []
         self.calls = 0
         self._elsewhere: Elsewhere | None = None
         self.updates: list[Update] = []
         self._adopted: set[tuple[str, int]] = set()
+        processes: list[list[CallEnded]] = [[]]
         for record in journal.records:
             self._recall(record)
+            if record["type"] == "run":
+                processes.append([])
             if record["type"] == "call_ended":
-                self.past.append(_event(record))
+                processes[-1].append(_event(record))
+        self.past = _counted_back(processes)
         self.in_doubt = sorted(set(self._started.values()))
 
     def look_in(self, elsewhere: Elsewhere) -> None:
@@ -164,7 +167,9 @@ class Memo:
         self._record("forgotten", agents=sorted(agents))
 
     def notify(self, event: Event) -> None:
-        """Record a call's start and end; raise RunError where the disk does not take it."""
+        """Record a start and a call's start and end; raise RunError where the disk is full."""
+        if isinstance(event, RunStarted):
+            self._record("run", when=event.when, agents=list(event.agents))
         if not isinstance(event, CallStarted | CallEnded):
             return
         kind = "call_ended" if isinstance(event, CallEnded) else "call_started"
@@ -247,6 +252,16 @@ def past_calls(path: Path) -> list[CallEnded]:
     except OSError as error:
         raise RunError(f"{path / 'journal.jsonl'}: cannot be read: {error.strerror}") from error
     return [_event(record) for record in records if record["type"] == "call_ended"]
+
+
+def _counted_back(processes: Sequence[Sequence[CallEnded]]) -> list[CallEnded]:
+    """Let the calls of processes count back from the end of the last, one beside the other."""
+    counted: list[CallEnded] = []
+    length = 0.0
+    for calls in reversed(processes):
+        length += max((call.at for call in calls), default=0.0)
+        counted[:0] = [evolve(call, at=call.at - length) for call in calls]
+    return counted
 
 
 def _event(record: Record) -> CallEnded:

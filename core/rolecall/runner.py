@@ -68,6 +68,7 @@ class Runner:
     frozen: agents that are not asked; their deliverables stand as their files have them.
     seconds: what each agent takes, as far as that is known; the longest path goes first.
     forecast: what the run is expected to come to.
+    when: the wall clock's time, in seconds since 1970.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Runner:
         frozen: Collection[str] = (),
         seconds: Mapping[str, float] = MappingProxyType({}),
         forecast: Forecast | None = None,
+        when: float = 0.0,
     ) -> None:
         self._team = team
         self._dispatcher = dispatcher
@@ -93,6 +95,7 @@ class Runner:
         self._frozen = frozen
         self._changes = Changes(team, folder.memo, settings.template, settings.continuations)
         self._forecast = forecast
+        self._when = when
         self._priority = team.paths(expected(team.agents, seconds))
         self._texts: dict[str, str] = {}
         self._cut: list[str] = []
@@ -110,6 +113,8 @@ class Runner:
                 first_choices=tuple(
                     (agent.name, agent.routes[0].provider) for agent in self._team if agent.routes
                 ),
+                needs=tuple((name, self._team.needs(name)) for name in self._team.agents),
+                when=self._when,
                 past=tuple(self._folder.memo.past),
                 forecast=self._forecast,
             )

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from importlib.metadata import version
@@ -237,6 +238,7 @@ class Session:
             frozen,
             {name: each.seconds for name, each in figures.items()},
             None if folder.memo.calls else self.estimate(folder.request, figures).forecast,
+            time.time(),
         )
         try:
             return await runner.run(folder.request)

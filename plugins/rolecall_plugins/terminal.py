@@ -1,4 +1,7 @@
-"""Says on stderr how a run gets on: a line per finished agent, or per event with --debug."""
+"""Shows on stderr how a run gets on: drawn on a terminal, else a line per finished agent.
+
+With --debug it is a line per event, with --quiet nothing.
+"""
 
 import sys
 from collections.abc import Iterable
@@ -29,34 +32,38 @@ from rolecall import (
     hookimpl,
 )
 
-from ._growth import GrowthLine
-
 # What is too long for a line, or says nothing to a person.
 WORTH_SAYING = 1.5  # seconds of waiting
-HIDDEN = ("at", "text", "step", "request", "agents", "first_choices", "past", "forecast")
+HIDDEN = ("at", "text", "step", "request", "agents", "first_choices", "needs", "past", "forecast")
 
 
 @hookimpl
 def rolecall_observers(settings: Settings) -> Iterable[Observer]:
-    return [DebugLines(sys.stderr) if settings.debug else ProgressLines(sys.stderr)]
+    if settings.debug:
+        return [DebugLines(sys.stderr)]
+    if settings.quiet:
+        return []
+    if sys.stderr.isatty():
+        from rich.console import Console
+
+        console = Console(stderr=True, highlight=False, markup=False)
+        if not console.is_dumb_terminal:
+            from ._live import LiveView
+
+            return [LiveView(console, settings)]
+    return [ProgressLines(sys.stderr)]
 
 
 class ProgressLines:
-    """A line for every agent that is through, and for what went otherwise than planned.
-
-    On a terminal the texts are seen growing in a line below.
-    """
+    """A line for every agent that is through, and for what went otherwise than planned."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._total = 0
         self._through = 0
         self._reused: set[str] = set()
-        self._growth = GrowthLine(stream) if stream.isatty() else None
 
     def notify(self, event: Event) -> None:
-        if self._growth is not None:
-            self._growth.notify(event)
         match event:
             case RunStarted():
                 self._total = len(event.agents)
@@ -108,12 +115,8 @@ class ProgressLines:
         self._say(f"[{self._through:2}/{self._total}] {event.at:6.1f} s  {text}")
 
     def _say(self, text: str) -> None:
-        if self._growth is not None:
-            self._growth.clear()
         self._stream.write(text + "\n")
         self._stream.flush()
-        if self._growth is not None:
-            self._growth.draw()
 
 
 class DebugLines:
