@@ -1,5 +1,6 @@
 """Who hears an event, and what becomes of those who break."""
 
+import asyncio
 import logging
 
 import pytest
@@ -71,3 +72,24 @@ def test_a_keeper_that_raises_stops_the_run() -> None:
 def test_an_interrupt_is_no_fault_of_the_observer() -> None:
     with pytest.raises(KeyboardInterrupt):
         Bus([], [Broken(KeyboardInterrupt())])(FIRST)
+
+
+class Finishing(Heard):
+    finished = 0
+
+    async def aclose(self) -> None:
+        self.finished += 1
+
+
+class BreaksAtTheEnd(Heard):
+    async def aclose(self) -> None:
+        raise ZeroDivisionError("oh")
+
+
+def test_observers_with_work_to_finish_do_so_once_the_run_is_over(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    finishing = Finishing()
+    asyncio.run(Bus([], [BreaksAtTheEnd(), finishing, Heard()]).aclose())
+    assert finishing.finished == 1
+    assert "BreaksAtTheEnd broke and is dropped: ZeroDivisionError: oh" in caplog.text

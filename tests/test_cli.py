@@ -298,13 +298,13 @@ def test_a_damaged_journal_is_one_line(echo: Shell) -> None:
     journal.write_bytes(journal.read_bytes().replace(b"echo", b"ecHo", 1))
     ended = echo("resume")
     assert (ended.code, ended.out) == (1, "")
-    assert ended.err.startswith("rolecall: journal.jsonl: line 1 is damaged; restore the file")
+    assert ended.err.startswith("rolecall: journal.jsonl: line 2 is damaged; restore the file")
 
 
 def test_calls_that_were_cut_off_under_way_are_mentioned(echo: Shell) -> None:
     path = echo("run", "Build it", "--only", AGENTS[0]).out.splitlines()[-1]
     journal = echo.folder / path / "journal.jsonl"
-    journal.write_bytes(journal.read_bytes().splitlines(keepends=True)[0])
+    journal.write_bytes(b"".join(journal.read_bytes().splitlines(keepends=True)[:2]))
     ended = echo("resume")
     assert f"cut off under way, perhaps billed, and asked again: {AGENTS[0]}" in ended.err
 

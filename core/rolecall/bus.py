@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 
 from .events import Event, Observer
+from .messages import Closeable
 
 _log = logging.getLogger("rolecall")
 
@@ -19,6 +20,10 @@ class Bus:
         self._keepers = list(keepers)
         self._observers = list(observers)
 
+    def keep(self, keeper: Observer) -> None:
+        """Let a keeper hear every event from now on."""
+        self._keepers.append(keeper)
+
     def __call__(self, event: Event) -> None:
         for keeper in self._keepers:
             keeper.notify(event)
@@ -26,12 +31,24 @@ class Bus:
             try:
                 observer.notify(event)
             except (Exception, SystemExit) as error:
-                self._observers.remove(observer)
-                name = f"{type(observer).__module__}.{type(observer).__qualname__}"
-                _log.warning(
-                    "the observer %s broke and is dropped: %s: %s",
-                    name,
-                    type(error).__name__,
-                    error,
-                    exc_info=_log.isEnabledFor(logging.DEBUG),
-                )
+                self._drop(observer, error)
+
+    async def aclose(self) -> None:
+        """Let the observers that have something to finish do so, once the run is over."""
+        for observer in list(self._observers):
+            if isinstance(observer, Closeable):
+                try:
+                    await observer.aclose()
+                except (Exception, SystemExit) as error:
+                    self._drop(observer, error)
+
+    def _drop(self, observer: Observer, error: BaseException) -> None:
+        self._observers.remove(observer)
+        _log.warning(
+            "the observer %s.%s broke and is dropped: %s: %s",
+            type(observer).__module__,
+            type(observer).__qualname__,
+            type(error).__name__,
+            error,
+            exc_info=_log.isEnabledFor(logging.DEBUG),
+        )

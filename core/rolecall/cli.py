@@ -300,7 +300,7 @@ def _work(session: Any, folder: Any, as_json: bool, frozen: Collection[str] = ()
     """Run the team in its folder, show what came of it, and say how to go on."""
     import asyncio
 
-    from .tables import distribution, run_json, run_tables, waiting
+    from .tables import comparison, distribution, run_json, run_tables, waiting
 
     again = f"rolecall resume {shlex.quote(str(folder.path))}"
     try:
@@ -315,7 +315,8 @@ def _work(session: Any, folder: Any, as_json: bool, frozen: Collection[str] = ()
         say(json.dumps(run_json(str(folder.path), session.team, outcome, session.ledger)))
     else:
         show_tables(run_tables(session.team, outcome, session.ledger))
-        lines = (waiting(session.ledger), distribution(session.team, session.ledger))
+        ledger = session.ledger
+        lines = (waiting(ledger), distribution(session.team, ledger), comparison(ledger))
         say("\n".join(filter(None, lines)))
         say(str(folder.path))
     if session.ledger.reused:

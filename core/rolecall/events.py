@@ -243,6 +243,18 @@ class WorkTouched(Event):
 
 
 @frozen(kw_only=True)
+class CostsCompared(Event):
+    """What the run's calls compare to; told right before its end.
+
+    elsewhere: route to what all its calls would have cost there, by their tokens and its price.
+    cached: what the vendors' prompt caches saved. All in US dollars, None where a price is unknown.
+    """
+
+    elsewhere: tuple[tuple[str, float | None], ...]
+    cached: float | None
+
+
+@frozen(kw_only=True)
 class RunEnded(Event):
     """Nothing is left to do; `interrupted` where a person or a budget ended it."""
 

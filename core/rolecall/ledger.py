@@ -10,6 +10,7 @@ from .events import (
     AgentDone,
     AgentFailed,
     CallEnded,
+    CostsCompared,
     DeliverableKept,
     Event,
     FellBack,
@@ -82,7 +83,7 @@ class Ledger:
     hops, retries, outages: fallbacks, retries and openings of circuit breakers, in order.
     answered: agent to the route that gave its last answer; `reused` are those with answers from
     before, `saved` is what these cost then, in US dollars. `edited` are those whose deliverable a
-    person wrote.
+    person wrote. compared: what the calls compare to, once that is told.
     """
 
     total: Totals = field(factory=Totals)
@@ -94,6 +95,7 @@ class Ledger:
     reused: set[str] = field(factory=set)
     edited: set[str] = field(factory=set)
     saved: float = 0.0
+    compared: CostsCompared | None = None
     failed: dict[str, str] = field(factory=dict)
     hops: list[FellBack] = field(factory=list)
     retries: list[Retrying] = field(factory=list)
@@ -120,6 +122,8 @@ class Ledger:
                 self.saved += event.cost or 0.0
             case DeliverableKept():
                 self.edited.add(event.agent)
+            case CostsCompared():
+                self.compared = event
             case AgentFailed():
                 self.failed[event.agent] = event.error
             case AgentDone():

@@ -179,7 +179,10 @@ class Preparable(Protocol):
 
 @runtime_checkable
 class Closeable(Protocol):
-    """A provider that holds connections of the running event loop."""
+    """A provider that holds connections of the running event loop; an observer with work to finish.
+
+    Awaited once a run is over.
+    """
 
     async def aclose(self) -> None: ...
 

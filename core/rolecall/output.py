@@ -8,15 +8,21 @@ from typing import Any
 import click
 
 
+# Control characters, but tab and line feed: an escape sequence could redraw a terminal.
+_CONTROLS = {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), *range(127, 160))}
+del _CONTROLS[9], _CONTROLS[10]
+
+
 def say(text: str) -> None:
-    """Print a result."""
-    click.echo(text)
+    """Print a result; control characters that a model wrote do not reach the terminal."""
+    click.echo(text.replace("\r\n", "\n").translate(_CONTROLS))
 
 
 def tell(lines: Sequence[str]) -> None:
     """Print what a person should know, a line each, on standard error."""
     for line in lines:
-        click.echo(f"rolecall: {' '.join(line.splitlines())}", err=True)
+        text = " ".join(line.splitlines()).translate(_CONTROLS)
+        click.echo(f"rolecall: {text}", err=True)
 
 
 def show(rows: Any, table: Any, as_json: bool) -> None:

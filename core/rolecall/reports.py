@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from .agents import Route
 from .arguments import JSON, RUN, App
 from .output import say, show_tables
 
@@ -23,6 +24,9 @@ def report(app: App, name: str | None, as_json: bool, as_csv: bool) -> None:
     from .folder import find_run
     from .ledger import Ledger
     from .memo import past_calls
+    from .prices import Prices
+    from .savings import Savings
+    from .tables import comparison
 
     path = find_run(Path(app.settings.runs), name)
     calls = past_calls(path)
@@ -30,17 +34,25 @@ def report(app: App, name: str | None, as_json: bool, as_csv: bool) -> None:
         say(_csv(calls))
         return
     ledger = Ledger()
+    providers = {name: each for name, (each, _) in app.host.providers(app.settings).items()}
+    called = [Route(call.provider) for call in calls if call.provider in providers]
+    savings = Savings(Prices(app.settings, providers), called, ledger.notify)
     for call in calls:
         ledger.notify(call)
+        savings.notify(call)
+    if all(call.provider in providers for call in calls):
+        ledger.notify(savings.compared())
     if as_json:
         say(json.dumps({"run": str(path), **report_json(ledger, calls)}, indent=2))
     else:
         show_tables(report_tables(ledger))
+        if line := comparison(ledger):
+            say(line)
 
 
 def report_json(ledger: Any, calls: Sequence[Any]) -> dict[str, Any]:
     """Give the sums for programs, and each call without its text."""
-    from .tables import sums_json
+    from .tables import comparison_json, sums_json
 
     def each(totals: Mapping[str, Any]) -> dict[str, Any]:
         return {name: sums_json(one) for name, one in totals.items()}
@@ -51,6 +63,7 @@ def report_json(ledger: Any, calls: Sequence[Any]) -> dict[str, Any]:
         "providers": each(ledger.providers),
         "models": each(ledger.models),
         "calls": [_row(call) for call in calls],
+        **comparison_json(ledger),
     }
 
 

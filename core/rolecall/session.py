@@ -11,7 +11,7 @@ from typing import Any
 
 from attrs import asdict, evolve, field, filters, frozen
 
-from .agents import Team
+from .agents import Route, Team
 from .budget import Budget
 from .bus import Bus
 from .config import Settings
@@ -29,6 +29,7 @@ from .reuse import Elsewhere
 from .routing import assemble, assign, forecast, unusable
 from .runner import Outcome, Runner
 from .runs import StateKeeper, past_figures
+from .savings import Savings
 from .updates import check_updatable
 
 # What run.toml keeps of the settings: nothing secret, and no path of this machine.
@@ -217,6 +218,8 @@ class Session:
         if self._settings.reuse:
             folder.memo.look_in(Elsewhere(map(Path, self._settings.reuse), folder.path))
         bus = Bus([folder.memo, self.ledger, StateKeeper(folder)], self._observers)
+        providers = {route.provider: Route(route.provider) for a in self.team for route in a.routes}
+        bus.keep(Savings(self.prices, providers.values(), bus))
         dispatcher = Dispatcher(
             self._providers,
             self._limiters,
@@ -244,3 +247,4 @@ class Session:
             return await runner.run(folder.request)
         finally:
             await dispatcher.aclose()
+            await bus.aclose()

@@ -147,6 +147,7 @@ def run_json(folder: str, team: Team, outcome: Outcome, ledger: Ledger) -> dict[
         "models": {name: sums_json(totals) for name, totals in ledger.models.items()},
         "distribution": dict(ledger.distribution),
         "total": sums_json(ledger.total),
+        **comparison_json(ledger),
     }
 
 
@@ -206,6 +207,31 @@ def waiting(ledger: Ledger) -> str:
     reasons = sorted(ledger.total.held.items(), key=lambda item: -item[1])
     told = [f"{reason} {seconds:.1f} s" for reason, seconds in reasons if seconds >= WORTH_SAYING]
     return f"Waited for: {', '.join(told)}" if told else ""
+
+
+def comparison(ledger: Ledger) -> str:
+    """Say what the same calls would have cost elsewhere, and what prompt caches saved."""
+    compared = ledger.compared
+    if compared is None:
+        return ""
+    told = [
+        f"{'unknown' if cost is None else f'${cost:.4f}'} all on {route}"
+        for route, cost in compared.elsewhere
+        if list(ledger.models) != [route]
+    ]
+    if compared.cached:
+        told.append(f"${compared.cached:.4f} saved by prompt caches")
+    return f"The same calls: {', '.join(told)}" if ledger.models and told else ""
+
+
+def comparison_json(ledger: Ledger) -> dict[str, Any]:
+    """Give the same for programs; what is not known is null."""
+    compared = ledger.compared
+    return {
+        "same_calls_usd": {} if compared is None else dict(compared.elsewhere),
+        "saved_by_caches_usd": None if compared is None else compared.cached,
+        "saved_by_reuse_usd": ledger.saved,
+    }
 
 
 def _shares(counts: Mapping[str, int], total: int) -> str:
