@@ -11,7 +11,7 @@ from attrs import frozen
 
 from rolecall.cli import main
 
-FAST = "[tool.rolecall]\ninterval = 0\n"
+FAST = '[tool.rolecall]\ninterval = 0\nblock = ["report"]\n'
 
 # Answers every agent, and fails where the request says so: [auth at technical-writer].
 ECHO = """

@@ -163,7 +163,7 @@ def test_a_plugin_is_left_out_for_once(echo: Shell) -> None:
 
 
 def test_a_plugin_is_left_out_for_good(echo: Shell) -> None:
-    echo.configure(FAST + 'block = ["report"]\n')
+    echo.configure('[tool.rolecall]\ninterval = 0\nblock = ["report"]\n')
     echo("run", "Build it", "--only", AGENTS[0])
     assert not (echo.folder / "runs" / "latest" / "report.md").exists()
 

@@ -2,7 +2,6 @@
 
 import io
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -144,56 +143,3 @@ def test_a_terminal_is_drawn_on_unless_told_otherwise(
 def test_a_pipe_gets_lines() -> None:
     (observer,) = rolecall_observers(Settings())
     assert isinstance(observer, ProgressLines)
-
-
-def test_the_report_is_written_at_the_end(tmp_path: Path) -> None:
-    from rolecall import RunEnded
-    from rolecall_plugins.report import Report
-
-    report = Report()
-    events = (
-        RunStarted(
-            at=0,
-            folder=str(tmp_path),
-            request="Build it\nquickly",
-            agents=("architect", "b"),
-            first_choices=(("architect", "gemini"), ("b", "claude")),
-        ),
-        FellBack(at=1, agent="architect", route="gemini", to="claude", cause=Cause.EMPTY),
-        CallEnded(at=2, usage=Usage(input=1000, output=50), cost=0.5, **ENDED, **CALL),
-        done("architect"),
-        AgentFailed(at=3, agent="b", error="b: all routes failed"),
-        RouteOpened(at=3, route="claude/m", cause=Cause.OVERLOADED, seconds=30),
-        RunEnded(at=4, done=1, failed=1, blocked=0),
-    )
-    for event in events:
-        report.notify(event)
-    text = (tmp_path / "report.md").read_text("utf-8")
-    assert "> Build it\n> quickly" in text
-    assert "1 of 2 agents done, 1 failed; 4.0 s, 1 calls, $0.5000." in text
-    assert "| claude | 1 | 1 | 1 | 0 | 1,000 | 50 | $0.5000 | 1.0 s | 0.0 s |" in text
-    assert "| gemini | 0 | 1 |" in text
-    assert "- architect: from gemini to claude, because of `empty`" in text
-    assert "- claude/m: `overloaded`, for 30 s" in text
-    assert "- b: b: all routes failed" in text
-
-
-def test_the_report_of_a_run_that_goes_on_counts_what_was_paid_before(tmp_path: Path) -> None:
-    from rolecall import RunEnded
-    from rolecall_plugins.report import Report
-
-    before = CallEnded(at=2, usage=Usage(input=1000, output=50), cost=0.5, **ENDED, **CALL)
-    report = Report()
-    report.notify(
-        RunStarted(
-            at=0,
-            folder=str(tmp_path),
-            request="r",
-            agents=("architect",),
-            first_choices=(("architect", "claude"),),
-            past=(before,),
-        )
-    )
-    report.notify(done("architect"))
-    report.notify(RunEnded(at=1, done=1, failed=0, blocked=0))
-    assert "1 calls, $0.5000." in (tmp_path / "report.md").read_text("utf-8")

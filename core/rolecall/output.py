@@ -7,9 +7,8 @@ from typing import Any
 
 import click
 
-
 # Control characters, but tab and line feed: an escape sequence could redraw a terminal.
-_CONTROLS = {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), *range(127, 160))}
+_CONTROLS = dict.fromkeys((*range(32), *range(127, 160)), "�")
 del _CONTROLS[9], _CONTROLS[10]
 
 

@@ -1,0 +1,81 @@
+"""Draws report.html: `python -m rolecall_plugins.report.page FILE`, with the story on stdin.
+
+The page runs no script and loads nothing; what models wrote is escaped, or Markdown without HTML.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from .charts import critical_path, distribution, draw, graph, timeline
+
+LONG = 300_000  # characters, beyond which a deliverable is shown as it was written
+DEEPER = 2  # levels that a deliverable's headings stand below the page's own
+
+
+def render(story: Mapping[str, Any]) -> str:
+    """Give the page as HTML."""
+    from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(undefined=StrictUndefined, autoescape=True, trim_blocks=True)
+    template = environment.from_string(_file("page.html.j2"))
+    lines = timeline(story)
+    dependants: dict[str, list[str]] = {}
+    for agent in story["agents"]:
+        for need in agent["needs"]:
+            dependants.setdefault(need, []).append(agent["name"])
+    return template.render(
+        story=story,
+        style=Markup(_file("page.css")),
+        when=datetime.fromtimestamp(story["when"], UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        timeline=Markup(draw(lines)) if lines else "",
+        graph=Markup(draw(graph(story))),
+        distribution=Markup(draw(distribution(story))),
+        path=critical_path(story),
+        dependants=dependants,
+        as_html=lambda text: Markup(as_html(text)),
+        clock=_clock,
+    )
+
+
+def as_html(text: str) -> str:
+    """Turn a deliverable's Markdown into HTML; HTML within it stays text, images stay links."""
+    from markdown_it import MarkdownIt
+    from markupsafe import escape
+
+    if len(text) > LONG:
+        return f"<pre>{escape(text)}</pre>"
+    markdown = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
+    tokens = markdown.parse(text)
+    for token in tokens:
+        if token.type in ("heading_open", "heading_close"):
+            token.tag = f"h{min(6, int(token.tag[1:]) + DEEPER)}"
+    return str(markdown.renderer.render(tokens, markdown.options, {}))
+
+
+def main() -> None:
+    """Write the page, whole or not at all."""
+    path = Path(sys.argv[1])
+    page = render(json.load(sys.stdin))
+    partial = path.with_name(path.name + ".part")
+    partial.write_text(page, "utf-8", errors="replace")
+    os.replace(partial, path)
+
+
+def _file(name: str) -> str:
+    return files(__package__).joinpath(name).read_text("utf-8")
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(seconds, 60)
+    return f"{minutes:.0f} min {rest:.0f} s" if minutes else f"{rest:.1f} s"
+
+
+if __name__ == "__main__":
+    main()
