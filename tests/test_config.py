@@ -324,7 +324,7 @@ def test_every_step_starts_from_the_settings_limits() -> None:
 def test_every_setting_is_in_the_documents_table_with_its_default() -> None:
     table = dict(re.findall(r"^\| `(\w+)` \| ([^|]+) \| [^|]+ \|$", DOCUMENT, re.MULTILINE))
     said = {name: value.strip('"') for name, value in table.items()}
-    tables = ("providers", "agents", "on", "prices", "environment", "source")
+    tables = ("providers", "agents", "on", "prices", "environment", "source", "sources")
     plain = [each for each in fields(Settings) if each.name not in tables]
     told_in_words = {
         "temperature": "not sent",

@@ -77,7 +77,7 @@ def test_every_host_has_plugins_of_its_own() -> None:
 def test_a_host_without_plugins_supplies_nothing() -> None:
     host = Host([])
     assert (host.agents(), host.providers(Settings())) == ({}, {})
-    assert (host.limiters(Settings()), host.observers(Settings())) == ([], [])
+    assert (host.limiters(Settings()), host.observers(Settings())) == ({}, [])
     assert host.assignment(agent()) is None
 
 
@@ -468,7 +468,7 @@ def test_limiters_and_observers_are_asked_in_the_order_of_the_plugins() -> None:
         first=plugin(limiters=[gates[0]], observers=[ears[0]]),
         second=plugin(limiters=[gates[1]], observers=[ears[1]]),
     )
-    assert host.limiters(Settings()) == gates
+    assert [limiter for limiter, _ in host.limiters(Settings()).values()] == gates
     assert [id(each) for each in host.observers(Settings())] == [id(each) for each in ears]
 
 

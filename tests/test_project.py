@@ -45,7 +45,7 @@ FLOORS = (
     {"arguments", "dispatch", "estimate", "routing", "runs"},
     {"llm", "runner"},
     {"session", "tables"},
-    {"lists", "plans", "reports"},
+    {"doctor", "lists", "plans", "reports"},
     {"cli"},
     {"__init__"},
 )

@@ -56,6 +56,7 @@ from .ledger import Ledger, Totals
 from .limits import Call, Clock, Limiter, Outcome, SendLimiter, SystemClock
 from .messages import (
     Closeable,
+    Diagnosable,
     HasCeiling,
     HasModel,
     HasPrices,
@@ -100,6 +101,7 @@ __all__ = [
     "Closeable",
     "CostsCompared",
     "DeliverableKept",
+    "Diagnosable",
     "Dispatcher",
     "Event",
     "FellBack",

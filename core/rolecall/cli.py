@@ -34,6 +34,7 @@ from .arguments import (
     spelled,
 )
 from .config import Settings, load
+from .doctor import doctor
 from .errors import BudgetReached, RolecallError, RunError, UsageError
 from .host import Host
 from .lists import agents, plugins, providers, runs
@@ -108,7 +109,8 @@ def build(host: Host) -> click.Group:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     click.version_option(package_name="rolecall")(cli)
-    for command in (run, resume, rerun, update, plan, report, runs, agents, providers, plugins):
+    core = (run, resume, rerun, update, plan, report, runs, agents, providers, plugins, doctor)
+    for command in core:
         cli.add_command(_copied(command))  # plugins may add options
     host.commands(cli)
     return _copied(cli, BLOCK)

@@ -120,6 +120,7 @@ class Settings:
     state: folder of what the user's processes share; empty shares nothing.
     environment: variables, those of `.env` beneath those of the process; never shown.
     source: the file the settings came from, for messages.
+    sources: setting to where its value came from, where it is no default.
     """
 
     interval: float = field(default=0.5, validator=_at_least(0))
@@ -148,6 +149,7 @@ class Settings:
     quiet: bool = False
     environment: Mapping[str, str] = field(factory=dict, repr=False)
     source: str = "the settings"
+    sources: Mapping[str, str] = field(factory=dict, repr=False, eq=False)
 
     @property
     def actions(self) -> Mapping[Cause, Action]:
@@ -188,13 +190,19 @@ def load(directory: Path, environ: Mapping[str, str] | None = None) -> Settings:
     table = _table(pyproject) if pyproject else {}
     settings = structure(table, str(pyproject)) if table else Settings()
     dotenv = (pyproject.parent if pyproject else directory) / ".env"
-    environment = {**_dotenv(dotenv), **(os.environ if environ is None else environ)}
+    process = os.environ if environ is None else environ
+    environment = {**_dotenv(dotenv), **process}
+    sources = dict.fromkeys(table, str(pyproject))
+    if "debug" not in table and _flag(environment, "ROLECALL_DEBUG"):
+        place = "the environment" if "ROLECALL_DEBUG" in process else str(dotenv)
+        sources["debug"] = f"ROLECALL_DEBUG in {place}"
     return evolve(
         settings,
         environment=environment,
         source=str(pyproject) if pyproject else "the settings",
         state=settings.state or user_state_dir("rolecall", appauthor=False),
         debug=settings.debug or _flag(environment, "ROLECALL_DEBUG"),
+        sources=sources,
     )
 
 
@@ -216,6 +224,7 @@ def structure(table: Mapping[str, Any], source: str = "the settings") -> Setting
             converter,
             environment=override(omit=True),
             source=override(omit=True),
+            sources=override(omit=True),
         ),
     )
     try:
@@ -236,7 +245,7 @@ def _first(error: Exception, path: tuple[str, ...]) -> tuple[tuple[str, ...], st
 
     if isinstance(error, ForbiddenExtraKeysError):
         name = min(error.extra_fields)
-        allowed = [f.name for f in fields(error.cl) if f.name not in ("environment", "source")]
+        allowed = {f.name for f in fields(error.cl)} - {"environment", "source", "sources"}
         return (*path, name), f"no such setting{nearest(name, allowed)}"
     if not isinstance(error, BaseValidationError):
         return path, str(error) if isinstance(error, ValueError) else "must be a table"

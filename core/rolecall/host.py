@@ -115,14 +115,14 @@ class Host:
                 )
         return found
 
-    def limiters(self, settings: Settings) -> list[Limiter]:
-        """Collect the limiters, in the order of the plugins."""
+    def limiters(self, settings: Settings) -> dict[str, tuple[Limiter, str]]:
+        """Collect the limiters: name to the limiter and the plugin that supplied it."""
         found: dict[str, tuple[Limiter, str]] = {}
         for plugin, item in self._collect("rolecall_limiters", settings=settings):
             _expect(plugin, item, "a limiter", "acquire", is_async=True)
             _expect(plugin, item, "a limiter", "ended")
             _enlist(found, "limiters", item.name, item, plugin)
-        return [limiter for limiter, _ in found.values()]
+        return found
 
     def observers(self, settings: Settings) -> list[Observer]:
         """Collect the observers, in the order of the plugins."""

@@ -62,7 +62,7 @@ class LLM:
                 raise UsageError(f"there is no provider {route.provider!r}{hint}")
         self._dispatcher = Dispatcher(
             self._providers,
-            host.limiters(self._settings),
+            [limiter for limiter, _ in host.limiters(self._settings).values()],
             self._settings,
             SystemClock(),
             Bus([self.ledger], [*host.observers(self._settings), *observers]),

@@ -1,6 +1,6 @@
 """What goes to a provider and what comes back."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
 from types import NoneType
@@ -171,6 +171,18 @@ class NeedsSetup(Protocol):
 
 
 @runtime_checkable
+class Diagnosable(Protocol):
+    """A provider that can say, without a call, what looks wrong about how it is set up."""
+
+    def diagnose(self, models: Iterable[str]) -> Iterable[str]:
+        """Give a line for each problem, with its remedy; never a key.
+
+        models: those that the team's routes use.
+        """
+        ...
+
+
+@runtime_checkable
 class Preparable(Protocol):
     """A provider with slow imports: `prepare` runs in a thread while the run starts."""
 
@@ -196,6 +208,12 @@ def lacking(provider: Provider) -> str | None:
     """Say what must be set before a provider can be called, or None."""
     with _naming(provider):
         return provider.missing() if isinstance(provider, NeedsSetup) else None
+
+
+def diagnosed(provider: Provider, models: Iterable[str]) -> list[str]:
+    """Say what looks wrong about how a provider and these of its models are set up."""
+    with _naming(provider):
+        return list(provider.diagnose(models)) if isinstance(provider, Diagnosable) else []
 
 
 def ceiling(provider: Provider, model: str) -> int | None:

@@ -132,7 +132,7 @@ class Session:
         self.team, self._left_out = assemble(
             (each.agent for each in assigned.values()), choices.only, choices.skip
         )
-        self._limiters = host.limiters(settings)
+        self._limiters = [limiter for limiter, _ in host.limiters(settings).values()]
         self.prices = Prices(settings, self._providers)
         if settings.budget is not None:
             check = Budget(settings.budget, self.prices, settings.allow_unpriced).check

@@ -114,6 +114,10 @@ class Board:
         """Count the agents that are through, whether or not with success."""
         return sum(row.state in THROUGH for row in self.rows.values())
 
+    def row(self, agent: str) -> Row:
+        """Give an agent's row; one that works without a team has a row of its own."""
+        return self.rows.setdefault(agent, Row(agent, 0, (), ""))
+
     def waits_for(self, row: Row) -> list[str]:
         """Name the needs of an agent that are not there yet."""
         return [name for name in row.needs if self.rows[name].state not in THROUGH]
@@ -127,12 +131,12 @@ class Board:
             case RunStarted():
                 self._begin(event)
             case AgentStarted(at=at, agent=agent):
-                self.rows[agent].started = at
-                self.rows[agent].turn(State.READY, at)
+                self.row(agent).started = at
+                self.row(agent).turn(State.READY, at)
             case CallWaiting(at=at, agent=agent):
                 self._call(event).turn(State.PERMIT, at)
             case CallHeld(at=at, agent=agent):
-                self.rows[agent].turn(State.PERMIT, at, event.reason)
+                self.row(agent).turn(State.PERMIT, at, event.reason)
             case CallStarted(at=at):
                 self._line(event.provider).under_way += 1
                 self._line(event.provider).starts.append(at)
@@ -140,16 +144,16 @@ class Board:
                 row.characters, row.tail = 0, ""
                 row.turn(State.CALLING, at)
             case CallText(agent=agent):
-                self.rows[agent].write(event.delta)
+                self.row(agent).write(event.delta)
             case CallEnded(at=at, agent=agent):
                 self._line(event.provider).under_way -= 1
-                self.rows[agent].reused = False
-                self.rows[agent].turn(State.READY, at)
+                self.row(agent).reused = False
+                self.row(agent).turn(State.READY, at)
             case Retrying(at=at, agent=agent):
-                self.rows[agent].turn(State.RETRYING, at + event.delay, event.cause)
+                self.row(agent).turn(State.RETRYING, at + event.delay, event.cause)
             case FellBack(agent=agent):
                 provider = event.route.partition("/")[0]
-                self.rows[agent].hops.append(f"{provider}: {event.cause}")
+                self.row(agent).hops.append(f"{provider}: {event.cause}")
             case RouteOpened(route=route):
                 self._line(route.partition("/")[0]).open[route] = event.cause
             case RouteProbed(route=route):
@@ -179,23 +183,23 @@ class Board:
     def _finish(self, event: Event) -> None:
         match event:
             case StepReused(agent=agent):
-                self.rows[agent].reused = True
+                self.row(agent).reused = True
             case AgentDone(at=at, agent=agent):
-                row = self.rows[agent]
+                row = self.row(agent)
                 row.provider = event.route.partition("/")[0]
                 state = State.KEPT if row.reused else State.DONE
                 row.turn(State.CUT if event.cut else state, at)
             case DeliverableKept(at=at, agent=agent):
-                self.rows[agent].turn(State.KEPT, at, "as its file stands")
+                self.row(agent).turn(State.KEPT, at, "as its file stands")
             case AgentFailed(at=at, agent=agent):
-                self.rows[agent].turn(State.FAILED, at, event.error)
+                self.row(agent).turn(State.FAILED, at, event.error)
             case AgentBlocked(at=at, agent=agent):
-                self.rows[agent].turn(State.BLOCKED, at, event.by)
+                self.row(agent).turn(State.BLOCKED, at, event.by)
             case _:
                 pass
 
     def _call(self, event: CallWaiting | CallStarted) -> Row:
-        row = self.rows[event.agent]
+        row = self.row(event.agent)
         row.provider = event.provider
         return row
 

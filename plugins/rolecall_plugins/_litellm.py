@@ -6,7 +6,10 @@ The import takes seconds: `prepare` does it in a thread while a run starts.
 import asyncio
 import gc
 import os
+import re
 import threading
+from collections.abc import Iterable
+from datetime import date
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
@@ -15,7 +18,7 @@ from attrs import evolve
 
 from rolecall import Cause, ProviderError, Request, Response, Settings, Usage
 
-from ._models import ceiling, known, price
+from ._models import ceiling, known, price, retired
 from ._vendor import Vendor
 
 if TYPE_CHECKING:
@@ -47,6 +50,27 @@ class LiteLLMProvider:
         if self._key:
             return None
         return f"{' or '.join(self._vendor.keys)} is not set"
+
+    def diagnose(self, models: Iterable[str]) -> Iterable[str]:
+        vendor = self._vendor
+        keys = " or ".join(vendor.keys)
+        if not self._key:
+            yield f"{keys} is not set; make a key at {vendor.console} and put it in .env"
+        elif not self._base and not re.fullmatch(vendor.form, self._key):
+            yield f"{keys} has not the form of a key; copy it again from {vendor.console}"
+        if self._base and urlsplit(self._base).scheme not in ("http", "https"):
+            yield f"{self._base!r} is no address; let {vendor.bases[0]} begin with https://"
+        for model in models:
+            entry = known(vendor.prefix, model)
+            until = retired(entry)
+            if not entry:
+                yield (
+                    f"litellm does not know {model!r}, so its price is unknown; spell it as the "
+                    f'vendor does, or set tool.rolecall.prices."{model}"'
+                )
+            elif until is not None:
+                ended = "was" if until <= date.today() else "will be"
+                yield f"{model} {ended} switched off on {until}; choose a newer model for its route"
 
     def max_output_tokens(self, model: str) -> int | None:
         return ceiling(known(self._vendor.prefix, model))

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
+from datetime import date
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -43,6 +44,12 @@ def price(entry: Mapping[str, Any], usage: Usage) -> float | None:
         + (usage.output - usage.thinking) * written
         + usage.thinking * (written if thought is None else thought)
     )
+
+
+def retired(entry: Mapping[str, Any]) -> date | None:
+    """Give the day on which the vendor switches a model off, if that is known."""
+    told = entry.get("deprecation_date")
+    return date.fromisoformat(told) if isinstance(told, str) else None
 
 
 def _tier(entry: Mapping[str, Any], tokens: int) -> str:

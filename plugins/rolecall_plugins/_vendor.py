@@ -16,6 +16,7 @@ class Vendor:
 
     prefix: litellm's name for the vendor.
     keys, bases: environment variables of the key and the endpoint, the first set one wins.
+    form: a regular expression that keys match. console: where keys are made.
     reply: makes the reader of one reply.
     endpoint: completes a base address to the one that litellm wants.
     amend: takes out of a request's body what litellm puts in unasked.
@@ -26,6 +27,8 @@ class Vendor:
     model: str
     keys: tuple[str, ...]
     bases: tuple[str, ...]
+    form: str
+    console: str
     reply: Callable[[], Reply]
     endpoint: Callable[[str], str]
     amend: Callable[[dict[str, Any], Request], None] | None = None

@@ -17,6 +17,8 @@ CLAUDE = Vendor(
     model="claude-sonnet-5-5",
     keys=("ANTHROPIC_API_KEY",),
     bases=("ANTHROPIC_API_BASE",),
+    form=r"sk-ant-[\w-]{16,}",
+    console="https://console.anthropic.com/settings/keys",
     reply=ClaudeReply,
     endpoint=lambda base: base.rstrip("/").removesuffix("/v1/messages").removesuffix("/v1"),
 )

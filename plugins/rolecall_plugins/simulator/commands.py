@@ -17,7 +17,7 @@ LIMITS = ("requests_per_minute", "tokens_per_minute")
 @hookimpl
 def rolecall_commands(cli: click.Group) -> None:
     cli.add_command(simulator)
-    for name in ("run", "resume", "rerun", "update"):
+    for name in ("run", "resume", "rerun", "update", "doctor"):
         cli.commands[name].params.append(
             click.Option(
                 ["--offline"],
