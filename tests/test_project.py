@@ -153,13 +153,13 @@ def test_only_one_file_prints_and_only_the_command_line_knows_click(path: Path) 
     printing = calls(path) & {"print", "click.echo", "click.secho", "sys.stdout.write"}
     assert bool(printing) == (path.stem == "output")
     assert ("click" in packages(path)) == (
-        path.stem in ("arguments", "cli", "lists", "output", "plans", "reports")
+        path.stem in ("arguments", "cli", "doctor", "lists", "output", "plans", "reports")
     )
 
 
 @pytest.mark.parametrize("path", BY_NAME)
 def test_only_those_who_serve_programs_without_an_event_loop_start_one(path: Path) -> None:
-    assert ("asyncio.run" in calls(path)) == (path.stem in ("cli", "llm", "testing"))
+    assert ("asyncio.run" in calls(path)) == (path.stem in ("cli", "doctor", "llm", "testing"))
 
 
 @pytest.mark.parametrize(
