@@ -109,8 +109,9 @@ class Unlimited:
         self._host = host
         self._tape = tape
 
-    def limiters(self, settings: Settings) -> list[Limiter]:
-        return [Caller(self._tape)]
+    def limiters(self, settings: Settings) -> dict[str, tuple[Limiter, str]]:
+        limiter = Caller(self._tape)
+        return {limiter.name: (limiter, "cassettes")}
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._host, name)
