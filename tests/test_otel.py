@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -204,8 +205,10 @@ def test_what_goes_otherwise_than_planned_is_an_event_of_its_span() -> None:
 
 
 def test_what_an_interruption_leaves_open_is_ended() -> None:
-    events = (STARTED, AgentStarted(at=0.0, agent="a"), call_started(**CLAUDE))
-    traced = Traced().tell(*events, RunEnded(at=1.0, done=0, failed=0, blocked=0, interrupted=True))
+    over = RunEnded(at=1.0, done=0, failed=0, blocked=0, interrupted=True)
+    events = (STARTED, AgentStarted(at=0.0, agent="a"), call_started(**CLAUDE), over)
+    traced = Traced()
+    copy_context().run(traced.tell, *events)  # as a task that is cancelled
     assert {span.attributes["error.type"] for span in traced.spans.values() if span.attributes} == {
         "cancelled",
         "interrupted",
