@@ -31,6 +31,11 @@ def answering(
     return text, last, requests
 
 
+def test_a_system_prompt_that_roles_share_is_said_to_be_shared() -> None:
+    assert compose(agent("a", shared="Together."), "Build it", {}).shares_system
+    assert not compose(agent("a"), "Build it", {}).shares_system
+
+
 def test_an_agent_is_asked_by_its_prompt_and_the_request() -> None:
     request = compose(agent("writer", prompt="You write."), "Build it.\n", {})
     assert request.system == "You write."

@@ -152,3 +152,36 @@ def test_an_unknown_models_price_is_unknown(simulator: Simulator) -> None:
     response = asyncio.run(complete(made, evolve(REQUEST, model="claude-of-tomorrow")))
     assert response.usage.output > 0
     assert response.cost is None
+
+
+def ask(name: str, simulator: Simulator, **more: Any) -> Response:
+    made = at(simulator, name)
+    return asyncio.run(complete(made, evolve(REQUEST, model=made.model, **more)))
+
+
+def test_claude_is_told_to_keep_a_long_system_prompt_that_others_share(
+    simulator: Simulator,
+) -> None:
+    shared: dict[str, Any] = {"system": "word " * 800, "shares_system": True}
+    response = ask("claude", simulator, **shared)
+    assert response.usage.cache_write == 1000
+    again = ask("claude", simulator, **shared)
+    assert again.usage == evolve(response.usage, cache_write=0, cache_read=1000)
+    assert again.cost is not None
+    assert response.cost is not None
+    assert again.cost < response.cost
+
+
+@pytest.mark.parametrize(
+    ("name", "asked"),
+    [
+        ("claude", {"system": "word " * 800}),
+        ("claude", {"system": "short", "shares_system": True}),
+        ("gemini", {"system": "word " * 5000, "shares_system": True}),
+    ],
+)
+def test_nothing_is_marked_where_that_does_not_pay(
+    name: str, asked: dict[str, Any], simulator: Simulator
+) -> None:
+    assert ask(name, simulator, **asked).usage.cache_write == 0
+    assert len(simulator.arrivals) == 1  # and no other request sets up a cache

@@ -41,7 +41,9 @@ class Request:
     """One question to a model.
 
     model: the vendor's name for the model; empty means the provider's own default.
-    system: the role's prompt.
+    system: the role's prompt, or what several roles share.
+    shares_system: whether other requests begin with this very system prompt, so that it pays to
+        let the vendor keep it.
     max_output_tokens: the most the answer may cost, thinking included.
     temperature: sent only when set; the newest models refuse it.
     timeout: seconds for the whole answer.
@@ -57,6 +59,7 @@ class Request:
     timeout: float = 600.0
     idle_timeout: float = 60.0
     stream: bool = True
+    shares_system: bool = False
     watch: Watch = field(factory=Watch, eq=False, repr=False)
 
 

@@ -35,6 +35,7 @@ def compose(
     return evolve(
         base,
         system=agent.shared or agent.prompt,
+        shares_system=bool(agent.shared),
         messages=(Message("user", "\n\n".join(parts)),),
         max_output_tokens=agent.max_output_tokens or base.max_output_tokens,
         temperature=base.temperature if agent.temperature is None else agent.temperature,

@@ -114,6 +114,7 @@ def triage(
     return evolve(
         template,
         system=planner.shared or f"You are the {planner.title} of a team.",
+        shares_system=bool(planner.shared),
         messages=(Message("user", "\n\n".join(parts)),),
     )
 

@@ -12,6 +12,7 @@ from typing import Any
 from rolecall import Usage
 
 MAP = "model_prices_and_context_window_backup.json"
+LEAST_CACHED = 4096  # tokens; what the most demanding models want
 _TIER = re.compile(r"input_cost_per_token_above_(\d+)k_tokens")
 
 
@@ -25,6 +26,12 @@ def ceiling(entry: Mapping[str, Any]) -> int | None:
     """Give the largest output budget that a model takes."""
     most = entry.get("max_output_tokens")
     return most if isinstance(most, int) else None
+
+
+def least_cached(entry: Mapping[str, Any]) -> int:
+    """Give the tokens of the shortest prompt that the vendor keeps."""
+    least = entry.get("prompt_cache_min_tokens")
+    return least if isinstance(least, int) else LEAST_CACHED
 
 
 def price(entry: Mapping[str, Any], usage: Usage) -> float | None:

@@ -17,6 +17,7 @@ class Vendor:
     prefix: litellm's name for the vendor.
     keys, bases: environment variables of the key and the endpoint, the first set one wins.
     form: a regular expression that keys match. console: where keys are made.
+    marks_cache: whether a prompt must be marked for the vendor to keep it.
     reply: makes the reader of one reply.
     endpoint: completes a base address to the one that litellm wants.
     amend: takes out of a request's body what litellm puts in unasked.
@@ -32,3 +33,4 @@ class Vendor:
     reply: Callable[[], Reply]
     endpoint: Callable[[str], str]
     amend: Callable[[dict[str, Any], Request], None] | None = None
+    marks_cache: bool = False

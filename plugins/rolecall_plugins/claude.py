@@ -19,6 +19,7 @@ CLAUDE = Vendor(
     bases=("ANTHROPIC_API_BASE",),
     form=r"sk-ant-[\w-]{16,}",
     console="https://console.anthropic.com/settings/keys",
+    marks_cache=True,
     reply=ClaudeReply,
     endpoint=lambda base: base.rstrip("/").removesuffix("/v1/messages").removesuffix("/v1"),
 )

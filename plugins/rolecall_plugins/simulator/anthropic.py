@@ -124,7 +124,10 @@ class Frame:
             **stop,
             "usage": {
                 **_usage(query),
-                "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0},
+                "cache_creation": {
+                    "ephemeral_5m_input_tokens": query.written,
+                    "ephemeral_1h_input_tokens": 0,
+                },
                 "output_tokens": output_tokens,
                 "service_tier": "standard",
                 "inference_geo": "not_available",
@@ -167,9 +170,9 @@ _STREAM: Headers = (
 
 def _usage(query: Query) -> Block:
     return {
-        "input_tokens": query.input_tokens,
-        "cache_creation_input_tokens": 0,
-        "cache_read_input_tokens": 0,
+        "input_tokens": query.input_tokens - query.read - query.written,
+        "cache_creation_input_tokens": query.written,
+        "cache_read_input_tokens": query.read,
     }
 
 

@@ -28,6 +28,7 @@ def read(incoming: Incoming) -> Query:
         form="sse" if stream else "json",
         max_tokens=max_tokens,
         thinking=_thinks(data.get("thinking")),
+        marked=_marked(data.get("system")),
     )
     if not model.startswith("claude"):
         raise Rejected("unknown_model", 404, "not_found_error", f"model: {model}")
@@ -88,6 +89,10 @@ def _part(part: Any, place: str) -> str:
     if not isinstance(text, str):
         raise _invalid(f"{place}.text: Input should be a valid string")
     return text
+
+
+def _marked(system: Any) -> bool:
+    return isinstance(system, list) and any("cache_control" in part for part in system)
 
 
 def _thinks(thinking: Any) -> bool:

@@ -36,7 +36,11 @@ class Turn:
 
 @frozen(kw_only=True)
 class Query:
-    """What a valid request asks; max_tokens None is no limit."""
+    """What a valid request asks; max_tokens None is no limit.
+
+    marked: whether its system prompt is to be kept. read, written: tokens of it that the cache
+        gave or took.
+    """
 
     model: str
     turns: tuple[Turn, ...]
@@ -44,6 +48,9 @@ class Query:
     form: Form = "json"
     max_tokens: int | None = None
     thinking: bool = False
+    marked: bool = False
+    read: int = 0
+    written: int = 0
 
     @property
     def input_tokens(self) -> int:

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from random import Random
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from . import anthropic, anthropic_requests, gemini, gemini_requests
 from .cases import Case
@@ -15,6 +15,9 @@ from .injection import Injector
 from .limits import Level, Limits, Meter
 from .replies import agent_of, reply
 from .scenario import Scenario
+from .tokens import count_tokens
+
+KEPT = 300.0  # seconds
 
 
 @frozen(kw_only=True)
@@ -41,6 +44,7 @@ class Service:
         self._clock = clock
         self._injector = Injector(scenario.faults, scenario.seed)
         self._arrived: Counter[str] = Counter()
+        self._kept: dict[tuple[str, str], float] = {}
         self._meters = {
             provider: Meter(scenario.limits.get(provider, Limits()), clock)
             for provider in PROVIDERS
@@ -65,6 +69,7 @@ class Service:
             cause = "quota_exhausted" if denial.family == "requests-per-day" else "rate_limited"
             answer = frame.limited(query, denial)
             return Outcome(answer=answer, model=query.model, cause=cause, query=query)
+        query = self._cached(query)
         answer, cause_of_fault = self._answer(incoming.provider, ordinal, frame, query)
         return Outcome(
             answer=answer,
@@ -88,6 +93,16 @@ class Service:
         if fault is None:
             return frame.reply(query, text), None
         return failure(frame, fault.cause, Case(query, text, fault.options)), fault.cause
+
+    def _cached(self, query: Query) -> Query:
+        """Keep a marked system prompt for five minutes from its last use."""
+        if not query.marked:
+            return query
+        now, prompt = self._clock(), (query.model, query.system)
+        fresh = now < self._kept.get(prompt, 0.0)
+        self._kept[prompt] = now + KEPT
+        tokens = count_tokens(query.system)
+        return evolve(query, read=tokens) if fresh else evolve(query, written=tokens)
 
     def _frame(self, incoming: Incoming, ordinal: int, levels: tuple[Level, ...]) -> Frame:
         made_of = f"{self._scenario.seed}/{incoming.provider}/{ordinal}"
