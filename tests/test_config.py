@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 from attrs import fields
 
-from rolecall import Action, Cause, Order, Price, ProviderSettings, Settings, SettingsError
+from rolecall import (
+    Action,
+    AgentSettings,
+    Cause,
+    Order,
+    Price,
+    ProviderSettings,
+    Settings,
+    SettingsError,
+)
 from rolecall.config import load
 
 DOCUMENT = (Path(__file__).parent.parent / "docs" / "settings.md").read_text("utf-8")
@@ -219,7 +228,7 @@ def test_a_variable_that_is_neither_on_nor_off_is_named(tmp_path: Path) -> None:
         ("block = [1]", "tool.rolecall.block: must be a text or a list of texts, not [1]"),
         (
             "agents.writer = 1",
-            "tool.rolecall.agents.writer: must be a text or a list of texts, not 1",
+            "tool.rolecall.agents.writer: must be a route, a list of routes, a table,",
         ),
         ("agents = 1", "tool.rolecall.agents: must be a table"),
         ("providers.claude = 1", "tool.rolecall.providers.claude: must be a table"),
@@ -344,3 +353,30 @@ def test_every_setting_is_in_the_documents_table_with_its_default() -> None:
 @pytest.mark.parametrize("name", [each.name for each in fields(ProviderSettings)])
 def test_every_setting_of_a_provider_is_in_the_document(name: str) -> None:
     assert f"\n| `{name}` | " in DOCUMENT
+
+
+def test_an_agents_prompt_is_the_text_of_its_file(tmp_path: Path) -> None:
+    (tmp_path / "prompts").mkdir()
+    (tmp_path / "prompts" / "singer.md").write_text("You sing.", "utf-8")
+    (tmp_path / "pyproject.toml").write_text(
+        """
+[tool.rolecall.agents]
+writer = false
+tester = ["one", "two/m"]
+singer = { prompt = "prompts/singer.md", needs = ["tester"], routes = "one" }
+""",
+        "utf-8",
+    )
+    (tmp_path / "below").mkdir()
+    assert load(tmp_path / "below", {}).agents == {
+        "writer": AgentSettings(off=True),
+        "tester": AgentSettings(("one", "two/m")),
+        "singer": AgentSettings(("one",), "You sing.", needs=("tester",)),
+    }
+
+
+def test_a_prompt_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    text = '[tool.rolecall.agents.singer]\nprompt = "nowhere.md"\n'
+    (tmp_path / "pyproject.toml").write_text(text, "utf-8")
+    with pytest.raises(SettingsError, match=r"agents\.singer\.prompt: cannot be read: .*nowhere"):
+        load(tmp_path, {})

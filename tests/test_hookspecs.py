@@ -20,7 +20,7 @@ HOOKS = {
 }
 
 
-def test_there_are_six_hooks() -> None:
+def test_there_are_seven_hooks() -> None:
     assert sorted(name.removeprefix("rolecall_") for name in HOOKS) == [
         "agents",
         "assign",
@@ -28,6 +28,7 @@ def test_there_are_six_hooks() -> None:
         "limiters",
         "observers",
         "providers",
+        "team",
     ]
 
 

@@ -1,11 +1,12 @@
 """Which plugins are found, what they may supply, and whose fault it is where something is wrong."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import ModuleType
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from building import Gate, Heard, Point, agent, plugin
 from rolecall import (
@@ -543,3 +544,47 @@ def test_commands_that_fail_are_named_later_and_the_others_added_now() -> None:
     assert got == ["asked"]
     with pytest.raises(PluginError, match=r"'bad' .*rolecall_commands raised KeyError: 'oh'"):
         host.check()
+
+
+def evolving(**needs: tuple[str, ...]) -> Any:
+    """Change the needs of some agents, and drop those who are not named."""
+
+    def team(agents: Sequence[Agent]) -> list[Agent]:
+        return [evolve(each, needs=needs[each.name]) for each in agents if each.name in needs]
+
+    return team
+
+
+def test_a_plugin_may_replace_remove_and_add_agents() -> None:
+    host = Host([])
+    host.register("first", plugin(agents=[agent("a"), agent("b", "a"), agent("c", "b")]))
+    host.register("second", plugin(team=evolving(a=(), c=("a",))))
+    host.register("third", plugin(team=lambda agents: [*agents, agent("d", "c")]))
+    found = host.agents()
+    assert {name: (each.needs, owner) for name, (each, owner) in found.items()} == {
+        "a": ((), "first"),
+        "c": (("a",), "second"),
+        "d": (("c",), "third"),
+    }
+
+
+def test_a_plugin_may_leave_the_team_as_it_is() -> None:
+    host = Host([])
+    host.register("first", plugin(agents=[agent("a")]))
+    host.register("second", plugin(team=lambda agents: None))
+    assert host.agents() == {"a": (agent("a"), "first")}
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        ([agent("a"), agent("a")], "rolecall_team gave two agents called 'a'"),
+        (["a"], "rolecall_team gave 'a', not an Agent"),
+        ("a", "rolecall_team gave 'a', not a list"),
+    ],
+)
+def test_a_team_that_is_none_names_the_plugin(answer: Any, why: str) -> None:
+    host = Host([])
+    host.register("odd", plugin(team=answer))
+    with pytest.raises(PluginError, match=f"'odd' breaks a hook's contract: {why}"):
+        host.agents()

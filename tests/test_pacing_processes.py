@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
@@ -155,8 +156,10 @@ def test_damage_to_the_file_stops_no_process(
 
 
 def replace(path: Path) -> None:
-    path.unlink()
-    path.mkdir()
+    while not path.is_dir():
+        path.unlink(missing_ok=True)
+        with suppress(FileExistsError):  # a process that just asks makes the file again
+            path.mkdir()
 
 
 def hold(path: Path) -> None:

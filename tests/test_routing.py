@@ -6,8 +6,25 @@ from typing import Any
 import pytest
 
 from building import KeyedProvider, agent, plugin
-from rolecall import Host, Route, Settings, SettingsError, Team, TeamError, UsageError
-from rolecall.routing import Assigned, assemble, assign, forecast, model_of, unusable
+from rolecall import (
+    AgentSettings,
+    Host,
+    Route,
+    Settings,
+    SettingsError,
+    Team,
+    TeamError,
+    UsageError,
+)
+from rolecall.routing import (
+    Assigned,
+    assemble,
+    assign,
+    forecast,
+    model_of,
+    switched_off,
+    unusable,
+)
 from rolecall.testing import FakeProvider
 
 PROVIDERS = ("one", "two", "three")
@@ -43,6 +60,83 @@ def test_the_users_settings_win_over_a_plugin() -> None:
     assigned = assign(hosting(assign=lambda: "two"), settings, PROVIDERS)
     assert routes(assigned) == {"writer": ["three"], "tester": ["two"]}
     assert assigned["writer"].decided_by == "here.toml: tool.rolecall.agents.writer"
+
+
+def test_the_environment_wins_over_the_settings() -> None:
+    settings = Settings(
+        agents={"writer": ("three",)}, environment={"ROLECALL_AGENT_WRITER": "two/m, one"}
+    )
+    assigned = assign(hosting(), settings, PROVIDERS)
+    assert routes(assigned)["writer"] == ["two/m", "one"]
+    assert assigned["writer"].decided_by == "ROLECALL_AGENT_WRITER"
+
+
+def test_a_variable_of_no_agent_is_named_with_the_nearest() -> None:
+    settings = Settings(environment={"ROLECALL_AGENT_RITER": "two"})
+    with pytest.raises(SettingsError, match="ROLECALL_AGENT_RITER: there is no such agent; did"):
+        assign(hosting(), settings, PROVIDERS)
+
+
+def test_a_name_wins_over_patterns_and_the_longest_pattern_over_others() -> None:
+    settings = Settings(agents={"*": "one", "*er": "two", "tester": "three"}, source="here.toml")
+    assigned = assign(hosting(), settings, PROVIDERS)
+    assert routes(assigned) == {"writer": ["two"], "tester": ["three"]}
+    assert assigned["writer"].decided_by == "here.toml: tool.rolecall.agents.*er"
+
+
+def test_the_command_line_takes_patterns_too() -> None:
+    assigned = assign(hosting(), Settings(), PROVIDERS, {"t*": ["two"]})
+    assert routes(assigned) == {"writer": ["one"], "tester": ["two"]}
+    assert assigned["tester"].decided_by == "--assign t*"
+
+
+def test_a_pattern_that_nobody_matches_is_an_error() -> None:
+    with pytest.raises(SettingsError, match=r"agents: no agent matches 'x\*'"):
+        assign(hosting(), Settings(agents={"x*": "one"}), PROVIDERS)
+
+
+def test_a_pattern_cannot_have_a_prompt() -> None:
+    settings = Settings(agents={"*": AgentSettings(prompt="All alike.")})
+    with pytest.raises(SettingsError, match=r"agents\.\*: a pattern sets routes, or switches"):
+        assign(hosting(), settings, PROVIDERS)
+
+
+def test_an_agent_can_be_added_by_the_settings_alone() -> None:
+    own = AgentSettings(routes=("two",), prompt="You sing.", needs=("writer",))
+    assigned = assign(hosting(), Settings(agents={"choir-singer": own}, source="s"), PROVIDERS)
+    added = assigned["choir-singer"]
+    assert added.plugin == "s"
+    assert (added.agent.title, added.agent.prompt) == ("Choir Singer", "You sing.")
+    assert added.agent.needs == ("writer",)
+    assert list(assigned) == ["writer", "tester", "choir-singer"]
+
+
+@pytest.mark.parametrize("name", ["Singer", "two words", "-x"])
+def test_an_added_agent_needs_the_name_of_an_agent(name: str) -> None:
+    own = AgentSettings(routes=("two",), prompt="You sing.")
+    with pytest.raises(SettingsError, match="is not an agent's name"):
+        assign(hosting(), Settings(agents={name: own}), PROVIDERS)
+
+
+def test_an_added_agent_needs_a_prompt_and_a_route() -> None:
+    with pytest.raises(SettingsError, match=r"'singer'.* to add an agent, give it a prompt"):
+        assign(hosting(), Settings(agents={"singer": "two"}), PROVIDERS)
+    with pytest.raises(UsageError, match="it names no route"):
+        assign(hosting(), Settings(agents={"singer": AgentSettings(prompt="Sing.")}), PROVIDERS)
+
+
+def test_the_settings_may_change_what_an_agent_is_told_and_needs() -> None:
+    own = AgentSettings(prompt="Be brief.", title="Tester in Chief", needs=())
+    agent = assign(hosting(), Settings(agents={"tester": own}), PROVIDERS)["tester"].agent
+    assert (agent.prompt, agent.title, agent.needs) == ("Be brief.", "Tester in Chief", ())
+    assert agent.goal == "test"
+
+
+def test_an_agent_that_is_switched_off_stays_out_unless_it_is_asked_for() -> None:
+    settings = Settings(agents={"t*": AgentSettings(off=True)})
+    assigned = assign(hosting(), settings, PROVIDERS)
+    assert switched_off(assigned) == ["tester"]
+    assert switched_off(assigned, only=["tester"]) == []
 
 
 def test_the_command_line_wins_over_all() -> None:

@@ -154,6 +154,7 @@ def test_the_agents_are_shown_with_where_they_run_and_who_decided_it() -> None:
         "needs": ["a"],
         "plugin": "team",
         "decided_by": "plugin team (default)",
+        "off": False,
     }
     shown = rows(text(agents_table(told, 200)))
     assert ["b", "two", "→", "one", "a", "plugin", "team", "(default)"] in shown

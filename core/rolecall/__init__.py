@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .agents import Agent, Route, Team
 from .causes import Action, Cause
-from .config import Order, Price, ProviderSettings, Settings
+from .config import AgentSettings, Order, Price, ProviderSettings, Settings
 from .config import load as load_settings
 from .errors import (
     AllRoutesFailed,
@@ -85,6 +85,7 @@ __all__ = [
     "AgentBlocked",
     "AgentDone",
     "AgentFailed",
+    "AgentSettings",
     "AgentStarted",
     "AllRoutesFailed",
     "BudgetReached",

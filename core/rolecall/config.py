@@ -6,8 +6,9 @@ Nothing else reads the environment or looks for files of settings.
 import math
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from .errors import SettingsError, nearest
 from .messages import Request, Usage
 
 VARIABLES = ("ROLECALL_DEBUG",)
+AGENT_VARIABLE = "ROLECALL_AGENT_"
 
 
 def _at_least(low: float, above: bool = False) -> Any:
@@ -72,6 +74,35 @@ class ProviderSettings:
 
 
 @frozen
+class AgentSettings:
+    """What the user says of an agent, `[tool.rolecall.agents.NAME]`; empty leaves it as it is.
+
+    routes: in order of preference; the key `NAME = ROUTE` sets them alone.
+    prompt: the text of the file that the key names. title, goal, needs: as in `Agent`.
+    off: leave the agent out; `NAME = false` sets that.
+    """
+
+    routes: tuple[str, ...] = ()
+    prompt: str = field(default="", repr=False)
+    title: str = ""
+    goal: str = ""
+    needs: tuple[str, ...] | None = None
+    off: bool = False
+
+
+def _agents(
+    said: "Mapping[str, AgentSettings | str | Sequence[str]]",
+) -> Mapping[str, AgentSettings]:
+    """Let routes alone stand for what the user says of an agent."""
+    return {
+        name: each
+        if isinstance(each, AgentSettings)
+        else AgentSettings((each,) if isinstance(each, str) else tuple(each))
+        for name, each in said.items()
+    }
+
+
+@frozen
 class Price:
     """What a model costs, `[tool.rolecall.prices."MODEL"]`; US dollars per million tokens.
 
@@ -103,7 +134,7 @@ class Settings:
     interval: least seconds between the starts of any two API calls.
     order: who goes first when calls queue.
     block: plugins that are not loaded.
-    agents: agent to its routes, in order of preference.
+    agents: agent, or a pattern like `*-specialist`, to what the user says of it.
     on: cause to action, where not the default.
     prices: model to its price, instead of what its provider knows.
     budget: most US dollars that a run may cost.
@@ -127,7 +158,7 @@ class Settings:
     order: Order = Order.THROUGHPUT
     block: tuple[str, ...] = ()
     providers: Mapping[str, ProviderSettings] = field(factory=dict)
-    agents: Mapping[str, tuple[str, ...]] = field(factory=dict)
+    agents: Mapping[str, AgentSettings] = field(factory=dict, converter=_agents)
     on: Mapping[Cause, Action] = field(factory=dict, validator=_only_truncated_continues)
     prices: Mapping[str, Price] = field(factory=dict)
     budget: float | None = field(default=None, validator=_at_least(0))
@@ -190,6 +221,8 @@ def load(directory: Path, environ: Mapping[str, str] | None = None) -> Settings:
     table = _table(pyproject) if pyproject else {}
     settings = structure(table, str(pyproject)) if table else Settings()
     dotenv = (pyproject.parent if pyproject else directory) / ".env"
+    if pyproject is not None:
+        settings = _with_prompts(settings, pyproject)
     process = os.environ if environ is None else environ
     environment = {**_dotenv(dotenv), **process}
     sources = dict.fromkeys(table, str(pyproject))
@@ -206,6 +239,21 @@ def load(directory: Path, environ: Mapping[str, str] | None = None) -> Settings:
     )
 
 
+def _with_prompts(settings: Settings, pyproject: Path) -> Settings:
+    """Read the files that agents' prompts are in."""
+    agents = dict(settings.agents)
+    for name, agent in agents.items():
+        if agent.prompt:
+            path = pyproject.parent / agent.prompt
+            try:
+                text = path.read_text("utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                key = f"tool.rolecall.agents.{name}.prompt"
+                raise SettingsError(f"{pyproject}: {key}: cannot be read: {error}") from error
+            agents[name] = evolve(agent, prompt=text)
+    return evolve(settings, agents=agents)
+
+
 def structure(table: Mapping[str, Any], source: str = "the settings") -> Settings:
     """Turn a `[tool.rolecall]` table into settings; raise SettingsError naming the key."""
     import cattrs
@@ -217,6 +265,8 @@ def structure(table: Mapping[str, Any], source: str = "the settings") -> Setting
     for words in (Cause, Action, Order):
         converter.register_structure_hook(words, _word)
     converter.register_structure_hook_func(lambda kind: kind == tuple[str, ...], _texts)
+    of_table = make_dict_structure_fn(AgentSettings, converter, off=override(omit=True))
+    converter.register_structure_hook(AgentSettings, partial(_agent, of_table))
     converter.register_structure_hook(
         Settings,
         make_dict_structure_fn(
@@ -276,6 +326,15 @@ def _word(value: Any, words: type[StrEnum]) -> StrEnum:
             f"{value!r} is no {what}{nearest(str(value), [str(word) for word in words])}"
         )
     return words(value)
+
+
+def _agent(of_table: Callable[[Any, Any], AgentSettings], value: Any, kind: Any) -> AgentSettings:
+    """Read a whole table, routes alone, or false."""
+    if value is False:
+        return AgentSettings(off=True)
+    if not isinstance(value, str | list | dict):
+        raise ValueError(f"must be a route, a list of routes, a table, or false, not {value!r}")
+    return of_table(value if isinstance(value, dict) else {"routes": value}, kind)
 
 
 def _texts(value: Any, _: object) -> tuple[str, ...]:

@@ -36,6 +36,16 @@ def rolecall_agents() -> Iterable[Agent]:  # type: ignore[empty-body]
     """
 
 
+@hookspec
+def rolecall_team(agents: Sequence[Agent]) -> Iterable[Agent] | None:
+    """Change the team: replace, remove or add agents; None leaves it as it is.
+
+    agents: all that `rolecall_agents` supplied, as the plugins asked before have changed them.
+    Plugins are asked in the order in which they are loaded, ours first. Two agents of one name in
+    the answer are an error that names the plugin.
+    """
+
+
 @hookspec(firstresult=True)
 def rolecall_assign(agent: Agent) -> str | Route | Sequence[str | Route] | None:
     """Say where an agent runs: a route, routes in order of preference, or None for no opinion.

@@ -1,7 +1,7 @@
 """Finds plugins and asks their hooks; the only file that talks to pluggy's manager."""
 
 import inspect
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -141,13 +141,28 @@ class Host:
                 self._failures.append(error)
 
     def agents(self) -> dict[str, tuple[Agent, str]]:
-        """Collect the agents: name to the agent and the plugin that supplied it."""
+        """Collect the agents: name to the agent and the plugin that supplied or changed it."""
         found: dict[str, tuple[Agent, str]] = {}
         for plugin, item in self._collect("rolecall_agents"):
-            if not isinstance(item, Agent):
-                raise _wrong(plugin, f"rolecall_agents gave {item!r}, not an Agent")
-            _enlist(found, "agents", item.name, item, plugin)
+            _enlist(found, "agents", _agent(plugin, "rolecall_agents", item).name, item, plugin)
+        for plugin in self._in_order("rolecall_team"):
+            found = self._changed(plugin, found)
         return found
+
+    def _changed(
+        self, plugin: str, found: Mapping[str, tuple[Agent, str]]
+    ) -> dict[str, tuple[Agent, str]]:
+        """Let a plugin change the team; what it leaves alone stays its former owner's."""
+        agents = tuple(agent for agent, _ in found.values())
+        answer = self._ask(plugin, "rolecall_team", agents=agents)
+        changed: dict[str, tuple[Agent, str]] = {}
+        for item in agents if answer is None else _listed(plugin, "rolecall_team", answer):
+            name = _agent(plugin, "rolecall_team", item).name
+            if name in changed:
+                raise _wrong(plugin, f"rolecall_team gave two agents called {name!r}")
+            is_same = name in found and found[name][0] == item
+            changed[name] = (item, found[name][1] if is_same else plugin)
+        return changed
 
     def assignment(self, agent: Agent) -> tuple[str, object] | None:
         """Ask the plugins where an agent runs: the first that answers, and its answer."""
@@ -159,15 +174,15 @@ class Host:
 
     def _collect(self, hook: str, **arguments: Any) -> Iterator[tuple[str, Any]]:
         """Ask every plugin, in the order they were loaded, and give what each supplied."""
-        askable = set(self._askable(hook))
-        for plugin in [name for name, _ in self._manager.list_name_plugin() if name in askable]:
+        for plugin in self._in_order(hook):
             answer = self._ask(plugin, hook, **arguments)
-            if answer is None:
-                continue
-            if isinstance(answer, str | bytes) or not isinstance(answer, Iterable):
-                raise _wrong(plugin, f"{hook} gave {answer!r}, not a list")
-            for item in answer:
+            for item in () if answer is None else _listed(plugin, hook, answer):
                 yield plugin, item
+
+    def _in_order(self, hook: str) -> list[str]:
+        """Name the plugins that implement a hook, in the order they were loaded."""
+        askable = set(self._askable(hook))
+        return [name for name, _ in self._manager.list_name_plugin() if name in askable]
 
     def _askable(self, hook: str) -> list[str]:
         """Name the plugins that implement a hook, in pluggy's order: the last loaded first."""
@@ -241,6 +256,18 @@ def _check_hooks(name: str, module: object) -> None:
             if argument.name in passed and argument.default is not argument.empty:
                 why = f"the argument {argument.name!r} has a default, so it is never passed"
                 raise _wrong(name, f"{attribute}: {why}")
+
+
+def _listed(plugin: str, hook: str, answer: object) -> Iterable[Any]:
+    if isinstance(answer, str | bytes) or not isinstance(answer, Iterable):
+        raise _wrong(plugin, f"{hook} gave {answer!r}, not a list")
+    return answer
+
+
+def _agent(plugin: str, hook: str, item: object) -> Agent:
+    if not isinstance(item, Agent):
+        raise _wrong(plugin, f"{hook} gave {item!r}, not an Agent")
+    return item
 
 
 def _expect(

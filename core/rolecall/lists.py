@@ -15,14 +15,14 @@ from .output import say, show
 @click.pass_obj
 def agents(app: App, assign: Mapping[str, Sequence[str]], as_json: bool) -> None:
     """List the agents, where they run, and who decided that."""
-    from .routing import assemble
+    from .routing import assemble, switched_off
     from .routing import assign as decide
     from .tables import agents_json, agents_table
 
     app.host.check()
     found = app.host.providers(app.settings)
     assigned = decide(app.host, app.settings, found, assign)
-    team, _ = assemble(each.agent for each in assigned.values())
+    team, _ = assemble((each.agent for each in assigned.values()), skip=switched_off(assigned))
     show(agents_json(assigned, team), agents_table, as_json)
 
 

@@ -1,11 +1,13 @@
 """Who runs where: the agents of a run, their routes, and who decided them."""
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
 
 from attrs import evolve, frozen
 
 from .agents import Agent, Route, Team
-from .config import Settings
+from .config import AGENT_VARIABLE, AgentSettings, Settings
 from .errors import SettingsError, TeamError, UsageError, nearest
 from .host import Host
 from .messages import Provider, default_model, lacking
@@ -13,11 +15,15 @@ from .messages import Provider, default_model, lacking
 
 @frozen
 class Assigned:
-    """An agent with the routes it really has, who supplied it and who decided its routes."""
+    """An agent with the routes it really has, who supplied it and who decided its routes.
+
+    off: the user's settings leave it out.
+    """
 
     agent: Agent
     plugin: str
     decided_by: str
+    off: bool = False
 
 
 def assign(
@@ -28,28 +34,34 @@ def assign(
 ) -> dict[str, Assigned]:
     """Collect the agents and decide where each runs.
 
-    overrides (the command line) win over the settings, the settings over plugins, plugins over
-    the agent's own default. Unknown agents and providers are errors that name the nearest.
+    overrides (the command line) win over the environment, that over the settings, the settings over
+    plugins, plugins over the agent's own default; a name wins over patterns, and of these the
+    longest. Unknown agents and providers are errors that name the nearest.
     """
-    found = host.agents()
-    blocked = {plugin.name for plugin in host.plugins if plugin.blocked} - set(providers)
-    chosen = overrides or {}
     table = f"{settings.source}: tool.rolecall.agents"
-    _check(chosen, found, "--assign", UsageError)
-    _check(settings.agents, found, table, SettingsError)
+    found = _members(host, settings, table)
+    blocked = {plugin.name for plugin in host.plugins if plugin.blocked} - set(providers)
+    _check(overrides or {}, found, "--assign", UsageError)
+    told = {name: each.routes for name, each in settings.agents.items() if each.routes}
+    variables = _variables(settings, found)
     assigned = {}
     answer: object
     for name, (agent, plugin) in found.items():
-        if name in chosen:
-            source, answer = "--assign", chosen[name]
-        elif name in settings.agents:
-            source, answer = f"{table}.{name}", settings.agents[name]
-        elif (decided := host.assignment(agent)) is not None:
-            source, answer = f"plugin {decided[0]}", decided[1]
+        asked = True
+        if (key := _matching(name, overrides or {})) is not None:
+            source, answer = _named("--assign", key, name), (overrides or {})[key]
+        elif name in variables:
+            source, answer = variables[name]
+        elif (key := _matching(name, told)) is not None:
+            source, answer = f"{table}.{key}", told[key]
         else:
+            asked = False
+            decided = host.assignment(agent)
             source, answer = f"plugin {plugin} (default)", agent.routes
+            if decided is not None:
+                source, answer = f"plugin {decided[0]}", decided[1]
         routes = read_routes(answer, source)
-        if name not in chosen and name not in settings.agents:
+        if not asked:
             # The user took a provider away, and did not ask for it here.
             routes = tuple(each for each in routes if each.provider not in blocked) or routes
         for route in routes:
@@ -59,8 +71,77 @@ def assign(
                     f"provider {route.provider!r}{nearest(route.provider, providers)}; "
                     f"run it elsewhere: --assign {name}=ROUTE"
                 )
-        assigned[name] = Assigned(evolve(agent, routes=routes), plugin, source)
+        off = (key := _matching(name, settings.agents)) is not None and settings.agents[key].off
+        assigned[name] = Assigned(evolve(agent, routes=routes), plugin, source, off)
     return assigned
+
+
+def switched_off(assigned: Mapping[str, Assigned], only: Collection[str] = ()) -> list[str]:
+    """Name the agents that the settings leave out, unless they are asked for by name."""
+    return [name for name, each in assigned.items() if each.off and name not in only]
+
+
+def _members(host: Host, settings: Settings, table: str) -> dict[str, tuple[Agent, str]]:
+    """Collect the agents of the plugins, altered and added to as the settings say."""
+    found = host.agents()
+    added = {name for name, own in settings.agents.items() if own.prompt and not _is_pattern(name)}
+    _check(
+        [name for name in settings.agents if name not in added],
+        found,
+        table,
+        SettingsError,
+        "; to add an agent, give it a prompt",
+    )
+    for name, own in settings.agents.items():
+        if _is_pattern(name) and own != AgentSettings(routes=own.routes, off=own.off):
+            raise SettingsError(f"{table}.{name}: a pattern sets routes, or switches agents off")
+        if name in found:
+            agent, plugin = found[name]
+            found[name] = _altered(agent, own), plugin
+        elif name in added:
+            title = own.title or name.replace("-", " ").replace("_", " ").title()
+            try:
+                agent = Agent(name, title, own.goal or title, own.prompt, ())
+            except ValueError as error:
+                raise SettingsError(f"{table}.{name}: {error}") from error
+            found[name] = _altered(agent, own), settings.source
+    return found
+
+
+def _altered(agent: Agent, own: AgentSettings) -> Agent:
+    said = {name: getattr(own, name) for name in ("title", "goal", "prompt") if getattr(own, name)}
+    return evolve(agent, **said, needs=agent.needs if own.needs is None else own.needs)
+
+
+def _variables(
+    settings: Settings, found: Collection[str]
+) -> dict[str, tuple[str, tuple[str, ...]]]:
+    """Read the routes that the environment sets: agent to the variable and its routes."""
+    names = {AGENT_VARIABLE + re.sub(r"\W", "_", name).upper(): name for name in found}
+    routes = {}
+    for variable, value in settings.environment.items():
+        if variable.startswith(AGENT_VARIABLE) and value.strip():
+            if variable not in names:
+                hint = nearest(variable, names)
+                raise SettingsError(f"{variable}: there is no such agent{hint}")
+            routes[names[variable]] = (variable, tuple(map(str.strip, value.split(","))))
+    return routes
+
+
+def _is_pattern(name: str) -> bool:
+    return any(mark in name for mark in "*?[")
+
+
+def _matching(name: str, keys: Collection[str]) -> str | None:
+    """Give the key that speaks of an agent: its name, else the longest pattern."""
+    if name in keys:
+        return name
+    patterns = [key for key in keys if _is_pattern(key) and fnmatchcase(name, key)]
+    return max(patterns, key=len, default=None)
+
+
+def _named(source: str, key: str, name: str) -> str:
+    return source if key == name else f"{source} {key}"
 
 
 def assemble(
@@ -80,15 +161,17 @@ def assemble(
 def current_team(host: Host, settings: Settings) -> Team:
     """Give the team as it would run now, each agent with its routes and their models."""
     providers = {name: provider for name, (provider, _) in host.providers(settings).items()}
+    assigned = assign(host, settings, providers)
+    team, _ = assemble((each.agent for each in assigned.values()), skip=switched_off(assigned))
     return Team(
         evolve(
-            each.agent,
+            agent,
             routes=tuple(
                 Route(route.provider, model_of(route, providers[route.provider]))
-                for route in each.agent.routes
+                for route in agent.routes
             ),
         )
-        for each in assign(host, settings, providers).values()
+        for agent in team
     )
 
 
@@ -155,8 +238,13 @@ def _text(value: object) -> str:
 
 
 def _check(
-    names: Iterable[str], known: Collection[str], where: str, error: type[UsageError]
+    names: Iterable[str],
+    known: Collection[str],
+    where: str,
+    error: type[UsageError],
+    more: str = "",
 ) -> None:
     for name in names:
-        if name not in known:
-            raise error(f"{where}: no agent is called {name!r}{nearest(name, known)}")
+        if not any(_matching(each, [name]) for each in known):
+            what = "no agent matches" if _is_pattern(name) else "no agent is called"
+            raise error(f"{where}: {what} {name!r}{nearest(name, known)}{more}")

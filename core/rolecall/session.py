@@ -26,7 +26,7 @@ from .limits import Clock, SystemClock
 from .memo import Memo
 from .prices import Prices
 from .reuse import Elsewhere
-from .routing import assemble, assign, forecast, unusable
+from .routing import assemble, assign, forecast, switched_off, unusable
 from .runner import Outcome, Runner
 from .runs import StateKeeper, past_figures
 from .savings import Savings
@@ -130,7 +130,9 @@ class Session:
         assigned = assign(host, settings, self._providers, choices.assign)
         self._numbers = {name: number for number, name in enumerate(assigned, 1)}
         self.team, self._left_out = assemble(
-            (each.agent for each in assigned.values()), choices.only, choices.skip
+            (each.agent for each in assigned.values()),
+            choices.only,
+            (*choices.skip, *switched_off(assigned, choices.only)),
         )
         self._limiters = [limiter for limiter, _ in host.limiters(settings).values()]
         self.prices = Prices(settings, self._providers)

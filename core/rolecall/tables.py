@@ -42,9 +42,10 @@ def agents_json(assigned: Mapping[str, Assigned], team: Team) -> list[dict[str, 
             "title": each.agent.title,
             "goal": each.agent.goal,
             "routes": [str(route) for route in each.agent.routes],
-            "needs": list(team.needs(name)),
+            "needs": [] if each.off else list(team.needs(name)),
             "plugin": each.plugin,
             "decided_by": each.decided_by,
+            "off": each.off,
         }
         for name, each in assigned.items()
     ]
@@ -60,7 +61,7 @@ def agents_table(rows: list[dict[str, Any]], width: int) -> Table:
         (
             (
                 row["agent"],
-                " → ".join(row["routes"]),
+                "off" if row["off"] else " → ".join(row["routes"]),
                 *([_needs(row["needs"], everyone)] if wide else []),
                 row["decided_by"],
             )

@@ -13,7 +13,7 @@ import click
 from attrs import evolve
 from vcr.patch import CassettePatcherBuilder
 
-from rolecall import Action, Cause, Host, Limiter, Redactor, Settings
+from rolecall import Action, AgentSettings, Cause, Host, Limiter, Redactor, Settings
 
 from . import team
 from .calling import Caller, listening
@@ -139,12 +139,20 @@ def _as_recorded(settings: Settings, head: Head, host: Host, speed: float | None
         **changed,
         agents={
             **settings.agents,
-            **{name: each for name, each in routes.items() if name in known},
+            **{
+                name: evolve(settings.agents.get(name, AgentSettings()), routes=each)
+                for name, each in routes.items()
+                if name in known
+            },
         },
         interval=settings.interval / speed if speed else 0.0,
         max_wait=float(NEVER),
         breaker_failures=NEVER,
-        environment=Keyless(settings.environment),
+        environment=Keyless(
+            (name, value)
+            for name, value in settings.environment.items()
+            if not name.startswith("ROLECALL_AGENT_")  # the routes are those of the recording
+        ),
     )
 
 
