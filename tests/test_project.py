@@ -45,6 +45,7 @@ FLOORS = (
     {"arguments", "dispatch", "estimate", "routing", "runs"},
     {"llm", "runner"},
     {"session", "tables"},
+    {"library"},
     {"doctor", "lists", "plans", "reports"},
     {"cli"},
     {"__init__"},

@@ -28,7 +28,7 @@ from rolecall.journal import Journal
 from rolecall.memo import Memo
 from rolecall.runner import Outcome
 from rolecall.runs import read_state
-from rolecall.session import Choices, Rerun, Session
+from rolecall.session import Choices, Rerun, Session, terminable
 from rolecall.testing import FakeProvider
 
 CHAIN = [agent("a"), agent("b", "a"), agent("c", "b")]
@@ -169,8 +169,12 @@ def test_being_terminated_ends_a_run_as_an_interrupt_does(tmp_path: Path) -> Non
 
     ear = Heard()
     host = hosting(providers=lambda: [Terminating("one")], observers=lambda: [ear])
-    with pytest.raises(asyncio.CancelledError):
-        work(tmp_path, host)
+    session = Session(host, Settings(), Choices())
+    with (
+        RunFolder.create(tmp_path, "Build it.", session.describe([])) as opened,
+        pytest.raises(asyncio.CancelledError),
+    ):
+        asyncio.run(terminable(session.run(opened)))
     assert ear.of(RunEnded)[0].interrupted
     assert read_state(tmp_path).state == "interrupted"
 

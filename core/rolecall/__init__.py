@@ -7,7 +7,7 @@ first used, so that a plugin costs the command line little.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .agents import Agent, Route, Team
+from .agents import Agent, Route
 from .causes import Action, Cause
 from .config import AgentSettings, Order, Price, ProviderSettings, Settings
 from .config import load as load_settings
@@ -75,6 +75,7 @@ from .secrets import Redactor
 if TYPE_CHECKING:
     from .dispatch import Dispatcher
     from .host import Host
+    from .library import Result, Run, Team
     from .llm import LLM
     from .routing import current_team
 
@@ -128,12 +129,14 @@ __all__ = [
     "Redactor",
     "Request",
     "Response",
+    "Result",
     "Retrying",
     "RolecallError",
     "Route",
     "RouteClosed",
     "RouteOpened",
     "RouteProbed",
+    "Run",
     "RunBusy",
     "RunEnded",
     "RunError",
@@ -156,7 +159,15 @@ __all__ = [
     "load_settings",
 ]
 
-_LATER = {"Dispatcher": "dispatch", "Host": "host", "LLM": "llm", "current_team": "routing"}
+_LATER = {
+    "LLM": "llm",
+    "Dispatcher": "dispatch",
+    "Host": "host",
+    "Result": "library",
+    "Run": "library",
+    "Team": "library",
+    "current_team": "routing",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -146,18 +146,14 @@ def run(
     **added: Any,
 ) -> int:
     """Put the team to work on a request."""
-    from .folder import RunFolder, free_folder, name_run, point_latest
+    from .folder import RunFolder
     from .session import Choices
 
     app: App = ctx.obj
     request = read_request(request_text, path)
     session = _session(app, Choices(assign, only, skip, budget))
-    name = name_run(request, datetime.now())
-    folder = Path(output) if output else free_folder(Path(app.settings.runs), name)
     about = session.describe(spelled(ctx, run))
-    with RunFolder.create(folder, request, about) as opened:
-        if not output:
-            point_latest(folder)
+    with RunFolder.begin(Path(app.settings.runs), request, about, output) as opened:
         return _work(session, opened, as_json)
 
 
@@ -302,11 +298,12 @@ def _work(session: Any, folder: Any, as_json: bool, frozen: Collection[str] = ()
     """Run the team in its folder, show what came of it, and say how to go on."""
     import asyncio
 
+    from .session import terminable
     from .tables import comparison, distribution, run_json, run_tables, waiting
 
     again = f"rolecall resume {shlex.quote(str(folder.path))}"
     try:
-        outcome = asyncio.run(session.run(folder, frozen))
+        outcome = asyncio.run(terminable(session.run(folder, frozen)))
     except (KeyboardInterrupt, asyncio.CancelledError):
         tell([f"interrupted; what is answered is kept. Go on with: {again}"])
         return INTERRUPTED

@@ -76,6 +76,17 @@ class RunFolder:
             raise RunError(f"{path}: cannot be written: {error.strerror}") from error
         return cls(path)
 
+    @classmethod
+    def begin(
+        cls, runs: Path, request: str, about: Mapping[str, Any], path: str | Path | None = None
+    ) -> "RunFolder":
+        """Make a folder for a new run, named after its time among `runs` where no path is given."""
+        if path is not None:
+            return cls.create(Path(path), request, about)
+        folder = cls.create(free_folder(runs, name_run(request, datetime.now())), request, about)
+        point_latest(folder.path)
+        return folder
+
     @property
     def request(self) -> str:
         text = self.read("request.md")

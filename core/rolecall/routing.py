@@ -64,16 +64,23 @@ def assign(
         if not asked:
             # The user took a provider away, and did not ask for it here.
             routes = tuple(each for each in routes if each.provider not in blocked) or routes
-        for route in routes:
-            if route.provider not in providers:
-                raise UsageError(
-                    f"{name} runs on {str(route)!r} (decided by {source}), and there is no "
-                    f"provider {route.provider!r}{nearest(route.provider, providers)}; "
-                    f"run it elsewhere: --assign {name}=ROUTE"
-                )
+        check_routes(name, routes, providers, f" (decided by {source})")
         off = (key := _matching(name, settings.agents)) is not None and settings.agents[key].off
         assigned[name] = Assigned(evolve(agent, routes=routes), plugin, source, off)
     return assigned
+
+
+def check_routes(
+    name: str, routes: Iterable[Route], providers: Collection[str], decided: str = ""
+) -> None:
+    """Raise UsageError where an agent's route leads to no provider."""
+    for route in routes:
+        if route.provider not in providers:
+            raise UsageError(
+                f"{name} runs on {str(route)!r}{decided}, and there is no "
+                f"provider {route.provider!r}{nearest(route.provider, providers)}; "
+                f"run it elsewhere: --assign {name}=ROUTE"
+            )
 
 
 def switched_off(assigned: Mapping[str, Assigned], only: Collection[str] = ()) -> list[str]:

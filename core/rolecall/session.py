@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -11,22 +11,23 @@ from typing import Any
 
 from attrs import asdict, evolve, field, filters, frozen
 
-from .agents import Route, Team
+from .agents import Agent, Route, Team
 from .budget import Budget
 from .bus import Bus
 from .config import Settings
 from .dispatch import Dispatcher
 from .errors import UsageError, nearest
 from .estimate import Estimate, estimate_run
+from .events import Observer
 from .figures import Figures
 from .folder import RunFolder, deliverable_file, read_about
 from .host import Host
 from .ledger import Ledger
-from .limits import Clock, SystemClock
+from .limits import Clock, Limiter, SystemClock
 from .memo import Memo
 from .prices import Prices
 from .reuse import Elsewhere
-from .routing import assemble, assign, forecast, switched_off, unusable
+from .routing import assemble, assign, check_routes, forecast, switched_off, unusable
 from .runner import Outcome, Runner
 from .runs import StateKeeper, past_figures
 from .savings import Savings
@@ -109,7 +110,10 @@ class Rerun:
 
 
 class Session:
-    """A team ready to run; everything that can be found wrong is found before the first call."""
+    """A team ready to run; everything that can be found wrong is found before the first call.
+
+    team: instead of the plugins' and the settings'. limiters: instead of ones of its own.
+    """
 
     def __init__(
         self,
@@ -117,6 +121,8 @@ class Session:
         settings: Settings,
         choices: Choices,
         clock: Clock | None = None,
+        team: Team | None = None,
+        limiters: Sequence[Limiter] | None = None,
     ) -> None:
         host.check()
         if choices.budget is not None:
@@ -127,14 +133,10 @@ class Session:
         self._providers = {
             name: provider for name, (provider, _) in host.providers(settings).items()
         }
-        assigned = assign(host, settings, self._providers, choices.assign)
-        self._numbers = {name: number for number, name in enumerate(assigned, 1)}
-        self.team, self._left_out = assemble(
-            (each.agent for each in assigned.values()),
-            choices.only,
-            (*choices.skip, *switched_off(assigned, choices.only)),
-        )
-        self._limiters = [limiter for limiter, _ in host.limiters(settings).values()]
+        whole, off = _whole(host, settings, self._providers, choices, team)
+        self._numbers = {agent.name: number for number, agent in enumerate(whole, 1)}
+        self.team, self._left_out = assemble(whole, choices.only, (*choices.skip, *off))
+        self._limiters = collect(host, settings) if limiters is None else limiters
         self.prices = Prices(settings, self._providers)
         if settings.budget is not None:
             check = Budget(settings.budget, self.prices, settings.allow_unpriced).check
@@ -183,8 +185,7 @@ class Session:
         edited = [
             name
             for name in self.team.agents
-            if (text := folder.read(deliverable_file(self._numbers[name], name)))
-            and folder.memo.is_new_edit(name, text)
+            if (text := folder.read(self.file(name))) and folder.memo.is_new_edit(name, text)
         ]
         if not edited:
             return []
@@ -198,7 +199,7 @@ class Session:
         memo = folder.memo
         if memo.updates and memo.updates[-1].touched is None:
             raise UsageError("the last change is not worked in yet; finish it with resume")
-        files = {name: deliverable_file(self._numbers[name], name) for name in self.team.agents}
+        files = {name: self.file(name) for name in self.team.agents}
         texts = {name: text for name, file in files.items() if (text := folder.read(file))}
         check_updatable(self.team, texts)
         told = "\n\n".join(each.section for each in memo.updates)
@@ -208,15 +209,19 @@ class Session:
                 texts[agent.name] = texts[agent.name].strip().removesuffix(told)
         memo.begin(change, date, texts)
 
+    def file(self, agent: str) -> str:
+        """Name the file of an agent's deliverable."""
+        return deliverable_file(self._numbers[agent], agent)
+
+    def observe(self, observer: Observer) -> None:
+        """Let one more observer hear what `run` tells."""
+        self._observers.append(observer)
+
     async def run(self, folder: RunFolder, frozen: Collection[str] = ()) -> Outcome:
-        """Run the team in a folder; SIGTERM ends it as Ctrl-C does.
+        """Run the team in a folder.
 
         frozen: agents that are not asked; their deliverables stand as they are.
         """
-        task = asyncio.current_task()
-        assert task is not None
-        with suppress(NotImplementedError, RuntimeError):  # Windows, or not the main thread
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         if self._settings.reuse:
             folder.memo.look_in(Elsewhere(map(Path, self._settings.reuse), folder.path))
         bus = Bus([folder.memo, self.ledger, StateKeeper(folder)], self._observers)
@@ -250,3 +255,33 @@ class Session:
         finally:
             await dispatcher.aclose()
             await bus.aclose()
+
+
+def collect(host: Host, settings: Settings) -> list[Limiter]:
+    """Give the plugins' limiters; runs that have the same ones share a queue."""
+    return [limiter for limiter, _ in host.limiters(settings).values()]
+
+
+async def terminable(run: Coroutine[Any, Any, Outcome]) -> Outcome:
+    """Let SIGTERM end a run as Ctrl-C does."""
+    task = asyncio.current_task()
+    assert task is not None
+    with suppress(NotImplementedError, RuntimeError):  # Windows, or not the main thread
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await run
+
+
+def _whole(
+    host: Host,
+    settings: Settings,
+    providers: Collection[str],
+    choices: Choices,
+    team: Team | None,
+) -> tuple[Sequence[Agent], Sequence[str]]:
+    """Give all agents, also those that are not part of the run, and who is switched off."""
+    if team is not None:
+        for agent in team:
+            check_routes(agent.name, agent.routes, providers)
+        return tuple(team), ()
+    assigned = assign(host, settings, providers, choices.assign)
+    return [each.agent for each in assigned.values()], switched_off(assigned, choices.only)
