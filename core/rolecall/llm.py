@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -22,6 +22,8 @@ from .limits import SystemClock
 from .messages import Message, Request, Response, Stop
 from .prompts import write
 from .routing import read_routes
+
+Prompt = str | Sequence[Mapping[str, str]]
 
 
 class LLM:
@@ -70,13 +72,16 @@ class LLM:
         self._lock = threading.Lock()
         self._active: Counter[asyncio.AbstractEventLoop] = Counter()
 
-    def call(self, prompt: str) -> str:
-        """Answer a prompt; for programs without an event loop, and beside a running one."""
+    def call(self, prompt: Prompt) -> str:
+        """Answer a prompt, or a conversation as `{"role": ..., "content": ...}`, the last turn last.
+
+        For programs without an event loop, and beside a running one.
+        """
         with ThreadPoolExecutor(max_workers=1) as thread:
             return thread.submit(lambda: asyncio.run(self.acall(prompt))).result()
 
-    async def acall(self, prompt: str) -> str:
-        """Answer a prompt; a text that stays cut off raises CallFailed with `truncated`."""
+    async def acall(self, prompt: Prompt) -> str:
+        """Answer the same; a text that stays cut off raises CallFailed with `truncated`."""
         loop = asyncio.get_running_loop()
         with self._lock:
             self._active[loop] += 1
@@ -91,11 +96,12 @@ class LLM:
             if last:  # no connection may outlive the caller's loop
                 await self._dispatcher.aclose()
 
-    async def _answer(self, prompt: str) -> str:
+    async def _answer(self, prompt: Prompt) -> str:
+        system, messages = _read(prompt)
         request = evolve(
             self._settings.template,
-            system=self._agent.prompt,
-            messages=(Message("user", prompt),),
+            system="\n\n".join(filter(None, (self._agent.prompt, *system))),
+            messages=messages,
         )
         route = self._agent.routes[0]
 
@@ -109,3 +115,27 @@ class LLM:
             cut = ProviderError(Cause.TRUNCATED, "the output limit cut the answer")
             raise CallFailed(self._agent.name, [(str(route), cut)])
         return text
+
+
+def _read(prompt: Prompt) -> tuple[list[str], tuple[Message, ...]]:
+    """Give what the system says, and the turns; neighbours of one role become one turn."""
+    turns = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
+    system: list[str] = []
+    messages: list[Message] = []
+    for turn in turns:
+        role, text = turn.get("role"), turn.get("content")
+        if not isinstance(text, str):
+            raise UsageError(f"the content of a message must be text, not {text!r}")
+        match role:
+            case "system":
+                system.append(text)
+            case "user" | "assistant" if messages and messages[-1].role == role:
+                messages[-1] = Message(role, f"{messages[-1].text}\n\n{text}")
+            case "user" | "assistant":
+                messages.append(Message(role, text))
+            case _:
+                known = "system, user or assistant"
+                raise UsageError(f"the role of a message must be {known}, not {role!r}")
+    if not messages:
+        raise UsageError("there is nothing to answer: no message of role 'user'")
+    return system, tuple(messages)
