@@ -16,7 +16,6 @@ import httpx
 
 from rolecall import Cause, ProviderError, Request, Response
 
-from ._trace import carried
 from ._wire import Reading, Reply
 
 current: ContextVar["Exchange"] = ContextVar("current")
@@ -53,7 +52,6 @@ class Exchange:
             body = json.loads(http.content)
             self._amend(body, self._request)
             http = _with_body(http, body)
-        http.headers.update(carried.get())
         with self._noting():
             await self._request.watch.sending()
             async with asyncio.timeout(self._patience):
