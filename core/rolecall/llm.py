@@ -81,7 +81,8 @@ class LLM:
         with self._lock:
             self._active[loop] += 1
         try:
-            return await self._answer(prompt)
+            # In a task of its own: what observers put into its context is gone with it.
+            return await asyncio.create_task(self._answer(prompt))
         finally:
             with self._lock:
                 self._active[loop] -= 1
