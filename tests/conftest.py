@@ -13,7 +13,7 @@ from hypothesis import settings
 settings.register_profile("rolecall", database=None, deadline=None, derandomize=True)
 settings.load_profile("rolecall")
 
-OURS = ("ANTHROPIC_", "GEMINI_", "GOOGLE_", "ROLECALL_")
+OURS = ("ANTHROPIC_", "GEMINI_", "GOOGLE_", "OTEL_", "ROLECALL_")
 _homes = count(1)
 
 

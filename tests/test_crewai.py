@@ -1,4 +1,4 @@
-"""Our models in a real CrewAI crew; needs `rolecall[crewai]`, which is an environment of its own."""
+"""Our models in a real CrewAI crew; `rolecall[crewai]` is an environment of its own."""
 
 import asyncio
 from typing import Any

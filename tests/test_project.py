@@ -15,7 +15,7 @@ import pytest
 
 import rolecall
 from rolecall import config
-from rolecall_plugins import claude, gemini, roles
+from rolecall_plugins import _telemetry, claude, gemini, roles
 
 ROOT = Path(__file__).parent.parent
 CORE = sorted((ROOT / "core" / "rolecall").glob("*.py"))
@@ -50,7 +50,10 @@ FLOORS = (
     {"cli"},
     {"__init__"},
 )
-SLOW = {"aiohttp", "cattrs", "httpx", "jinja2", "litellm", "openai", "pydantic", "rich", "vcr"}
+SLOW = {
+    *("aiohttp", "cattrs", "httpx", "jinja2", "litellm", "openai", "opentelemetry", "pydantic"),
+    *("rich", "vcr"),
+}
 BY_NAME = [pytest.param(path, id=path.stem) for path in CORE]
 BY_PLUGIN = [
     pytest.param(path, id=str(path.relative_to(PLUGINS[0].parent).with_suffix("")))
@@ -199,6 +202,12 @@ def test_only_one_file_imports_litellm_and_only_when_it_is_used(path: Path) -> N
     assert "litellm" not in at_once
 
 
+@pytest.mark.parametrize("path", BY_PLUGIN)
+def test_only_what_tells_opentelemetry_imports_it(path: Path) -> None:
+    telling = ("_measures", "_otlp", "_spans", "otel")
+    assert ("opentelemetry" in packages(path)) == (path.stem in telling)
+
+
 def test_the_public_names_are_sorted() -> None:
     def key(name: str) -> tuple[int, str]:
         return (0 if name.isupper() else 2 if name[0].islower() else 1, name)
@@ -228,7 +237,7 @@ def test_the_installed_entry_points_are_those_of_the_project() -> None:
 def test_the_example_of_a_dotenv_lists_exactly_what_is_read() -> None:
     lines = (ROOT / ".env.example").read_text("utf-8").splitlines()
     listed = [line.partition("=")[0] for line in lines if line and not line.startswith("#")]
-    read = [*config.VARIABLES]
+    read = [*config.VARIABLES, *_telemetry.VARIABLES]
     for vendor in (claude.CLAUDE, gemini.GEMINI):
         read += [*vendor.keys, *vendor.bases]
     assert sorted(listed) == sorted(read)

@@ -73,7 +73,7 @@ class LLM:
         self._active: Counter[asyncio.AbstractEventLoop] = Counter()
 
     def call(self, prompt: Prompt) -> str:
-        """Answer a prompt, or a conversation as `{"role": ..., "content": ...}`, the last turn last.
+        """Answer a prompt, or a conversation: `{"role": ..., "content": ...}`, the last turn last.
 
         For programs without an event loop, and beside a running one.
         """
@@ -86,7 +86,8 @@ class LLM:
         with self._lock:
             self._active[loop] += 1
         try:
-            return await self._answer(prompt)
+            # In a task of its own: what observers put into its context is gone with it.
+            return await asyncio.create_task(self._answer(prompt))
         finally:
             with self._lock:
                 self._active[loop] -= 1

@@ -16,6 +16,7 @@ import httpx
 
 from rolecall import Cause, ProviderError, Request, Response
 
+from ._marking import marking
 from ._wire import Reading, Reply
 
 current: ContextVar["Exchange"] = ContextVar("current")
@@ -138,6 +139,9 @@ class Departure(httpx.AsyncBaseTransport):
         self._inner = inner
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        mark = marking.get()
+        if mark is not None:
+            mark(request.headers)
         return await self._inner.handle_async_request(request)
 
     async def aclose(self) -> None:
