@@ -23,7 +23,7 @@ PLUGINS = sorted((ROOT / "plugins" / "rolecall_plugins").rglob("*.py"))
 
 # A file imports only from the floors beneath its own.
 FLOORS = (
-    {"causes", "errors", "output", "secrets"},
+    {"causes", "deprecations", "errors", "output", "secrets"},
     {"agents", "breaker", "journal", "messages"},
     {"config", "events", "limits"},
     {"prices"},
@@ -36,13 +36,13 @@ FLOORS = (
         "prompts",
         "reuse",
         "savings",
-        "testing",
+        "scaffold",
         "watching",
     },
     {"calls", "host", "updates"},
     {"memo"},
     {"changes", "folder"},
-    {"arguments", "dispatch", "estimate", "routing", "runs"},
+    {"arguments", "dispatch", "estimate", "routing", "runs", "testing"},
     {"llm", "runner"},
     {"session", "tables"},
     {"library"},

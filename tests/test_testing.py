@@ -1,18 +1,46 @@
 """What we give to the tests of others: the clock, the provider, and the contracts."""
 
 import asyncio
+import io
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from attrs import evolve
+from rich.console import Console
 
-from building import REQUEST, Gate, KeyedProvider
-from rolecall import Call, Outcome, ProviderError, Request, Response, Settings, Usage, Watch
-from rolecall.testing import FakeClock, FakeProvider, LimiterContract, ProviderContract
-from rolecall_plugins import claude, gemini
+import rolecall.events
+from building import REQUEST, Gate, Heard, KeyedProvider, agent, plugin
+from rolecall import (
+    Call,
+    Event,
+    Outcome,
+    PluginError,
+    ProviderError,
+    Request,
+    Response,
+    Settings,
+    TeamError,
+    Usage,
+    Watch,
+)
+from rolecall.testing import (
+    AgentsContract,
+    FakeClock,
+    FakeProvider,
+    LimiterContract,
+    ObserverContract,
+    ProviderContract,
+    sample_events,
+)
+from rolecall_plugins import claude, gemini, roles
+from rolecall_plugins._live import LiveView
+from rolecall_plugins.report import Report
 from rolecall_plugins.simulator.scenario import Scenario
 from rolecall_plugins.simulator.server import Simulator, serve_in_thread
+from rolecall_plugins.terminal import DebugLines, ProgressLines
 
 
 class TestFakeProvider(ProviderContract):
@@ -52,6 +80,30 @@ class TestClaude(SimulatedContract):
 
 class TestGemini(SimulatedContract):
     plugin = gemini
+
+
+class TestRoles(AgentsContract):
+    plugin = roles
+
+
+class TestHeard(ObserverContract):
+    observer = Heard()
+
+
+class TestProgressLines(ObserverContract):
+    observer = ProgressLines(io.StringIO())
+
+
+class TestDebugLines(ObserverContract):
+    observer = DebugLines(io.StringIO())
+
+
+class TestReport(ObserverContract):
+    observer = Report()
+
+
+class TestLiveView(ObserverContract):
+    observer = LiveView(Console(file=io.StringIO()), Settings())
 
 
 class TestGate(LimiterContract):
@@ -249,3 +301,65 @@ def test_the_contract_of_limiters_finds_a_limiter_that_raises() -> None:
 
     with pytest.raises(RuntimeError, match="too many"):
         check(LimiterContract, "test_it_grants_a_permit_and_hears_the_end", limiter=Raising())
+
+
+@pytest.mark.parametrize("lacking", ["title", "goal", "prompt", "routes"])
+def test_the_contract_of_agents_finds_one_that_says_too_little(lacking: str) -> None:
+    poor = plugin(agents=[evolve(agent("a"), **{lacking: () if lacking == "routes" else " "})])
+    test = "test_each_agent_says_who_it_is_and_where_it_runs"
+    with pytest.raises(AssertionError, match="a has no"):
+        check(AgentsContract, test, plugin=poor)
+
+
+def test_the_contract_of_agents_finds_a_need_that_nobody_meets() -> None:
+    lost = plugin(agents=[agent("a", "nobody")])
+    with pytest.raises(TeamError, match="a needs 'nobody'"):
+        check(AgentsContract, "test_together_with_all_others_they_are_a_team", plugin=lost)
+
+
+def test_the_contract_of_agents_finds_the_name_of_another() -> None:
+    twin = plugin(agents=[agent("solution-architect")])
+    with pytest.raises(PluginError, match="two agents are called 'solution-architect'"):
+        check(AgentsContract, "test_together_with_all_others_they_are_a_team", plugin=twin)
+
+
+def test_the_contract_of_agents_finds_those_who_change() -> None:
+    numbers = iter(range(9))
+    restless = plugin(agents=lambda: [agent("a", prompt=f"You are number {next(numbers)}.")])
+    with pytest.raises(AssertionError):
+        check(AgentsContract, "test_they_are_the_same_each_time", plugin=restless)
+
+
+def test_the_contract_of_observers_finds_one_that_raises_or_is_async(tmp_path: Path) -> None:
+    class Giving:
+        def notify(self, event: Event) -> str:
+            return "something"
+
+    class Breaking:
+        def notify(self, event: Event) -> None:
+            raise KeyError(event)
+
+    test = "test_it_hears_every_event_and_gives_nothing_back"
+    with pytest.raises(AssertionError):
+        getattr(type("Case", (ObserverContract,), {"observer": Giving()})(), test)(tmp_path)
+    with pytest.raises(KeyError):
+        getattr(type("Case", (ObserverContract,), {"observer": Breaking()})(), test)(tmp_path)
+
+
+def test_the_contract_of_observers_finds_one_that_knows_only_todays_events() -> None:
+    class Strict:
+        def notify(self, event: Event) -> None:
+            assert type(event) in {type(each) for each in sample_events()}
+
+    test = "test_a_call_of_no_team_and_a_later_versions_event_do_it_no_harm"
+    with pytest.raises(AssertionError):
+        check(ObserverContract, test, observer=Strict())
+
+
+def test_there_is_a_sample_of_every_event() -> None:
+    kinds = {
+        each
+        for each in vars(rolecall.events).values()
+        if isinstance(each, type) and issubclass(each, Event) and not each.__subclasses__()
+    }
+    assert {type(each) for each in sample_events()} == kinds

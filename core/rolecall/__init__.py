@@ -11,6 +11,7 @@ from .agents import Agent, Route
 from .causes import Action, Cause
 from .config import AgentSettings, Order, Price, ProviderSettings, Settings
 from .config import load as load_settings
+from .deprecations import current
 from .errors import (
     AllRoutesFailed,
     BudgetReached,
@@ -171,6 +172,9 @@ _LATER = {
 
 
 def __getattr__(name: str) -> Any:
+    name = current(name) or name
     if name in _LATER:
         return getattr(import_module(f".{_LATER[name]}", __name__), name)
+    if name in globals():
+        return globals()[name]
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

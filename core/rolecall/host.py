@@ -1,8 +1,10 @@
 """Finds plugins and asks their hooks; the only file that talks to pluggy's manager."""
 
 import inspect
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, entry_points, version
+from time import perf_counter
 from typing import Any
 
 import pluggy
@@ -22,7 +24,10 @@ OWN = "rolecall"
 
 @frozen
 class Plugin:
-    """One plugin: its entry point, and why it is not at work if it is not."""
+    """One plugin: its entry point, and why it is not at work if it is not.
+
+    seconds: what its import took.
+    """
 
     name: str
     module: str
@@ -31,6 +36,7 @@ class Plugin:
     blocked: bool = False
     failure: str = ""
     hooks: tuple[str, ...] = ()
+    seconds: float = 0.0
 
 
 class Host:
@@ -88,7 +94,11 @@ class Host:
                     f"two plugins are called {point.name!r}: {_owner(twin)} and {_owner(plugin)}; "
                     f"uninstall one, or skip both with -p no:{point.name}"
                 )
-            self.register(point.name, _import(point))
+            _check_version(point)
+            began = perf_counter()
+            module = _import(point)
+            plugin = evolve(plugin, seconds=perf_counter() - began)
+            self.register(point.name, module)
         except PluginError as error:
             self._failures.append(error)
             self.plugins.append(evolve(plugin, failure=str(error)))
@@ -206,6 +216,29 @@ class Host:
 def _order(point: EntryPoint) -> tuple[bool, str, str]:
     distribution = point.dist.name if point.dist else ""
     return distribution != OWN, distribution, point.name
+
+
+def _check_version(point: EntryPoint) -> None:
+    """Refuse a plugin that says that it wants another rolecall than this one."""
+    if point.dist is None or point.dist.name == OWN:
+        return
+    wanted = [each for each in point.dist.requires or () if re.match(rf"{OWN}\b(?!-)", each)]
+    if not wanted:
+        return
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    own = version(OWN)
+    for each in wanted:
+        try:
+            requirement = Requirement(each)
+        except InvalidRequirement:
+            continue  # pip would not have installed it; it is not for us to judge
+        if requirement.marker is None and not requirement.specifier.contains(own, True):
+            raise PluginError(
+                f"the plugin {point.name!r} ({point.dist.name} {point.dist.version}) wants "
+                f"rolecall{requirement.specifier}, and this is {own}; install a version of either "
+                f"that fits{_skip(point.name)}"
+            )
 
 
 def _import(point: EntryPoint) -> object:

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from .arguments import ASSIGN, JSON, RUN, App
+from .host import Host
 from .output import say, show
 
 
@@ -37,15 +38,30 @@ def providers(app: App, as_json: bool) -> None:
     show(providers_json(app.host.providers(app.settings)), providers_table, as_json)
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @JSON
-@click.pass_obj
-def plugins(app: App, as_json: bool) -> None:
-    """List the plugins, also those that do not load."""
+@click.option("--timings", is_flag=True, help="Say how long each took to import.")
+@click.pass_context
+def plugins(ctx: click.Context, as_json: bool, timings: bool) -> None:
+    """List the plugins, also those that do not load; or begin a new one."""
     from .tables import plugins_json, plugins_table
 
-    show(plugins_json(app.host.plugins), plugins_table, as_json)
-    app.host.check()
+    if ctx.invoked_subcommand is None:
+        host: Host = ctx.obj.host
+        show(plugins_json(host.plugins, timings), plugins_table, as_json)
+        host.check()
+
+
+@plugins.command("new")
+@click.argument("name")
+def new_(name: str) -> None:
+    """Write the project of a new plugin, with tests that pass."""
+    from importlib.metadata import version
+
+    from .scaffold import write_plugin
+
+    project = write_plugin(Path(), name, version("rolecall"))
+    say(f"{project}/\nIts tests: cd {project} && pip install -e '.[test]' && pytest")
 
 
 @click.group()

@@ -97,7 +97,7 @@ def providers_table(rows: list[dict[str, Any]], width: int) -> Table:
     )
 
 
-def plugins_json(plugins: Iterable[Plugin]) -> list[dict[str, Any]]:
+def plugins_json(plugins: Iterable[Plugin], timings: bool = False) -> list[dict[str, Any]]:
     return [
         {
             "plugin": plugin.name,
@@ -107,21 +107,24 @@ def plugins_json(plugins: Iterable[Plugin]) -> list[dict[str, Any]]:
             "hooks": list(plugin.hooks),
             "state": "blocked" if plugin.blocked else "failed" if plugin.failure else "loaded",
             "failure": plugin.failure or None,
+            **({"import_ms": round(1000 * plugin.seconds, 1)} if timings else {}),
         }
         for plugin in plugins
     ]
 
 
 def plugins_table(rows: list[dict[str, Any]], width: int) -> Table:
+    timings = any("import_ms" in row for row in rows)
     return grid(
         f"{len(rows)} plugins",
-        "plugin from hooks~ state~",
+        f"plugin from hooks~ state~{' import_ms>' if timings else ''}",
         (
             (
                 row["plugin"],
                 f"{row['distribution']} {row['version']}".strip() or row["module"],
                 ", ".join(hook.removeprefix("rolecall_") for hook in row["hooks"]),
                 row["failure"] or row["state"],
+                *([f"{row['import_ms']:.1f}"] if timings else ()),
             )
             for row in rows
         ),

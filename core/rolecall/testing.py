@@ -9,9 +9,39 @@ A contract is a class to inherit from in a test module, with what is to be teste
 import asyncio
 import selectors
 from collections.abc import Coroutine, Iterable
+from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any, TypeVar
 
+from .agents import Agent, Team
+from .causes import Cause
 from .errors import ProviderError
+from .events import (
+    AgentBlocked,
+    AgentDone,
+    AgentFailed,
+    AgentStarted,
+    CallEnded,
+    CallEvent,
+    CallHeld,
+    CallStarted,
+    CallText,
+    CallWaiting,
+    CostsCompared,
+    DeliverableKept,
+    Event,
+    FellBack,
+    Observer,
+    Retrying,
+    RouteClosed,
+    RouteOpened,
+    RouteProbed,
+    RunEnded,
+    RunStarted,
+    StepReused,
+    WorkTouched,
+)
+from .host import GROUP, Host
 from .limits import Call, Limiter, Outcome
 from .messages import Closeable, HasModel, Message, NeedsSetup, Provider, Request, Response, Usage
 
@@ -144,6 +174,89 @@ class LimiterContract:
             self.limiter.ended(_call(), Outcome())
 
         FakeClock().run(asyncio.wait_for(use(), DAY))
+
+
+class AgentsContract:
+    """What a plugin's agents keep to; set `plugin` to its module, and inherit.
+
+    Beside it are the agents of all other installed plugins, which its own may need or change.
+    """
+
+    plugin: Any
+
+    def test_each_agent_says_who_it_is_and_where_it_runs(self) -> None:
+        for agent in self._own():
+            assert agent.title.strip(), f"{agent.name} has no title"
+            assert agent.goal.strip(), f"{agent.name} has no goal"
+            assert agent.prompt.strip(), f"{agent.name} has no prompt"
+            assert agent.routes, f"{agent.name} has no route"
+
+    def test_together_with_all_others_they_are_a_team(self) -> None:
+        Team(agent for agent, _ in self._host().agents().values())
+
+    def test_they_are_the_same_each_time(self) -> None:
+        assert self._own() == self._own()
+
+    def _own(self) -> list[Agent]:
+        """Give the agents that the plugin supplies or changes."""
+        found = self._host().agents().values()
+        return [agent for agent, owner in found if owner == "tested"]
+
+    def _host(self) -> Host:
+        points = entry_points(group=GROUP)
+        host = Host(each for each in points if each.module != self.plugin.__name__)
+        host.register("tested", self.plugin)
+        return host
+
+
+class ObserverContract:
+    """What every observer keeps to; set `observer` to one, and inherit."""
+
+    observer: Observer
+
+    def test_it_hears_every_event_and_gives_nothing_back(self, tmp_path: Path) -> None:
+        for event in sample_events(str(tmp_path)):
+            assert self.observer.notify(event) is None  # type: ignore[func-returns-value]
+
+    def test_a_call_of_no_team_and_a_later_versions_event_do_it_no_harm(self) -> None:
+        for event in (*(e for e in sample_events() if isinstance(e, CallEvent)), Event(at=1.0)):
+            self.observer.notify(event)
+
+
+def sample_events(folder: str = "runs/sample") -> tuple[Event, ...]:
+    """Give one event of each kind, as a run of two agents in a folder might tell them."""
+    call: dict[str, Any] = {"call": 1, "agent": "writer", "provider": "one", "model": "m"}
+    route, cause = "one/m", Cause.OVERLOADED
+    limits: dict[str, Any] = {"step": "key", "waited": 0.5, "max_output_tokens": 100}
+    return (
+        RunStarted(
+            at=0.0,
+            folder=folder,
+            request="Write it.",
+            agents=("writer", "tester"),
+            first_choices=(("writer", "one"), ("tester", "one")),
+            needs=(("tester", ("writer",)),),
+        ),
+        DeliverableKept(at=0.0, agent="tester", file="deliverables/02-tester.md"),
+        AgentStarted(at=0.0, agent="writer"),
+        CallWaiting(at=0.0, **call),
+        CallHeld(at=0.0, reason="interval", seconds=0.5, **call),
+        CallStarted(at=0.5, **limits, **call),
+        CallText(at=0.6, delta="text", **call),
+        CallEnded(at=1.0, took=0.5, text="text", usage=Usage(10, 5), **limits, **call),
+        Retrying(at=1.0, agent="writer", route=route, cause=cause, delay=1.0),
+        RouteOpened(at=2.0, route=route, cause=cause, seconds=30.0),
+        RouteProbed(at=2.0, route=route, agent="writer"),
+        RouteClosed(at=2.0, route=route),
+        FellBack(at=2.0, agent="writer", route=route, to="two", cause=cause),
+        StepReused(at=2.0, agent="writer", step="key"),
+        WorkTouched(at=2.0, touched=(("writer", "new title"),), revise=("writer",)),
+        AgentDone(at=3.0, agent="writer", route=route, file="deliverables/01-writer.md"),
+        AgentFailed(at=3.0, agent="tester", error="all routes failed"),
+        AgentBlocked(at=3.0, agent="tester", by="writer"),
+        CostsCompared(at=4.0, elsewhere=((route, 0.5),), cached=0.0),
+        RunEnded(at=4.0, done=1, failed=1, blocked=0),
+    )
 
 
 async def _complete(provider: Provider, request: Request) -> Response:

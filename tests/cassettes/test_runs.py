@@ -88,10 +88,10 @@ def test_what_went_wrong_goes_wrong_again_and_ends_the_same(
 
 
 def test_a_run_without_a_key_replays_with_its_fallbacks(shell: Shell) -> None:
-    shell.configure("[tool.rolecall]\ninterval = 0\n[tool.rolecall.on]\noverloaded = 'fallback'\n")
+    shell.configure("[tool.rolecall]\nblock = ['report']\ninterval = 0\n[tool.rolecall.on]\noverloaded = 'fallback'\n")
     faults = ("--fault", "gemini:overloaded:9")
     recorded = record(shell, *faults)
-    shell.configure("[tool.rolecall]\ninterval = 0\n")
+    shell.configure("[tool.rolecall]\nblock = ['report']\ninterval = 0\n")
     replayed = shell("run", "--replay", "team.yaml", "-o", "replayed")
     assert replayed.code == recorded.code == 0
     assert written(shell, "replayed") == written(shell, "recorded")
@@ -100,7 +100,7 @@ def test_a_run_without_a_key_replays_with_its_fallbacks(shell: Shell) -> None:
 def test_a_replay_asks_as_it_was_recorded_whatever_the_settings_here(shell: Shell) -> None:
     only = ("--only", "research-analyst", "--only", "operator-intent-interpreter")
     record(shell, *only, "--assign", "research-analyst=claude/claude-opus-5-5")
-    shell.configure("[tool.rolecall]\nmax_output_tokens = 99\nstream = false\n")
+    shell.configure("[tool.rolecall]\nblock = ['report']\nmax_output_tokens = 99\nstream = false\n")
     assert shell("run", "--replay", "team.yaml", "-o", "replayed").code == 0
     assert sorted(path.name for path in (shell.folder / "replayed/deliverables").iterdir()) == [
         "01-operator-intent-interpreter.md",
@@ -213,7 +213,7 @@ def test_a_wrong_cassette_is_a_usage_error(
 
 
 def test_at_speed_one_a_replay_takes_its_time(shell: Shell) -> None:
-    shell.configure("[tool.rolecall]\ninterval = 0.2\n")
+    shell.configure("[tool.rolecall]\nblock = ['report']\ninterval = 0.2\n")
     only = ("--only", "operator-intent-interpreter", "--only", "feature-analyst")
     record(shell, *only)
     text = (shell.folder / "team.yaml").read_text("utf-8")

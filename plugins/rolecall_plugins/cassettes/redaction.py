@@ -11,6 +11,7 @@ from urllib.parse import unquote
 MASK = "[secret]"
 # What vendors' keys look like: Anthropic's, and Google's keys and tokens.
 KEYS = re.compile(r"sk-ant-[A-Za-z0-9_-]{3,}|AIza[A-Za-z0-9_-]{20,}|ya29\.[A-Za-z0-9_.-]{10,}")
+BEGINNINGS = ("sk-ant-", "AIza", "ya29.")
 _UUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 # Who asked, not what: tokens of others, request ids, organizations, projects.
 _IDS = (
@@ -41,14 +42,14 @@ class Redaction:
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         longest = sorted({each for each in secrets if each}, key=len, reverse=True)
         escaped = {json.dumps(each)[1:-1] for each in longest}
-        every = sorted({*longest, *escaped}, key=len, reverse=True)
-        known = re.compile("|".join(map(re.escape, every)) or r"(?!)")
-        self._patterns = (known, KEYS)
+        self._known = sorted({*longest, *escaped}, key=len, reverse=True)
 
     def text(self, text: str) -> str:
         """Mask in a text, also what is encoded in it."""
-        for pattern in self._patterns:
-            text = pattern.sub(MASK, text)
+        for secret in self._known:
+            text = text.replace(secret, MASK)
+        if _begins_key(text):
+            text = KEYS.sub(MASK, text)
         for runs in (_WRAPPED, _RUN):
             text = runs.sub(self._run, text)
         return MASK if "%" in text and self._has_plain(unquote(text)) else text
@@ -86,7 +87,10 @@ class Redaction:
         return any(self._has_plain(each) or self._has_encoded(each) for each in candidates)
 
     def _has_plain(self, text: str) -> bool:
-        return any(pattern.search(text.replace(MASK, "")) for pattern in self._patterns)
+        text = text.replace(MASK, "")
+        if any(secret in text for secret in self._known):
+            return True
+        return _begins_key(text) and KEYS.search(text) is not None
 
     def _has_encoded(self, text: str) -> bool:
         found = (run[0] for runs in (_WRAPPED, _RUN) for run in runs.finditer(text))
@@ -102,13 +106,18 @@ class Redaction:
 class _OfErrors(Redaction):
     def __init__(self, inner: Redaction) -> None:
         self._inner = inner
-        self._patterns = inner._patterns
+        self._known = inner._known
 
     def text(self, text: str) -> str:
         text = self._inner.text(text)
         for pattern, mask in _IDS:
             text = pattern.sub(mask, text)
         return text
+
+
+def _begins_key(text: str) -> bool:
+    """Tell, faster than the pattern, whether a text may hold what looks like a vendor's key."""
+    return any(beginning in text for beginning in BEGINNINGS)
 
 
 def _decoded(run: str, depth: int = _DEPTH) -> Iterator[str]:
