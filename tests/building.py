@@ -267,7 +267,9 @@ class Point(EntryPoint):
     def __init__(self, name: str, load: object, distribution: str = "elsewhere") -> None:
         super().__init__(name, f"{name}_module", "rolecall")
         vars(self).update(
-            dist=SimpleNamespace(name=distribution, version="1.0"), loaded=load, loads=[]
+            dist=SimpleNamespace(name=distribution, version="1.0", requires=None),
+            loaded=load,
+            loads=[],
         )
 
     def load(self) -> Any:

@@ -1,6 +1,7 @@
 """Which plugins are found, what they may supply, and whose fault it is where something is wrong."""
 
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import ModuleType
 from typing import Any
@@ -588,3 +589,46 @@ def test_a_team_that_is_none_names_the_plugin(answer: Any, why: str) -> None:
     host.register("odd", plugin(team=answer))
     with pytest.raises(PluginError, match=f"'odd' breaks a hook's contract: {why}"):
         host.agents()
+
+
+def wanting(*requires: str) -> Point:
+    point = Point("new", plugin(agents=[agent("a")]))
+    point.dist.requires = list(requires)  # type: ignore[union-attr]
+    return point
+
+
+def test_a_plugin_for_another_rolecall_says_so() -> None:
+    host = Host([wanting("attrs", "rolecall>=99")])
+    with pytest.raises(PluginError, match=r"'new' \(elsewhere 1.0\) wants rolecall>=99, and this"):
+        host.check()
+    assert host.agents() == {}
+
+
+@pytest.mark.parametrize(
+    "requires",
+    [[], ["rolecall"], ["rolecall>=0.0.1"], ["rolecall-acme>=99"], ["rolecall>=99; extra == 'x'"]],
+)
+def test_a_plugin_for_this_rolecall_is_loaded(requires: list[str]) -> None:
+    Host([wanting(*requires)]).check()
+
+
+def test_how_long_a_plugin_took_to_import_is_kept() -> None:
+    class Slow(Point):
+        def load(self) -> Any:
+            time.sleep(0.01)
+            return super().load()
+
+    (found,) = Host([Slow("slow", plugin(agents=[agent("a")]))]).plugins
+    assert found.seconds >= 0.01
+
+
+def test_a_plugin_written_before_a_hook_had_all_its_arguments_works_on() -> None:
+    """A hook may grow: a plugin is only passed what it asks for."""
+    old = ModuleType("old")
+
+    @hookimpl
+    def rolecall_providers() -> list[FakeProvider]:
+        return [FakeProvider("old")]
+
+    old.rolecall_providers = rolecall_providers  # type: ignore[attr-defined]
+    assert list(hosting(old=old).providers(Settings())) == ["old"]

@@ -36,7 +36,6 @@ FLOORS = (
         "prompts",
         "reuse",
         "savings",
-        "scaffold",
         "watching",
     },
     {"calls", "host", "updates"},

@@ -43,25 +43,13 @@ def providers(app: App, as_json: bool) -> None:
 @click.option("--timings", is_flag=True, help="Say how long each took to import.")
 @click.pass_context
 def plugins(ctx: click.Context, as_json: bool, timings: bool) -> None:
-    """List the plugins, also those that do not load; or begin a new one."""
+    """List the plugins, also those that do not load."""
     from .tables import plugins_json, plugins_table
 
     if ctx.invoked_subcommand is None:
         host: Host = ctx.obj.host
         show(plugins_json(host.plugins, timings), plugins_table, as_json)
         host.check()
-
-
-@plugins.command("new")
-@click.argument("name")
-def new_(name: str) -> None:
-    """Write the project of a new plugin, with tests that pass."""
-    from importlib.metadata import version
-
-    from .scaffold import write_plugin
-
-    project = write_plugin(Path(), name, version("rolecall"))
-    say(f"{project}/\nIts tests: cd {project} && pip install -e '.[test]' && pytest")
 
 
 @click.group()

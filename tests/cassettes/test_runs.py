@@ -88,7 +88,10 @@ def test_what_went_wrong_goes_wrong_again_and_ends_the_same(
 
 
 def test_a_run_without_a_key_replays_with_its_fallbacks(shell: Shell) -> None:
-    shell.configure("[tool.rolecall]\nblock = ['report']\ninterval = 0\n[tool.rolecall.on]\noverloaded = 'fallback'\n")
+    shell.configure(
+        "[tool.rolecall]\nblock = ['report']\ninterval = 0\n"
+        "[tool.rolecall.on]\noverloaded = 'fallback'\n"
+    )
     faults = ("--fault", "gemini:overloaded:9")
     recorded = record(shell, *faults)
     shell.configure("[tool.rolecall]\nblock = ['report']\ninterval = 0\n")

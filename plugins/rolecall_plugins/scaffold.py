@@ -1,11 +1,15 @@
-"""The project of a new plugin: a provider, an agent moved to it, and tests by contract."""
+"""`rolecall plugins new`: a project with a provider, an agent moved to it, and their tests."""
 
+import re
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 
-from .agents import NAME
-from .errors import UsageError
+import click
 
+from rolecall import UsageError, hookimpl
+
+NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 PYPROJECT = """\
 [build-system]
 requires = ["hatchling"]
@@ -95,24 +99,38 @@ rolecall agents                         # who runs on it, and that this plugin d
 """
 
 
-def write_plugin(folder: Path, name: str, version: str) -> Path:
+@hookimpl
+def rolecall_commands(cli: click.Group) -> None:
+    plugins = cli.commands["plugins"]
+    assert isinstance(plugins, click.Group)
+    plugins.add_command(new)
+
+
+@click.command()
+@click.argument("name")
+def new(name: str) -> None:
+    """Write the project of a new plugin, with tests that pass."""
+    project = write_plugin(Path(), name)
+    click.echo(f"{project}/\nIts tests: cd {project} && pip install -e '.[test]' && pytest")
+
+
+def write_plugin(folder: Path, name: str) -> Path:
     """Write a plugin's project into a new folder; give the folder.
 
-    version: of rolecall, the least that the plugin wants. Raises UsageError where the name is none
-    or the folder is there already.
+    Raises UsageError where the name is none, or the folder is there already.
     """
     name = name.removeprefix("rolecall-")
-    if not NAME.fullmatch(name) or name[0].isdigit():
+    if not NAME.fullmatch(name):
         raise UsageError(f"{name!r} is no name of a plugin; use lower-case words and '-'")
     project = folder / f"rolecall-{name}"
     if project.exists():
         raise UsageError(f"{project} is there already; choose another name")
-    words = name.replace(".", "-").replace("_", "-").split("-")
+    words = name.split("-")
     named = {
         "name": name,
         "module": "_".join(["rolecall", *words]),
         "kind": "".join(word.title() for word in words),
-        "version": version,
+        "version": version("rolecall"),
     }
     try:
         for path, text in _files(named).items():
