@@ -1,6 +1,8 @@
 """The command line within the tests' process, and plugins that are really installed for it."""
 
 import json
+import os
+import subprocess
 import sys
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
@@ -62,6 +64,27 @@ class Ended:
     @property
     def json(self) -> Any:
         return json.loads(self.out)
+
+
+def installed(project: Path, name: str) -> None:
+    """Put beside the module what pip would put beside it."""
+    info = project / f"rolecall_{name.replace('-', '_')}-0.1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Name: rolecall-{name}\nVersion: 0.1.0\n", "utf-8")
+    module = f"rolecall_{name.replace('-', '_')}"
+    (info / "entry_points.txt").write_text(f"[rolecall]\n{name} = {module}\n", "utf-8")
+
+
+def ran(project: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", *command],
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": str(project)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
 
 class Shell:

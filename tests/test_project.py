@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import rolecall
+import rolecall.testing
 from rolecall import config
 from rolecall_plugins import _telemetry, claude, gemini, roles
 
@@ -290,3 +291,11 @@ def test_a_test_may_connect_to_its_own_machine() -> None:
         server.bind(("127.0.0.1", 0))
         server.listen()
         client.connect(server.getsockname())
+
+
+def test_the_documents_list_what_is_public_and_nothing_else() -> None:
+    text = (ROOT / "docs" / "api.md").read_text("utf-8")
+    ours, _, testing_ = text.partition("## `rolecall.testing`")
+    assert sorted(re.findall(r"^\| `(\w+)` \|", ours, re.MULTILINE)) == sorted(rolecall.__all__)
+    listed = re.findall(r"^\| `(\w+)` \|", testing_, re.MULTILINE)
+    assert sorted(listed) == sorted(rolecall.testing.__all__)

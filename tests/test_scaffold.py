@@ -1,36 +1,12 @@
 """The project of a new plugin passes its own tests at once."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from installing import Shell
+from installing import Shell, installed, ran
 from rolecall import UsageError
 from rolecall_plugins.scaffold import write_plugin
-
-
-def installed(project: Path, name: str) -> None:
-    """Put beside the module what pip would put beside it."""
-    info = project / f"rolecall_{name.replace('-', '_')}-0.1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Name: rolecall-{name}\nVersion: 0.1.0\n", "utf-8")
-    module = f"rolecall_{name.replace('-', '_')}"
-    (info / "entry_points.txt").write_text(f"[rolecall]\n{name} = {module}\n", "utf-8")
-
-
-def ran(project: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", *command],
-        cwd=project,
-        env={**os.environ, "PYTHONPATH": str(project)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 def test_a_new_plugin_passes_its_own_tests(tmp_path: Path) -> None:

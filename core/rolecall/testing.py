@@ -45,6 +45,15 @@ from .host import GROUP, Host
 from .limits import Call, Limiter, Outcome
 from .messages import Closeable, HasModel, Message, NeedsSetup, Provider, Request, Response, Usage
 
+__all__ = [
+    "AgentsContract",
+    "FakeClock",
+    "FakeProvider",
+    "LimiterContract",
+    "ObserverContract",
+    "ProviderContract",
+    "sample_events",
+]
 T = TypeVar("T")
 Script = str | Response | ProviderError | float
 DAY = 86400.0
