@@ -58,7 +58,7 @@ def test_the_documents_example_of_a_hook_is_a_sound_plugin(name: str) -> None:
 
 
 def test_the_readmes_plugin_is_sound() -> None:
-    (code,) = re.findall(r"```python\n(from rolecall import .*?)```", README, re.DOTALL)
+    (code,) = re.findall(r"## Write a plugin.*?```python\n(.*?)```", README, re.DOTALL)
     module = ModuleType("example")
     exec(code, vars(module))
     host = Host([Point("echo", module)])

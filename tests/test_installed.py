@@ -21,7 +21,7 @@ from rolecall_plugins.simulator.scenario import Fault, Latency, Scenario
 from rolecall_plugins.simulator.server import Simulator, serve_in_thread
 
 COMMAND = Path(sys.executable).with_name("rolecall")
-INTERVAL = 0.5  # the default, in seconds
+INTERVAL = 0.2  # in seconds
 NOTICED_LATE = 0.05  # how late a busy machine may notice that a call has arrived
 AGENTS = [row[0] for row in TABLE]
 KEYS = {"ANTHROPIC_API_KEY": "planted-for-claude-0", "GEMINI_API_KEY": "planted-for-gemini-0"}
@@ -83,15 +83,15 @@ def finish(process: subprocess.Popen[str], folder: Path) -> Ended:
     return Ended(process.returncode, out, err, folder)
 
 
-def fast(folder: Path) -> Path:
-    (folder / "pyproject.toml").write_text("[tool.rolecall]\ninterval = 0.05\n", "utf-8")
-    return folder
+def pace(folder: Path, interval: float) -> None:
+    (folder / "pyproject.toml").write_text(f"[tool.rolecall]\ninterval = {interval}\n", "utf-8")
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Ended, Simulator]]:
-    """Run all 13 agents at the default pace, with something going wrong for five of them."""
+    """Run all 13 agents, with something going wrong for five of them."""
     folder = tmp_path_factory.mktemp("whole")
+    pace(folder, INTERVAL)
     scenario = Scenario(faults=tuple(Fault.parse(fault) for fault in FAULTS))
     with serve_in_thread(scenario) as simulator:
         arguments = ["run", "Build a URL shortener", "--json", "--debug"]
@@ -175,7 +175,7 @@ def test_what_is_said_is_no_traceback(whole: tuple[Ended, Simulator]) -> None:
 
 
 def test_a_team_runs_offline_without_keys(tmp_path: Path) -> None:
-    fast(tmp_path)
+    pace(tmp_path, 0.05)
     arguments = ["run", "Build it — ✓", "--offline", "--fault", "gemini:overloaded:1"]
     ended = finish(start(tmp_path, arguments, **environment(tmp_path)), tmp_path)
     assert ended.code == 0
@@ -188,8 +188,8 @@ def test_a_team_runs_offline_without_keys(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send")
 def test_an_interrupted_run_goes_on_without_asking_anything_twice(tmp_path: Path) -> None:
-    fast(tmp_path)
-    with serve_in_thread(Scenario(latency=Latency.parse("0.3"))) as simulator:
+    pace(tmp_path, 0.05)
+    with serve_in_thread(Scenario(latency=Latency.parse("0.1"))) as simulator:
         variables = environment(tmp_path, simulator, **KEYS)
         process = start(tmp_path, ["run", "Build it"], **variables)
         for line in process.stderr or ():

@@ -27,8 +27,9 @@ _IDS = (
     (re.compile(r"\b(projects?[/:= ]['\"]?|consumer '?)(?!\[id\])[\w:-]*\d[\w:-]*"), r"\1[id]"),
 )
 _NAMED = {"request_id", "requestid", "responseid", "organization_id", "organization", "project_id"}
-_RUN = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
-_WRAPPED = re.compile(r"[A-Za-z0-9+/]{40,}(?:\r?\n[A-Za-z0-9+/]+)+={0,2}")
+# From where a run begins and without going back in it: else a long one costs its length squared.
+_RUN = re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{16,}+={0,2}")
+_WRAPPED = re.compile(r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{40,}+(?:\r?\n[A-Za-z0-9+/]++)++={0,2}")
 _ORGANIZATION = re.compile(rf"(?i)org.{{0,40}}{_UUID}", re.DOTALL)
 _DEPTH = 3
 
