@@ -21,6 +21,7 @@ from rolecall_plugins import _telemetry, claude, gemini, roles
 ROOT = Path(__file__).parent.parent
 CORE = sorted((ROOT / "core" / "rolecall").glob("*.py"))
 PLUGINS = sorted((ROOT / "plugins" / "rolecall_plugins").rglob("*.py"))
+EXAMPLES = sorted((ROOT / "examples").rglob("*.py"))
 
 # A file imports only from the floors beneath its own.
 FLOORS = (
@@ -58,6 +59,9 @@ BY_NAME = [pytest.param(path, id=path.stem) for path in CORE]
 BY_PLUGIN = [
     pytest.param(path, id=str(path.relative_to(PLUGINS[0].parent).with_suffix("")))
     for path in PLUGINS
+]
+BY_EXAMPLE = [
+    pytest.param(path, id=str(path.relative_to(ROOT).with_suffix(""))) for path in EXAMPLES
 ]
 
 
@@ -176,7 +180,7 @@ def test_values_touch_no_file_and_no_network(name: str) -> None:
     assert "open" not in calls(path)
 
 
-@pytest.mark.parametrize("path", BY_PLUGIN)
+@pytest.mark.parametrize("path", BY_PLUGIN + BY_EXAMPLE)
 def test_a_plugin_imports_only_what_is_public(path: Path) -> None:
     for node in nodes(path):
         if isinstance(node, ast.ImportFrom) and not node.level and node.module:

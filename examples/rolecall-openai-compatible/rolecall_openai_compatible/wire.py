@@ -1,0 +1,109 @@
+"""What chat completions look like over HTTP, and what they mean.
+
+Source: https://platform.openai.com/docs/api-reference/chat, and vLLM and OpenRouter's documents.
+"""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+from rolecall import Cause, ProviderError, Request, Response, Stop, Usage, Watch
+
+CAUSES = {
+    401: Cause.AUTH,
+    402: Cause.QUOTA_EXHAUSTED,
+    403: Cause.FORBIDDEN,
+    404: Cause.UNKNOWN_MODEL,
+    408: Cause.TIMEOUT,
+    413: Cause.CONTEXT_OVERFLOW,
+    429: Cause.RATE_LIMITED,
+    503: Cause.OVERLOADED,
+    504: Cause.TIMEOUT,
+}
+SAID = {  # in an error, these words tell more than its status
+    "context_length_exceeded": Cause.CONTEXT_OVERFLOW,
+    "insufficient_quota": Cause.QUOTA_EXHAUSTED,
+    "maximum context length": Cause.CONTEXT_OVERFLOW,
+}
+STOPS = {
+    "length": Stop.LENGTH,
+    "content_filter": Stop.SAFETY,
+    "tool_calls": Stop.BAD_TOOL_CALL,
+}
+
+
+def body(request: Request) -> dict[str, Any]:
+    """Write what is posted."""
+    system = {"role": "system", "content": request.system}
+    return {
+        "model": request.model,
+        "messages": [
+            system,
+            *({"role": each.role, "content": each.text} for each in request.messages),
+        ],
+        "max_tokens": request.max_output_tokens,
+        "stream": request.stream,
+        **({"stream_options": {"include_usage": True}} if request.stream else {}),
+        **({} if request.temperature is None else {"temperature": request.temperature}),
+    }
+
+
+class Answer:
+    """One answer on its way in: whole, or piece by piece."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+        self._text = ""
+        self._finish = ""
+        self._usage = Usage()
+
+    def add(self, data: bytes) -> None:
+        """Take the JSON of a whole reply, or of one event."""
+        try:
+            payload = json.loads(data)
+            if wrong := payload.get("error"):
+                raise error(wrong.get("code") if isinstance(wrong, dict) else None, data)
+            for choice in payload.get("choices", ()):
+                self._grow((choice.get("delta") or choice.get("message") or {}).get("content"))
+                self._finish = choice.get("finish_reason") or self._finish
+            if told := payload.get("usage"):
+                read, written = told.get("prompt_tokens"), told.get("completion_tokens")
+                self._usage = Usage(read or 0, written or 0)
+        except (ValueError, TypeError, AttributeError) as strange:
+            said = data[:60].decode(errors="replace")
+            raise ProviderError(Cause.BAD_PAYLOAD, f"no completion: {said!r}") from strange
+
+    def response(self) -> Response:
+        if not self._finish:
+            raise ProviderError(Cause.CONNECTION, "the reply ended before the answer did")
+        return Response(self._text, self._usage, stop=STOPS.get(self._finish, Stop.END))
+
+    def _grow(self, text: str | None) -> None:
+        if text:
+            self._text += text
+            self._watch.text(text)
+
+
+async def events(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Give each event's data; httpx would also split lines at characters that JSON may hold."""
+    rest = b""
+    async for chunk in chunks:
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            data = line.removeprefix(b"data:").strip()
+            if line.startswith(b"data:") and data != b"[DONE]":
+                yield data
+
+
+def error(code: object, said: bytes, wait: str = "") -> ProviderError:
+    """Name the cause; the code is an HTTP status, or whatever an error in the stream calls so."""
+    status = code if isinstance(code, int) else 500
+    text = said.decode(errors="replace")
+    by_words = (cause for words, cause in SAID.items() if words in text)
+    others = Cause.SERVER_ERROR if status >= 500 else Cause.INVALID_REQUEST
+    return ProviderError(
+        next(by_words, CAUSES.get(status, others)),
+        f"HTTP {status}: {text[:300]}",
+        retry_after=float(wait) if wait.isdigit() else None,
+        status=status,
+    )
