@@ -3,11 +3,17 @@
 import subprocess
 import sys
 
+import aiohttp
 import pytest
+import requests
 
+from rolecall_plugins.cassettes import recorder
 from serving import serving
 
 pytest_plugins = ("pytester",)
+
+# A suite within this one forgets what it imported, so what is slow to import is loaded before.
+LOADED = (aiohttp, recorder, requests)
 
 # A client of each library that a provider may use, as a test of its own.
 SUITE = """
