@@ -4,9 +4,8 @@ import asyncio
 import random
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib.metadata import EntryPoint
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -33,6 +32,8 @@ from rolecall import (
     hookimpl,
 )
 from rolecall.bus import Bus
+from rolecall.discovery import Distribution
+from rolecall.discovery import Point as RealPoint
 from rolecall.folder import RunFolder
 from rolecall.ledger import Ledger
 from rolecall.runner import Outcome as RunOutcome
@@ -261,16 +262,13 @@ def _giving(value: Any) -> Callable[[], Any]:
     return lambda: value
 
 
-class Point(EntryPoint):
+class Point(RealPoint):
     """An entry point of a distribution that need not be installed."""
 
     def __init__(self, name: str, load: object, distribution: str = "elsewhere") -> None:
-        super().__init__(name, f"{name}_module", "rolecall")
-        vars(self).update(
-            dist=SimpleNamespace(name=distribution, version="1.0", requires=None),
-            loaded=load,
-            loads=[],
-        )
+        super().__init__(name, f"{name}_module", Distribution(distribution, "1.0"))
+        self.loaded = load
+        self.loads: list[str] = []
 
     def load(self) -> Any:
         self.loads.append(self.name)

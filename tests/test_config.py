@@ -17,7 +17,7 @@ from rolecall import (
     Settings,
     SettingsError,
 )
-from rolecall.config import load
+from rolecall.config import load_settings
 
 DOCUMENT = (Path(__file__).parent.parent / "docs" / "settings.md").read_text("utf-8")
 
@@ -70,7 +70,7 @@ cache_read = 0.3
 
 def configured(folder: Path, text: str, environ: dict[str, str] | None = None) -> Settings:
     (folder / "pyproject.toml").write_text(text, "utf-8")
-    return load(folder, environ or {})
+    return load_settings(folder, environ or {})
 
 
 def refused(folder: Path, text: str) -> str:
@@ -125,7 +125,7 @@ def test_every_setting_is_read(tmp_path: Path) -> None:
 
 
 def test_without_a_file_the_defaults_apply(tmp_path: Path) -> None:
-    settings = load(tmp_path, {})
+    settings = load_settings(tmp_path, {})
     assert settings == Settings(state=settings.state)
 
 
@@ -133,12 +133,12 @@ def test_the_nearest_pyproject_upwards_is_the_one_that_counts(tmp_path: Path) ->
     (tmp_path / "pyproject.toml").write_text("[tool.rolecall]\ninterval = 1\n", "utf-8")
     (tmp_path / "near" / "below").mkdir(parents=True)
     (tmp_path / "near" / "pyproject.toml").write_text("[tool.rolecall]\ninterval = 2\n", "utf-8")
-    assert load(tmp_path / "near" / "below", {}).interval == 2.0
-    assert load(tmp_path, {}).interval == 1.0
+    assert load_settings(tmp_path / "near" / "below", {}).interval == 2.0
+    assert load_settings(tmp_path, {}).interval == 1.0
 
 
 def test_what_the_users_processes_share_lies_in_the_users_own_folder(tmp_path: Path) -> None:
-    state = Path(load(tmp_path, {}).state)
+    state = Path(load_settings(tmp_path, {}).state)
     assert state.name == "rolecall"
     assert Path(os.environ["HOME"]) in state.parents
 
@@ -147,17 +147,17 @@ def test_the_dotenv_beside_the_pyproject_is_read(tmp_path: Path) -> None:
     (tmp_path / "below").mkdir()
     (tmp_path / "pyproject.toml").touch()
     (tmp_path / ".env").write_text("GEMINI_API_KEY=from the file\n", "utf-8")
-    assert load(tmp_path / "below", {}).variable("GEMINI_API_KEY") == "from the file"
+    assert load_settings(tmp_path / "below", {}).variable("GEMINI_API_KEY") == "from the file"
 
 
 def test_without_a_pyproject_the_dotenv_of_the_folder_is_read(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("GEMINI_API_KEY=from the file\n", "utf-8")
-    assert load(tmp_path, {}).variable("GEMINI_API_KEY") == "from the file"
+    assert load_settings(tmp_path, {}).variable("GEMINI_API_KEY") == "from the file"
 
 
 def test_the_environment_wins_over_the_dotenv(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("GEMINI_API_KEY=from the file\n", "utf-8")
-    settings = load(tmp_path, {"GEMINI_API_KEY": "from the environment"})
+    settings = load_settings(tmp_path, {"GEMINI_API_KEY": "from the environment"})
     assert settings.variable("GEMINI_API_KEY") == "from the environment"
 
 
@@ -165,19 +165,19 @@ def test_the_process_environment_is_what_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GEMINI_API_KEY", "of the process")
-    assert load(tmp_path).variable("GEMINI_API_KEY") == "of the process"
+    assert load_settings(tmp_path).variable("GEMINI_API_KEY") == "of the process"
 
 
 def test_reading_the_dotenv_leaves_the_process_environment_alone(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("GEMINI_API_KEY=from the file\n", "utf-8")
-    load(tmp_path)
+    load_settings(tmp_path)
     assert "GEMINI_API_KEY" not in os.environ
 
 
 def test_a_dotenv_that_is_no_text_is_named(tmp_path: Path) -> None:
     (tmp_path / ".env").write_bytes(b"KEY=\xff\xfe\n")
     with pytest.raises(SettingsError, match=rf"{re.escape(str(tmp_path / '.env'))}: cannot be"):
-        load(tmp_path, {})
+        load_settings(tmp_path, {})
 
 
 def test_the_first_variable_that_is_set_is_given() -> None:
@@ -199,12 +199,12 @@ def test_the_environment_is_not_shown_in_messages() -> None:
     ("value", "debug"), [("1", True), ("yes", True), ("0", False), ("", False)]
 )
 def test_debugging_is_asked_for_by_a_variable(tmp_path: Path, value: str, debug: bool) -> None:
-    assert load(tmp_path, {"ROLECALL_DEBUG": value}).debug is debug
+    assert load_settings(tmp_path, {"ROLECALL_DEBUG": value}).debug is debug
 
 
 def test_a_variable_that_is_neither_on_nor_off_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"^ROLECALL_DEBUG: must be 1 or 0, not 'perhaps'$"):
-        load(tmp_path, {"ROLECALL_DEBUG": "perhaps"})
+        load_settings(tmp_path, {"ROLECALL_DEBUG": "perhaps"})
 
 
 @pytest.mark.parametrize(
@@ -308,7 +308,7 @@ def test_a_file_that_is_not_as_it_should_be_is_named(
 def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(SettingsError, match=r"pyproject\.toml: cannot be read"):
-        load(tmp_path, {})
+        load_settings(tmp_path, {})
 
 
 def test_the_users_actions_win_over_the_default_ones() -> None:
@@ -368,7 +368,7 @@ singer = { prompt = "prompts/singer.md", needs = ["tester"], routes = "one" }
         "utf-8",
     )
     (tmp_path / "below").mkdir()
-    assert load(tmp_path / "below", {}).agents == {
+    assert load_settings(tmp_path / "below", {}).agents == {
         "writer": AgentSettings(off=True),
         "tester": AgentSettings(("one", "two/m")),
         "singer": AgentSettings(("one",), "You sing.", needs=("tester",)),
@@ -379,4 +379,4 @@ def test_a_prompt_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     text = '[tool.rolecall.agents.singer]\nprompt = "nowhere.md"\n'
     (tmp_path / "pyproject.toml").write_text(text, "utf-8")
     with pytest.raises(SettingsError, match=r"agents\.singer\.prompt: cannot be read: .*nowhere"):
-        load(tmp_path, {})
+        load_settings(tmp_path, {})

@@ -593,7 +593,7 @@ def test_a_team_that_is_none_names_the_plugin(answer: Any, why: str) -> None:
 
 def wanting(*requires: str) -> Point:
     point = Point("new", plugin(agents=[agent("a")]))
-    point.dist.requires = list(requires)  # type: ignore[union-attr]
+    point.distribution = point.distribution._replace(requires=requires)
     return point
 
 

@@ -9,7 +9,7 @@ from attrs import evolve
 from rolecall import Call, Cause, Outcome, ProviderError, ProviderSettings, Settings, Usage
 from rolecall.testing import FakeClock
 from rolecall_plugins._gap import LocalGap
-from rolecall_plugins.pacing import Pacing
+from rolecall_plugins._pacing import Pacing
 
 CLAUDE = Call(number=1, agent="architect", provider="claude", model="m")
 GEMINI = evolve(CLAUDE, provider="gemini")

@@ -7,9 +7,9 @@ import sys
 import pytest
 
 from rolecall import Usage
+from rolecall_plugins._claude import CLAUDE
+from rolecall_plugins._gemini import GEMINI
 from rolecall_plugins._models import ceiling, known, price
-from rolecall_plugins.claude import CLAUDE
-from rolecall_plugins.gemini import GEMINI
 
 MODELS = [(vendor.prefix, vendor.model) for vendor in (CLAUDE, GEMINI)]
 PRICED = [*MODELS, ("gemini", "gemini-2.5-pro")]

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from rolecall import Call, Cause, Order, Outcome, ProviderSettings, SendLimiter, Settings
 from rolecall.testing import FakeClock, LimiterContract
 from rolecall_plugins._gap import Gap, LocalGap, SharedGap, Stamps
-from rolecall_plugins.pacing import ON_THE_WAY, Pacing, rolecall_limiters
+from rolecall_plugins._pacing import ON_THE_WAY, Pacing
+from rolecall_plugins.pacing import rolecall_limiters
 
 INTERVAL = 0.5
 APART = (1 + ON_THE_WAY) * INTERVAL  # of what is sent

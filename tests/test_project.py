@@ -16,7 +16,9 @@ import pytest
 import rolecall
 import rolecall.testing
 from rolecall import config
-from rolecall_plugins import _telemetry, claude, gemini, roles
+from rolecall_plugins import _telemetry, roles
+from rolecall_plugins._claude import CLAUDE
+from rolecall_plugins._gemini import GEMINI
 
 ROOT = Path(__file__).parent.parent
 CORE = sorted((ROOT / "core" / "rolecall").glob("*.py"))
@@ -25,7 +27,8 @@ EXAMPLES = sorted((ROOT / "examples").rglob("*.py"))
 
 # A file imports only from the floors beneath its own.
 FLOORS = (
-    {"causes", "deprecations", "errors", "output", "secrets"},
+    {"causes", "deprecations", "discovery", "errors", "output", "secrets"},
+    {"project"},
     {"agents", "breaker", "journal", "messages"},
     {"config", "events", "limits"},
     {"prices"},
@@ -46,7 +49,8 @@ FLOORS = (
     {"arguments", "dispatch", "estimate", "routing", "runs", "testing"},
     {"llm", "runner"},
     {"session", "tables"},
-    {"library"},
+    {"summary"},
+    {"examining", "library"},
     {"doctor", "lists", "plans", "reports"},
     {"cli"},
     {"__init__"},
@@ -167,7 +171,7 @@ def test_only_one_file_prints_and_only_the_command_line_knows_click(path: Path) 
 
 @pytest.mark.parametrize("path", BY_NAME)
 def test_only_those_who_serve_programs_without_an_event_loop_start_one(path: Path) -> None:
-    assert ("asyncio.run" in calls(path)) == (path.stem in ("cli", "doctor", "llm", "testing"))
+    assert ("asyncio.run" in calls(path)) == (path.stem in ("cli", "examining", "llm", "testing"))
 
 
 @pytest.mark.parametrize(
@@ -242,7 +246,7 @@ def test_the_example_of_a_dotenv_lists_exactly_what_is_read() -> None:
     lines = (ROOT / ".env.example").read_text("utf-8").splitlines()
     listed = [line.partition("=")[0] for line in lines if line and not line.startswith("#")]
     read = [*config.VARIABLES, *_telemetry.VARIABLES]
-    for vendor in (claude.CLAUDE, gemini.GEMINI):
+    for vendor in (CLAUDE, GEMINI):
         read += [*vendor.keys, *vendor.bases]
     assert sorted(listed) == sorted(read)
 

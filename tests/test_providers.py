@@ -12,6 +12,8 @@ from attrs import evolve
 from rolecall import Cause, ProviderError, ProviderSettings, Request, Response, Settings, Watch
 from rolecall.testing import ProviderContract
 from rolecall_plugins import claude, gemini
+from rolecall_plugins._claude import CLAUDE
+from rolecall_plugins._gemini import GEMINI
 from rolecall_plugins.cassettes.recorder import Recorder
 from rolecall_plugins.cassettes.redaction import Redaction
 from rolecall_plugins.cassettes.runs import patched
@@ -133,12 +135,12 @@ def test_model_and_endpoint_come_from_the_settings() -> None:
     ],
 )
 def test_geminis_endpoint_gets_its_version_where_none_is_named(base: str, completed: str) -> None:
-    assert gemini.GEMINI.endpoint(base) == completed
+    assert GEMINI.endpoint(base) == completed
 
 
 @pytest.mark.parametrize("base", ["http://h", "http://h/", "http://h/v1", "http://h/v1/messages"])
 def test_claudes_endpoint_may_be_written_with_its_path(base: str) -> None:
-    assert claude.CLAUDE.endpoint(base) == "http://h"
+    assert CLAUDE.endpoint(base) == "http://h"
 
 
 def test_the_largest_output_is_that_of_the_bundled_map() -> None:

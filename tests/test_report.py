@@ -28,10 +28,10 @@ from rolecall import (
     StepReused,
     Usage,
 )
-from rolecall_plugins.report import Report, draw
 from rolecall_plugins.report.charts import critical_path, graph
 from rolecall_plugins.report.page import LONG, as_html, render
 from rolecall_plugins.report.story import Story
+from rolecall_plugins.report.writer import Report, draw
 
 CALL: dict[str, Any] = {"call": 1, "agent": "architect", "provider": "claude", "model": "m"}
 ENDED: dict[str, Any] = {"step": "k", "waited": 0.0, "took": 1.0, "max_output_tokens": 10}

@@ -12,19 +12,16 @@ from building import TRUNCATED, KeyedProvider, Point, Ran, agent, failing, plugi
 from rolecall import Host, Ledger, Response, Settings, Team, Usage
 from rolecall.routing import assemble, assign
 from rolecall.runs import State
+from rolecall.summary import distribution, run_json, run_tables, waiting
 from rolecall.tables import (
     agents_json,
     agents_table,
-    distribution,
     plugins_json,
     plugins_table,
     providers_json,
     providers_table,
-    run_json,
-    run_tables,
     runs_json,
     runs_table,
-    waiting,
 )
 from rolecall.testing import FakeProvider
 

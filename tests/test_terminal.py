@@ -23,8 +23,9 @@ from rolecall import (
     StepReused,
     Usage,
 )
+from rolecall_plugins._lines import DebugLines, ProgressLines
 from rolecall_plugins._live import LiveView
-from rolecall_plugins.terminal import DebugLines, ProgressLines, rolecall_observers
+from rolecall_plugins.terminal import rolecall_observers
 
 CALL = {"call": 1, "agent": "architect", "provider": "claude", "model": "m"}
 ENDED = {"step": "k", "waited": 0.0, "took": 1.0, "max_output_tokens": 10}

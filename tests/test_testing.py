@@ -36,11 +36,11 @@ from rolecall.testing import (
     sample_events,
 )
 from rolecall_plugins import claude, gemini, roles
+from rolecall_plugins._lines import DebugLines, ProgressLines
 from rolecall_plugins._live import LiveView
-from rolecall_plugins.report import Report
+from rolecall_plugins.report.writer import Report
 from rolecall_plugins.simulator.scenario import Scenario
 from rolecall_plugins.simulator.server import Simulator, serve_in_thread
-from rolecall_plugins.terminal import DebugLines, ProgressLines
 
 
 class TestFakeProvider(ProviderContract):

@@ -2,31 +2,53 @@
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-from attrs import define, evolve, field
 
-from .config import Settings
 from .errors import UsageError
 from .host import Host
-from .limits import Clock, SystemClock
+
+if TYPE_CHECKING:
+    from .config import Settings
+    from .limits import Clock
 
 
-@define
 class App:
     """What commands find in `ctx.obj`; options may replace each before a command runs.
 
-    clock: what waits for a retry.
     flags: of a run that is gone on with, the options of plugins that it was started with.
     """
 
-    settings: Settings
-    host: Host
-    clock: Clock = field(factory=SystemClock)
     flags: Sequence[str] | None = None
+
+    def __init__(self, host: Host, settings: "Settings | None" = None) -> None:
+        self.host = host
+        if settings is not None:
+            self.settings = settings
+
+    @cached_property
+    def settings(self) -> "Settings":
+        """Give the current folder's settings, which a command that only helps does not need."""
+        from .config import load_settings
+
+        return load_settings(Path.cwd())
+
+    @cached_property
+    def clock(self) -> "Clock":
+        """Give what waits for a retry."""
+        from .limits import SystemClock
+
+        return SystemClock()
+
+    def change(self, **settings: Any) -> None:
+        """Give settings other values, as options do."""
+        from attrs import evolve
+
+        self.settings = evolve(self.settings, **settings)
 
 
 def blocked(arguments: Sequence[str]) -> list[str]:
@@ -108,13 +130,13 @@ def _assignments(
 
 def _debug(ctx: click.Context, _: click.Parameter, value: bool) -> bool:
     if value:
-        ctx.obj.settings = evolve(ctx.obj.settings, debug=True)
+        ctx.obj.change(debug=True)
     return value
 
 
 def _quiet(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     if value:
-        ctx.obj.settings = evolve(ctx.obj.settings, quiet=True)
+        ctx.obj.change(quiet=True)
 
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -148,7 +170,8 @@ def _reuse(ctx: click.Context, _: click.Parameter, folders: Sequence[str]) -> Se
     for folder in folders:
         if not Path(folder).is_dir():
             raise click.BadParameter(f"{folder!r} is no folder", param_hint="--reuse")
-    ctx.obj.settings = evolve(ctx.obj.settings, reuse=(*ctx.obj.settings.reuse, *folders))
+    if folders:
+        ctx.obj.change(reuse=(*ctx.obj.settings.reuse, *folders))
     return folders
 
 

@@ -1,7 +1,6 @@
 """The command line: where it starts and ends, and the commands that put a team to work."""
 
 import json
-import logging
 import os
 import shlex
 import sys
@@ -33,13 +32,13 @@ from .arguments import (
     read_request,
     spelled,
 )
-from .config import Settings, load
 from .doctor import doctor
 from .errors import BudgetReached, RolecallError, RunError, UsageError
 from .host import Host
 from .lists import agents, plugins, providers, runs
 from .output import say, show_tables, tell
 from .plans import plan
+from .project import find_project, read_table
 from .reports import report
 
 INTERRUPTED = 130
@@ -51,7 +50,6 @@ def main() -> None:
     with suppress(AttributeError):  # a stream that is not a file
         sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
         sys.stderr.reconfigure(errors="replace")  # type: ignore[union-attr]
-    logging.basicConfig(format="rolecall: %(message)s", level=logging.WARNING)
     debug = "--debug" in sys.argv
     try:
         code = _main(sys.argv[1:])
@@ -83,22 +81,36 @@ def main() -> None:
 
 def _main(arguments: Sequence[str]) -> int:
     without = blocked(arguments)
-    try:
-        settings = load(Path.cwd())
-    except RolecallError as error:
-        if not asks_for_help(arguments):
-            raise
-        tell([str(error)])
-        settings = Settings()
-    host = Host(block=(*settings.block, *without))
-    cli = build(host)
+    if asks_for_help(arguments):
+        app = App(Host(block=(*_blocked_here(), *without)))
+    else:
+        import logging
+
+        from .config import load_settings
+
+        logging.basicConfig(format="rolecall: %(message)s", level=logging.WARNING)
+        settings = load_settings(Path.cwd())
+        app = App(Host(block=(*settings.block, *without)), settings)
+    cli = build(app.host)
     result = cli.main(
         args=list(arguments),
         prog_name="rolecall",
-        obj=App(settings, host),
+        obj=app,
         standalone_mode=False,
     )
     return result if isinstance(result, int) else 0
+
+
+def _blocked_here() -> Sequence[str]:
+    """Name the plugins that are blocked here; help needs no other setting, and no right one."""
+    try:
+        project = find_project(Path.cwd())
+        block = read_table(project).get("block", ()) if project else ()
+    except RolecallError as error:
+        tell([str(error)])
+        return ()
+    found = [block] if isinstance(block, str) else block
+    return [each for each in found if isinstance(each, str)] if isinstance(found, list) else ()
 
 
 def build(host: Host) -> click.Group:
@@ -299,7 +311,7 @@ def _work(session: Any, folder: Any, as_json: bool, frozen: Collection[str] = ()
     import asyncio
 
     from .session import terminable
-    from .tables import comparison, distribution, run_json, run_tables, waiting
+    from .summary import comparison, distribution, run_json, run_tables, waiting
 
     again = f"rolecall resume {shlex.quote(str(folder.path))}"
     try:

@@ -5,7 +5,6 @@ Nothing else reads the environment or looks for files of settings.
 
 import math
 import os
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from functools import partial
@@ -18,6 +17,7 @@ from platformdirs import user_state_dir
 from .causes import DEFAULT_ACTIONS, Action, Cause
 from .errors import SettingsError, nearest
 from .messages import Request, Usage
+from .project import find_project, read_table
 
 VARIABLES = ("ROLECALL_DEBUG",)
 AGENT_VARIABLE = "ROLECALL_AGENT_"
@@ -214,11 +214,10 @@ class Settings:
         return evolve(self, environment={**self.environment, **variables})
 
 
-def load(directory: Path, environ: Mapping[str, str] | None = None) -> Settings:
+def load_settings(directory: Path, environ: Mapping[str, str] | None = None) -> Settings:
     """Read the settings that apply in a folder; raise SettingsError naming file and key."""
-    candidates = (folder / "pyproject.toml" for folder in (directory, *directory.parents))
-    pyproject = next((path for path in candidates if path.is_file()), None)
-    table = _table(pyproject) if pyproject else {}
+    pyproject = find_project(directory)
+    table = read_table(pyproject) if pyproject else {}
     settings = structure(table, str(pyproject)) if table else Settings()
     dotenv = (pyproject.parent if pyproject else directory) / ".env"
     if pyproject is not None:
@@ -342,18 +341,6 @@ def _texts(value: Any, _: object) -> tuple[str, ...]:
     if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
         raise ValueError(f"must be a text or a list of texts, not {value!r}")
     return tuple(items)
-
-
-def _table(pyproject: Path) -> Mapping[str, Any]:
-    try:
-        table: Any = tomllib.loads(pyproject.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise SettingsError(f"{pyproject}: cannot be read: {error}") from error
-    for path in ("tool", "tool.rolecall"):
-        table = table.get(path.rpartition(".")[2], {})
-        if not isinstance(table, dict):
-            raise SettingsError(f"{pyproject}: {path}: must be a table, not {table!r}")
-    return dict(table)
 
 
 def _dotenv(path: Path) -> dict[str, str]:

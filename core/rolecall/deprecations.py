@@ -2,12 +2,10 @@
 
 import warnings
 from collections.abc import Mapping
+from typing import NamedTuple
 
-from attrs import frozen
 
-
-@frozen
-class Renamed:
+class Renamed(NamedTuple):
     """A public name that became another one; `until` is the version in which the old one ends."""
 
     instead: str

@@ -5,21 +5,23 @@ return values; an `async def` is refused. A hook may leave out arguments it does
 """
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import pluggy
 
-from .agents import Agent, Route
-from .config import Settings
-from .events import Observer
-from .limits import Limiter
-from .messages import Provider
+if TYPE_CHECKING:
+    from .agents import Agent, Route
+    from .config import Settings
+    from .events import Observer
+    from .limits import Limiter
+    from .messages import Provider
 
 hookspec = pluggy.HookspecMarker("rolecall")
 hookimpl = pluggy.HookimplMarker("rolecall")
 
 
 @hookspec
-def rolecall_providers(settings: Settings) -> Iterable[Provider]:  # type: ignore[empty-body]
+def rolecall_providers(settings: "Settings") -> "Iterable[Provider]":  # type: ignore[empty-body]
     """Supply providers.
 
     settings: what applies to this run; `settings.provider(NAME)` is a provider's own table,
@@ -29,7 +31,7 @@ def rolecall_providers(settings: Settings) -> Iterable[Provider]:  # type: ignor
 
 
 @hookspec
-def rolecall_agents() -> Iterable[Agent]:  # type: ignore[empty-body]
+def rolecall_agents() -> "Iterable[Agent]":  # type: ignore[empty-body]
     """Supply agents; they join the team in the order given.
 
     Every plugin is asked; two agents of one name are an error that names both plugins.
@@ -37,7 +39,7 @@ def rolecall_agents() -> Iterable[Agent]:  # type: ignore[empty-body]
 
 
 @hookspec
-def rolecall_team(agents: Sequence[Agent]) -> Iterable[Agent] | None:
+def rolecall_team(agents: "Sequence[Agent]") -> "Iterable[Agent] | None":
     """Change the team: replace, remove or add agents; None leaves it as it is.
 
     agents: all that `rolecall_agents` supplied, as the plugins asked before have changed them.
@@ -47,7 +49,7 @@ def rolecall_team(agents: Sequence[Agent]) -> Iterable[Agent] | None:
 
 
 @hookspec(firstresult=True)
-def rolecall_assign(agent: Agent) -> str | Route | Sequence[str | Route] | None:
+def rolecall_assign(agent: "Agent") -> "str | Route | Sequence[str | Route] | None":
     """Say where an agent runs: a route, routes in order of preference, or None for no opinion.
 
     Stops at the first answer; the plugin installed last is asked first. The user's settings and
@@ -56,12 +58,12 @@ def rolecall_assign(agent: Agent) -> str | Route | Sequence[str | Route] | None:
 
 
 @hookspec
-def rolecall_limiters(settings: Settings) -> Iterable[Limiter]:  # type: ignore[empty-body]
+def rolecall_limiters(settings: "Settings") -> "Iterable[Limiter]":  # type: ignore[empty-body]
     """Supply limiters; every call asks all of them, in the order of the plugins."""
 
 
 @hookspec
-def rolecall_observers(settings: Settings) -> Iterable[Observer]:  # type: ignore[empty-body]
+def rolecall_observers(settings: "Settings") -> "Iterable[Observer]":  # type: ignore[empty-body]
     """Supply observers; each hears every event of a run. One that raises is dropped."""
 
 

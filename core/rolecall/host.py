@@ -3,27 +3,26 @@
 import inspect
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from importlib.metadata import EntryPoint, entry_points, version
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pluggy
-from attrs import evolve, frozen
 
 from . import hookspecs
-from .agents import NAME, Agent
-from .config import Settings
+from .discovery import GROUP, Point, installed
 from .errors import PluginError, RolecallError, SettingsError, nearest
-from .events import Observer
-from .limits import Limiter
-from .messages import Provider
 
-GROUP = "rolecall"
+if TYPE_CHECKING:
+    from .agents import Agent
+    from .config import Settings
+    from .events import Observer
+    from .limits import Limiter
+    from .messages import Provider
+
 OWN = "rolecall"
 
 
-@frozen
-class Plugin:
+class Plugin(NamedTuple):
     """One plugin: its entry point, and why it is not at work if it is not.
 
     seconds: what its import took.
@@ -46,15 +45,12 @@ class Host:
     listed; `check` raises the first failure.
     """
 
-    def __init__(
-        self, points: Iterable[EntryPoint] | None = None, block: Collection[str] = ()
-    ) -> None:
+    def __init__(self, points: Iterable[Point] | None = None, block: Collection[str] = ()) -> None:
         self._manager = pluggy.PluginManager(GROUP)
         self._manager.add_hookspecs(hookspecs)
         self.plugins: list[Plugin] = []
         self._failures: list[PluginError] = []
-        found = entry_points(group=GROUP) if points is None else points
-        for point in sorted(found, key=_order):
+        for point in sorted(installed() if points is None else points, key=_order):
             self._load(point, block)
         unknown = set(block) - {plugin.name for plugin in self.plugins}
         if unknown:
@@ -79,14 +75,12 @@ class Host:
             why = _in_one_line(error)
             raise PluginError(f"the plugin {name!r} is unsound: {why}{_skip(name)}") from error
 
-    def _load(self, point: EntryPoint, block: Collection[str]) -> None:
-        dist = point.dist
-        plugin = Plugin(
-            point.name, point.value, dist.name if dist else "", dist.version if dist else ""
-        )
+    def _load(self, point: Point, block: Collection[str]) -> None:
+        origin = point.distribution
+        plugin = Plugin(point.name, point.value, origin.name, origin.version)
         twin = next((other for other in self.plugins if other.name == point.name), None)
         if point.name in block:
-            self.plugins.append(evolve(plugin, blocked=True))
+            self.plugins.append(plugin._replace(blocked=True))
             return
         try:
             if twin is not None:
@@ -97,20 +91,22 @@ class Host:
             _check_version(point)
             began = perf_counter()
             module = _import(point)
-            plugin = evolve(plugin, seconds=perf_counter() - began)
+            plugin = plugin._replace(seconds=perf_counter() - began)
             self.register(point.name, module)
         except PluginError as error:
             self._failures.append(error)
-            self.plugins.append(evolve(plugin, failure=str(error)))
+            self.plugins.append(plugin._replace(failure=str(error)))
         else:
-            self.plugins.append(evolve(plugin, hooks=self._hooks(point.name)))
+            self.plugins.append(plugin._replace(hooks=self._hooks(point.name)))
 
     def _hooks(self, name: str) -> tuple[str, ...]:
         callers = self._manager.get_hookcallers(self._manager.get_plugin(name)) or []
         return tuple(sorted(caller.name for caller in callers))
 
-    def providers(self, settings: Settings) -> dict[str, tuple[Provider, str]]:
+    def providers(self, settings: "Settings") -> "dict[str, tuple[Provider, str]]":
         """Collect the providers: name to the provider and the plugin that supplied it."""
+        from .agents import NAME
+
         found: dict[str, tuple[Provider, str]] = {}
         for plugin, item in self._collect("rolecall_providers", settings=settings):
             _expect(plugin, item, "a provider", "complete", is_async=True)
@@ -125,7 +121,7 @@ class Host:
                 )
         return found
 
-    def limiters(self, settings: Settings) -> dict[str, tuple[Limiter, str]]:
+    def limiters(self, settings: "Settings") -> "dict[str, tuple[Limiter, str]]":
         """Collect the limiters: name to the limiter and the plugin that supplied it."""
         found: dict[str, tuple[Limiter, str]] = {}
         for plugin, item in self._collect("rolecall_limiters", settings=settings):
@@ -134,7 +130,7 @@ class Host:
             _enlist(found, "limiters", item.name, item, plugin)
         return found
 
-    def observers(self, settings: Settings) -> list[Observer]:
+    def observers(self, settings: "Settings") -> "list[Observer]":
         """Collect the observers, in the order of the plugins."""
         found = []
         for plugin, item in self._collect("rolecall_observers", settings=settings):
@@ -150,7 +146,7 @@ class Host:
             except PluginError as error:
                 self._failures.append(error)
 
-    def agents(self) -> dict[str, tuple[Agent, str]]:
+    def agents(self) -> "dict[str, tuple[Agent, str]]":
         """Collect the agents: name to the agent and the plugin that supplied or changed it."""
         found: dict[str, tuple[Agent, str]] = {}
         for plugin, item in self._collect("rolecall_agents"):
@@ -160,8 +156,8 @@ class Host:
         return found
 
     def _changed(
-        self, plugin: str, found: Mapping[str, tuple[Agent, str]]
-    ) -> dict[str, tuple[Agent, str]]:
+        self, plugin: str, found: "Mapping[str, tuple[Agent, str]]"
+    ) -> "dict[str, tuple[Agent, str]]":
         """Let a plugin change the team; what it leaves alone stays its former owner's."""
         agents = tuple(agent for agent, _ in found.values())
         answer = self._ask(plugin, "rolecall_team", agents=agents)
@@ -174,7 +170,7 @@ class Host:
             changed[name] = (item, found[name][1] if is_same else plugin)
         return changed
 
-    def assignment(self, agent: Agent) -> tuple[str, object] | None:
+    def assignment(self, agent: "Agent") -> tuple[str, object] | None:
         """Ask the plugins where an agent runs: the first that answers, and its answer."""
         for plugin in self._askable("rolecall_assign"):
             answer = self._ask(plugin, "rolecall_assign", agent=agent)
@@ -213,18 +209,18 @@ class Host:
             raise _wrong(plugin, f"{hook} raised {_told(error)}") from error
 
 
-def _order(point: EntryPoint) -> tuple[bool, str, str]:
-    distribution = point.dist.name if point.dist else ""
-    return distribution != OWN, distribution, point.name
+def _order(point: Point) -> tuple[bool, str, str]:
+    return point.distribution.name != OWN, point.distribution.name, point.name
 
 
-def _check_version(point: EntryPoint) -> None:
+def _check_version(point: Point) -> None:
     """Refuse a plugin that says that it wants another rolecall than this one."""
-    if point.dist is None or point.dist.name == OWN:
+    origin = point.distribution
+    wanted = [each for each in origin.requires if re.match(rf"{OWN}\b(?!-)", each)]
+    if not wanted or origin.name == OWN:
         return
-    wanted = [each for each in point.dist.requires or () if re.match(rf"{OWN}\b(?!-)", each)]
-    if not wanted:
-        return
+    from importlib.metadata import version
+
     from packaging.requirements import InvalidRequirement, Requirement
 
     own = version(OWN)
@@ -235,13 +231,13 @@ def _check_version(point: EntryPoint) -> None:
             continue  # pip would not have installed it; it is not for us to judge
         if requirement.marker is None and not requirement.specifier.contains(own, True):
             raise PluginError(
-                f"the plugin {point.name!r} ({point.dist.name} {point.dist.version}) wants "
+                f"the plugin {point.name!r} ({origin.name} {origin.version}) wants "
                 f"rolecall{requirement.specifier}, and this is {own}; install a version of either "
                 f"that fits{_skip(point.name)}"
             )
 
 
-def _import(point: EntryPoint) -> object:
+def _import(point: Point) -> object:
     try:
         return point.load()
     except (Exception, SystemExit) as error:
@@ -297,7 +293,9 @@ def _listed(plugin: str, hook: str, answer: object) -> Iterable[Any]:
     return answer
 
 
-def _agent(plugin: str, hook: str, item: object) -> Agent:
+def _agent(plugin: str, hook: str, item: object) -> "Agent":
+    from .agents import Agent
+
     if not isinstance(item, Agent):
         raise _wrong(plugin, f"{hook} gave {item!r}, not an Agent")
     return item

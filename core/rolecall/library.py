@@ -10,8 +10,7 @@ from typing import Any, Self
 from attrs import evolve, field, frozen
 
 from . import agents
-from .config import Settings
-from .config import load as load_settings
+from .config import Settings, load_settings
 from .errors import RolecallError
 from .events import Event
 from .folder import RunFolder, read_about

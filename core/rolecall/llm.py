@@ -12,7 +12,7 @@ from attrs import evolve
 from .agents import Agent
 from .bus import Bus
 from .causes import Cause
-from .config import Settings, load
+from .config import Settings, load_settings
 from .dispatch import Dispatcher
 from .errors import CallFailed, ProviderError, UsageError, nearest
 from .events import Observer
@@ -45,7 +45,9 @@ class LLM:
         observers: Sequence[Observer] = (),
     ) -> None:
         self.ledger = Ledger()
-        self._settings = evolve(settings or load(Path.cwd()), budget=None)  # that is a run's
+        self._settings = evolve(
+            settings or load_settings(Path.cwd()), budget=None
+        )  # that is a run's
         host = host or Host(block=self._settings.block)
         host.check()
         self._providers = {

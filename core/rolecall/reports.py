@@ -9,7 +9,6 @@ from typing import Any
 
 import click
 
-from .agents import Route
 from .arguments import JSON, RUN, App
 from .output import say, show_tables
 
@@ -21,12 +20,13 @@ from .output import say, show_tables
 @click.pass_obj
 def report(app: App, name: str | None, as_json: bool, as_csv: bool) -> None:
     """Show what a run's calls came to: by agent, by model and in all."""
+    from .agents import Route
     from .folder import find_run
     from .ledger import Ledger
     from .memo import past_calls
     from .prices import Prices
     from .savings import Savings
-    from .tables import comparison
+    from .summary import comparison
 
     path = find_run(Path(app.settings.runs), name)
     calls = past_calls(path)
@@ -52,7 +52,7 @@ def report(app: App, name: str | None, as_json: bool, as_csv: bool) -> None:
 
 def report_json(ledger: Any, calls: Sequence[Any]) -> dict[str, Any]:
     """Give the sums for programs, and each call without its text."""
-    from .tables import comparison_json, sums_json
+    from .summary import comparison_json, sums_json
 
     def each(totals: Mapping[str, Any]) -> dict[str, Any]:
         return {name: sums_json(one) for name, one in totals.items()}

@@ -9,12 +9,12 @@ A contract is a class to inherit from in a test module, with what is to be teste
 import asyncio
 import selectors
 from collections.abc import Coroutine, Iterable
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, TypeVar
 
 from .agents import Agent, Team
 from .causes import Cause
+from .discovery import installed
 from .errors import ProviderError
 from .events import (
     AgentBlocked,
@@ -41,7 +41,7 @@ from .events import (
     StepReused,
     WorkTouched,
 )
-from .host import GROUP, Host
+from .host import Host
 from .limits import Call, Limiter, Outcome
 from .messages import Closeable, HasModel, Message, NeedsSetup, Provider, Request, Response, Usage
 
@@ -212,8 +212,8 @@ class AgentsContract:
         return [agent for agent, owner in found if owner == "tested"]
 
     def _host(self) -> Host:
-        points = entry_points(group=GROUP)
-        host = Host(each for each in points if each.module != self.plugin.__name__)
+        others = (each for each in installed() if each.value != self.plugin.__name__)
+        host = Host(others)
         host.register("tested", self.plugin)
         return host
 

@@ -1,9 +1,9 @@
 """Calls vendors through litellm; the only file that imports it, and only once it is needed.
 
-The import takes seconds: `prepare` does it in a thread while a run starts.
+The import takes seconds: `prepare` does it in a thread while a run starts. asyncio is imported
+where a call is made, for `rolecall agents` makes a provider as well.
 """
 
-import asyncio
 import gc
 import os
 import re
@@ -22,6 +22,8 @@ from ._models import ceiling, known, least_cached, price, retired
 from ._vendor import Vendor
 
 if TYPE_CHECKING:
+    import asyncio
+
     from ._exchange import Exchange
 
 # Without these litellm fetches price maps over the network and loads the folder's .env itself.
@@ -85,7 +87,9 @@ class LiteLLMProvider:
 
     async def complete(self, request: Request) -> Response:
         if self._litellm is None:
-            await asyncio.to_thread(self.prepare)
+            from asyncio import to_thread
+
+            await to_thread(self.prepare)
         litellm = self._litellm
         from ._exchange import Exchange, current
 
@@ -100,7 +104,9 @@ class LiteLLMProvider:
         return evolve(response, cost=self.cost(request.model, response.usage))
 
     async def aclose(self) -> None:
-        handler = self._handlers.pop(asyncio.get_running_loop(), None)
+        from asyncio import get_running_loop
+
+        handler = self._handlers.pop(get_running_loop(), None)
         if handler is not None:
             await handler.close()
 
@@ -148,7 +154,9 @@ class LiteLLMProvider:
 
     def _handler(self) -> Any:
         """Give this event loop's HTTP client; connections cannot be shared between loops."""
-        loop = asyncio.get_running_loop()
+        from asyncio import get_running_loop
+
+        loop = get_running_loop()
         if loop not in self._handlers:
             from litellm.llms.custom_httpx.http_handler import (
                 AsyncHTTPHandler,

@@ -3,30 +3,15 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from rolecall import Provider, Settings, hookimpl
-
-from ._claude_wire import ClaudeReply
-from ._vendor import Vendor
+from rolecall import hookimpl
 
 if TYPE_CHECKING:
-    from rolecall import LLM
-
-CLAUDE = Vendor(
-    name="claude",
-    prefix="anthropic",
-    model="claude-sonnet-5-5",
-    keys=("ANTHROPIC_API_KEY",),
-    bases=("ANTHROPIC_API_BASE",),
-    form=r"sk-ant-[\w-]{16,}",
-    console="https://console.anthropic.com/settings/keys",
-    marks_cache=True,
-    reply=ClaudeReply,
-    endpoint=lambda base: base.rstrip("/").removesuffix("/v1/messages").removesuffix("/v1"),
-)
+    from rolecall import LLM, Provider, Settings
 
 
 @hookimpl
-def rolecall_providers(settings: Settings) -> Iterable[Provider]:
+def rolecall_providers(settings: "Settings") -> "Iterable[Provider]":
+    from ._claude import CLAUDE
     from ._litellm import LiteLLMProvider
 
     return [LiteLLMProvider(CLAUDE, settings)]
@@ -34,6 +19,6 @@ def rolecall_providers(settings: Settings) -> Iterable[Provider]:
 
 def create_claude_llm_with_monitoring() -> "LLM":
     """Make a Claude that other programs can call, limited and watched as the team's is."""
-    from rolecall import LLM  # it brings the event loop, which the command line may not need
+    from rolecall import LLM
 
     return LLM("claude")

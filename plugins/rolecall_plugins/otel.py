@@ -7,18 +7,22 @@ import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from rolecall import Observer, Settings, SettingsError, hookimpl
-
-from ._telemetry import Telemetry, is_disabled, wants_content
-from .cassettes.calling import listening
+from rolecall import hookimpl
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
 
+    from rolecall import Observer, Settings
+
 
 @hookimpl
-def rolecall_observers(settings: Settings) -> Iterable[Observer]:
+def rolecall_observers(settings: "Settings") -> "Iterable[Observer]":
+    from rolecall import SettingsError
+
+    from ._telemetry import Telemetry, is_disabled, wants_content
+    from .cassettes.calling import listening
+
     if is_disabled(settings):
         return []
     content = wants_content(settings)
@@ -54,7 +58,9 @@ def _is_set_up() -> bool:
     return not isinstance(trace.get_tracer_provider(), unset)
 
 
-def _observers(tracers: "TracerProvider", meters: "MeterProvider", content: bool) -> list[Observer]:
+def _observers(
+    tracers: "TracerProvider", meters: "MeterProvider", content: bool
+) -> "list[Observer]":
     from ._measures import Measures
     from ._spans import Spans
 

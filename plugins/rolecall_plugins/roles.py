@@ -1,9 +1,12 @@
 """The 13 agents: who they are, where they run first, and whose deliverables they need."""
 
 from collections.abc import Iterable
-from importlib.resources import files
+from typing import TYPE_CHECKING
 
-from rolecall import Agent, hookimpl
+from rolecall import hookimpl
+
+if TYPE_CHECKING:
+    from rolecall import Agent
 
 CLAUDE = ("claude",)  # complex reasoning
 GEMINI = ("gemini", "claude")  # information processing
@@ -42,7 +45,11 @@ TABLE = (
 
 
 @hookimpl
-def rolecall_agents() -> Iterable[Agent]:
+def rolecall_agents() -> "Iterable[Agent]":
+    from importlib.resources import files
+
+    from rolecall import Agent
+
     prompts = files(__package__).joinpath("prompts")
     shared = prompts.joinpath("_team.md").read_text("utf-8")
     for name, routes, needs, goal in TABLE:

@@ -2,12 +2,11 @@
 
 import re
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 
 import click
 
-from rolecall import UsageError, hookimpl
+from rolecall import hookimpl
 
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 PYPROJECT = """\
@@ -119,6 +118,10 @@ def write_plugin(folder: Path, name: str) -> Path:
 
     Raises UsageError where the name is none, or the folder is there already.
     """
+    from importlib.metadata import version
+
+    from rolecall import UsageError
+
     name = name.removeprefix("rolecall-")
     if not NAME.fullmatch(name):
         raise UsageError(f"{name!r} is no name of a plugin; use lower-case words and '-'")

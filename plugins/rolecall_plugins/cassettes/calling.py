@@ -4,21 +4,22 @@ The limiter costs a call nothing that could be measured; it is asked last and ne
 """
 
 from contextvars import ContextVar
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from rolecall import Call, Event, Outcome
+if TYPE_CHECKING:
+    from rolecall import Call, Event, Outcome
 
-calling: ContextVar[Call | None] = ContextVar("calling", default=None)
+calling: ContextVar["Call | None"] = ContextVar("calling", default=None)
 
 
 class Tape(Protocol):
     """A cassette at work, as those see it who tell it of calls and events."""
 
-    def asking(self, call: Call) -> None:
+    def asking(self, call: "Call") -> None:
         """Hear of a call before it is made; raise where it must not be made."""
         ...
 
-    def notify(self, event: Event) -> None: ...
+    def notify(self, event: "Event") -> None: ...
 
 
 listening: ContextVar[Tape | None] = ContextVar("listening", default=None)
@@ -32,10 +33,10 @@ class Caller:
     def __init__(self, tape: Tape | None) -> None:
         self._tape = tape
 
-    async def acquire(self, call: Call) -> None:
+    async def acquire(self, call: "Call") -> None:
         calling.set(call)
         if self._tape is not None:
             self._tape.asking(call)
 
-    def ended(self, call: Call, outcome: Outcome) -> None:
+    def ended(self, call: "Call", outcome: "Outcome") -> None:
         pass

@@ -2,23 +2,26 @@
 
 from collections.abc import Callable, Iterable
 from functools import wraps
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from rolecall import Limiter, Observer, Settings, hookimpl
+from rolecall import hookimpl
 
 from .calling import Caller, listening
 from .listing import cassettes
 
+if TYPE_CHECKING:
+    from rolecall import Limiter, Observer, Settings
+
 
 @hookimpl
-def rolecall_limiters(settings: Settings) -> Iterable[Limiter]:
+def rolecall_limiters(settings: "Settings") -> "Iterable[Limiter]":
     return [Caller(listening.get())]
 
 
 @hookimpl
-def rolecall_observers(settings: Settings) -> Iterable[Observer]:
+def rolecall_observers(settings: "Settings") -> "Iterable[Observer]":
     tape = listening.get()
     return [] if tape is None else [tape]
 

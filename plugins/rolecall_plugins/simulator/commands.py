@@ -3,7 +3,6 @@
 from typing import Any
 
 import click
-from attrs import evolve
 
 from rolecall import hookimpl
 
@@ -105,6 +104,8 @@ def simulator(port: int, scenario: str | None, **flags: Any) -> None:
 
 def _scenario(path: str | None, table: dict[str, Any]) -> Any:
     """Read a scenario file, if there is one, and let the flags win over it."""
+    from attrs import evolve
+
     from .scenario import Scenario, load_scenario
 
     table["faults"] = list(table.get("faults", ()))

@@ -1,6 +1,5 @@
 """The one error that a wrong scenario raises."""
 
-import difflib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -11,6 +10,8 @@ class ScenarioError(ValueError):
 
 def unknown(kind: str, word: str, valid: Iterable[str]) -> ScenarioError:
     """Name the wrong word, the nearest valid one and all valid ones."""
+    import difflib
+
     names = sorted(valid)
     near = difflib.get_close_matches(word, names, n=1, cutoff=0.4)
     hint = f"did you mean {near[0]!r}? " if near else ""
