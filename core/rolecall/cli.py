@@ -1,5 +1,6 @@
 """The command line: where it starts and ends, and the commands that put a team to work."""
 
+import gc
 import json
 import os
 import shlex
@@ -36,12 +37,13 @@ from .doctor import doctor
 from .errors import BudgetReached, RolecallError, RunError, UsageError
 from .host import Host
 from .lists import agents, plugins, providers, runs
-from .output import say, show_tables, tell
+from .output import say, show_tables, tell, tell_warnings
 from .plans import plan
 from .project import find_project, read_table
 from .reports import report
 
 INTERRUPTED = 130
+SELDOM = 50_000  # objects; what is imported lasts, and looking it through for garbage takes time
 C = TypeVar("C", bound=click.Command)
 
 
@@ -50,6 +52,7 @@ def main() -> None:
     with suppress(AttributeError):  # a stream that is not a file
         sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
         sys.stderr.reconfigure(errors="replace")  # type: ignore[union-attr]
+    gc.set_threshold(SELDOM)
     debug = "--debug" in sys.argv
     try:
         code = _main(sys.argv[1:])
@@ -84,11 +87,8 @@ def _main(arguments: Sequence[str]) -> int:
     if asks_for_help(arguments):
         app = App(Host(block=(*_blocked_here(), *without)))
     else:
-        import logging
-
         from .config import load_settings
 
-        logging.basicConfig(format="rolecall: %(message)s", level=logging.WARNING)
         settings = load_settings(Path.cwd())
         app = App(Host(block=(*settings.block, *without)), settings)
     cli = build(app.host)
@@ -300,6 +300,8 @@ def _reopened(app: App, name: str | None) -> Iterator[tuple[Any, Any]]:
 
 def _session(app: App, choices: Any) -> Any:
     from .session import Session
+
+    tell_warnings()
 
     session = Session(app.host, app.settings, choices, app.clock)
     tell(session.notes)

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from .arguments import JSON, App
-from .output import say, show_tables
+from .output import say, show_tables, tell_warnings
 
 
 @click.command()
@@ -18,6 +18,7 @@ def doctor(app: App, /, live: bool, as_json: bool, **added: Any) -> int:
     """Say what is configured, what is missing and how to mend it."""
     from .examining import call, examine
 
+    tell_warnings()
     found = examine(app)
     if live:
         call(app, found)

@@ -24,6 +24,13 @@ def tell(lines: Sequence[str]) -> None:
         click.echo(f"rolecall: {text}", err=True)
 
 
+def tell_warnings() -> None:
+    """Print what is logged as a warning or worse, on standard error."""
+    import logging  # here, as commands that only list do without it
+
+    logging.basicConfig(format="rolecall: %(message)s", level=logging.WARNING)
+
+
 def show(rows: Any, table: Any, as_json: bool) -> None:
     """Print rows as JSON, or as the table that `table` makes of them and a width."""
     if as_json:
@@ -40,4 +47,5 @@ def show_tables(tables: Sequence[Any]) -> None:
 def _console() -> Any:
     from rich.console import Console
 
-    return Console(width=None if sys.stdout.isatty() else 200, highlight=False, markup=False)
+    width = None if sys.stdout.isatty() else 200
+    return Console(width=width, highlight=False, markup=False, emoji=False)

@@ -1,7 +1,18 @@
 """What Anthropic has of its own among the vendors that are called through litellm."""
 
-from ._claude_wire import ClaudeReply
+from typing import TYPE_CHECKING
+
 from ._vendor import Vendor
+
+if TYPE_CHECKING:
+    from ._wire import Reply
+
+
+def _reply() -> "Reply":
+    from ._claude_wire import ClaudeReply  # not before a call is made
+
+    return ClaudeReply()
+
 
 CLAUDE = Vendor(
     name="claude",
@@ -12,6 +23,6 @@ CLAUDE = Vendor(
     form=r"sk-ant-[\w-]{16,}",
     console="https://console.anthropic.com/settings/keys",
     marks_cache=True,
-    reply=ClaudeReply,
+    reply=_reply,
     endpoint=lambda base: base.rstrip("/").removesuffix("/v1/messages").removesuffix("/v1"),
 )

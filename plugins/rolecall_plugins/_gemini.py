@@ -1,12 +1,20 @@
 """What Google has of its own among the vendors that are called through litellm."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from rolecall import Request
 
-from ._gemini_wire import GeminiReply
 from ._vendor import Vendor
+
+if TYPE_CHECKING:
+    from ._wire import Reply
+
+
+def _reply() -> "Reply":
+    from ._gemini_wire import GeminiReply  # not before a call is made
+
+    return GeminiReply()
 
 
 def _endpoint(base: str) -> str:
@@ -29,7 +37,7 @@ GEMINI = Vendor(
     bases=("GEMINI_API_BASE",),
     form=r"AIza[\w-]{35}|AQ\.[\w.-]{16,}",
     console="https://aistudio.google.com/apikey",
-    reply=GeminiReply,
+    reply=_reply,
     endpoint=_endpoint,
     amend=_amend,
 )

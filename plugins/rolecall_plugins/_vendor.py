@@ -1,13 +1,14 @@
 """What differs between the vendors that are called through litellm."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from rolecall import Request
+if TYPE_CHECKING:
+    from rolecall import Request
 
-from ._wire import Reply
+    from ._wire import Reply
 
 
 @frozen
@@ -30,7 +31,7 @@ class Vendor:
     bases: tuple[str, ...]
     form: str
     console: str
-    reply: Callable[[], Reply]
+    reply: Callable[[], "Reply"]
     endpoint: Callable[[str], str]
-    amend: Callable[[dict[str, Any], Request], None] | None = None
+    amend: "Callable[[dict[str, Any], Request], None] | None" = None
     marks_cache: bool = False

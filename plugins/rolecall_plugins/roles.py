@@ -1,6 +1,7 @@
 """The 13 agents: who they are, where they run first, and whose deliverables they need."""
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rolecall import hookimpl
@@ -46,11 +47,9 @@ TABLE = (
 
 @hookimpl
 def rolecall_agents() -> "Iterable[Agent]":
-    from importlib.resources import files
-
     from rolecall import Agent
 
-    prompts = files(__package__).joinpath("prompts")
+    prompts = Path(__file__).with_name("prompts")
     shared = prompts.joinpath("_team.md").read_text("utf-8")
     for name, routes, needs, goal in TABLE:
         own = prompts.joinpath(f"{name}.md").read_text("utf-8")

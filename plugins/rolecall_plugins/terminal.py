@@ -24,7 +24,7 @@ def rolecall_observers(settings: "Settings") -> "Iterable[Observer]":
     if sys.stderr.isatty():
         from rich.console import Console
 
-        console = Console(stderr=True, highlight=False, markup=False)
+        console = Console(stderr=True, highlight=False, markup=False, emoji=False)
         if not console.is_dumb_terminal:
             from ._live import LiveView
 

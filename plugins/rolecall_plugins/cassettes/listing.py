@@ -16,10 +16,10 @@ def cassettes() -> None:
 
 
 @cassettes.command()
-@click.argument("files", metavar="[FILE]...", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("files", metavar="[FILE]...", nargs=-1)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
-def check(app: Any, files: Sequence[Path], as_json: bool) -> int:
+def check(app: Any, files: Sequence[str], as_json: bool) -> int:
     """List the cassettes that no longer match the team, oldest first.
 
     By default all of the folder `cassettes`. The exit code is 1 if there is one.
@@ -27,7 +27,7 @@ def check(app: Any, files: Sequence[Path], as_json: bool) -> int:
     from .stale import find_stale
 
     app.host.check()
-    chosen = files or sorted(Path(FOLDER).rglob("*.yaml"))
+    chosen = list(map(Path, files)) or sorted(Path(FOLDER).rglob("*.yaml"))
     stale = find_stale(chosen, app.host, app.settings)
     if as_json:
         click.echo(json.dumps(stale, indent=2))
