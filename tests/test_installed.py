@@ -223,8 +223,8 @@ def test_a_reader_that_goes_away_is_no_error_worth_a_word(tmp_path: Path) -> Non
     assert process.wait(10) == 1
 
 
-def test_a_terminal_that_knows_no_arrows_is_no_error(tmp_path: Path) -> None:
+def test_a_terminal_that_claims_to_know_no_arrows_is_no_error(tmp_path: Path) -> None:
     variables = environment(tmp_path, PYTHONIOENCODING="ascii", PYTHONUTF8="0")
     ended = finish(start(tmp_path, ["agents"], **variables), tmp_path)
     assert (ended.code, ended.err) == (0, "")
-    assert "gemini ? claude" in ended.out
+    assert "gemini → claude" in ended.out

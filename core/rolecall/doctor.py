@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from .arguments import JSON, App
+from .grids import Grid, grid
 from .output import say, show_tables, tell_warnings
 
 
@@ -36,9 +37,7 @@ def doctor(app: App, /, live: bool, as_json: bool, **added: Any) -> int:
     return 1 if found["problems"] else 0
 
 
-def _tables(found: Mapping[str, Any]) -> list[Any]:
-    from .tables import grid
-
+def _tables(found: Mapping[str, Any]) -> list[Grid]:
     live = any("live" in row for row in found["providers"])
     return [
         grid("Environment", "what value~", found["environment"].items()),

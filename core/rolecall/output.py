@@ -2,10 +2,14 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
+
+from .grids import Grid, drawn, plain
+
+PIPE = 200  # columns; of no terminal, so there is room for all that could be told
 
 # Control characters, but tab and line feed: an escape sequence could redraw a terminal.
 _CONTROLS = dict.fromkeys((*range(32), *range(127, 160)), "�")
@@ -31,21 +35,28 @@ def tell_warnings() -> None:
     logging.basicConfig(format="rolecall: %(message)s", level=logging.WARNING)
 
 
-def show(rows: Any, table: Any, as_json: bool) -> None:
+def show(rows: Any, table: Callable[[Any, int], Grid], as_json: bool) -> None:
     """Print rows as JSON, or as the table that `table` makes of them and a width."""
     if as_json:
         say(json.dumps(rows, indent=2))
     else:
-        wide = _console()
-        wide.print(table(rows, wide.width))
+        show_tables([table(rows, _width())])
 
 
-def show_tables(tables: Sequence[Any]) -> None:
-    _console().print(*tables, sep="\n")
-
-
-def _console() -> Any:
+def show_tables(tables: Sequence[Grid]) -> None:
+    """Draw tables on a terminal; elsewhere print a line per row."""
+    if not sys.stdout.isatty():
+        say("\n\n".join(map(plain, tables)))
+        return
     from rich.console import Console
 
-    width = None if sys.stdout.isatty() else 200
-    return Console(width=width, highlight=False, markup=False, emoji=False)
+    console = Console(highlight=False, markup=False, emoji=False)
+    console.print(*map(drawn, tables), sep="\n")
+
+
+def _width() -> int:
+    if not sys.stdout.isatty():
+        return PIPE
+    from shutil import get_terminal_size
+
+    return get_terminal_size().columns

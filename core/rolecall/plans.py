@@ -9,6 +9,7 @@ import click
 
 from .arguments import ASSIGN, BUDGET, JSON, ONLY, SKIP, App, options, read_request
 from .errors import UsageError
+from .grids import Grid, grid
 from .output import say, show_tables, tell
 
 
@@ -74,10 +75,8 @@ def plan_json(estimate: Any, team: Any) -> dict[str, Any]:
     }
 
 
-def plan_table(estimate: Any, team: Any) -> Any:
+def plan_table(estimate: Any, team: Any) -> Grid:
     """Show who runs where, after whom, and what that will take."""
-    from .tables import grid
-
     place = {each.agent.name: f"{number}" for number, each in enumerate(estimate.agents, 1)}
     everyone = len(team) - 1
     return grid(

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from .arguments import JSON, RUN, App
+from .grids import Grid, grid
 from .output import say, show_tables
 
 
@@ -67,15 +68,14 @@ def report_json(ledger: Any, calls: Sequence[Any]) -> dict[str, Any]:
     }
 
 
-def report_tables(ledger: Any) -> list[Any]:
+def report_tables(ledger: Any) -> list[Grid]:
     """Show the sums by agent and by model."""
-    from .tables import grid
-
     columns = "calls> failed> in> cached> out> thought> cost_$> time_s> first_s> wait_s>"
-    by_model = grid("By model", f"model~ {columns}", _rows(ledger.models.items()))
-    by_model.add_section()
-    by_model.add_row("all", *_cells(ledger.total))
-    return [grid("By agent", f"agent~ {columns}", _rows(ledger.agents.items())), by_model]
+    total = ("all", *_cells(ledger.total))
+    return [
+        grid("By agent", f"agent~ {columns}", _rows(ledger.agents.items())),
+        grid("By model", f"model~ {columns}", _rows(ledger.models.items()), total),
+    ]
 
 
 def _rows(totals: Iterable[tuple[str, Any]]) -> Iterable[tuple[str, ...]]:

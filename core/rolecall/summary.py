@@ -1,15 +1,12 @@
-"""What a run came to, as rich tables, lines and JSON values; nothing here prints."""
+"""What a run came to, as tables, lines and JSON values; nothing here prints."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .agents import Team
+from .grids import Grid, grid
 from .ledger import Ledger, Totals
 from .runner import Outcome
-from .tables import grid
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 WORTH_SAYING = 1.0  # seconds of waiting
 
@@ -38,7 +35,7 @@ def run_json(folder: str, team: Team, outcome: Outcome, ledger: Ledger) -> dict[
     }
 
 
-def run_tables(team: Team, outcome: Outcome, ledger: Ledger) -> "list[Table]":
+def run_tables(team: Team, outcome: Outcome, ledger: Ledger) -> list[Grid]:
     sums = "in> out> cost_$> time_s> wait_s>"
     by_agent = grid(
         "By agent",
@@ -60,9 +57,8 @@ def run_tables(team: Team, outcome: Outcome, ledger: Ledger) -> "list[Table]":
             _model_row(name, list(ledger.answered.values()).count(name), totals)
             for name, totals in sorted(ledger.models.items())
         ),
+        _model_row("all", len(ledger.answered), ledger.total),
     )
-    by_model.add_section()
-    by_model.add_row(*_model_row("all", len(ledger.answered), ledger.total))
     return [by_agent, by_model]
 
 

@@ -1,4 +1,4 @@
-"""What the command line lists, as rich tables and as JSON values; nothing here prints."""
+"""What the command line lists, as tables and as JSON values; nothing here prints."""
 
 import time
 from collections.abc import Iterable, Mapping
@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 from attrs import asdict
 
 from .agents import Route
+from .grids import Grid, grid
 from .messages import lacking
 from .routing import model_of
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from .agents import Team
     from .host import Plugin
     from .messages import Provider
@@ -21,23 +20,6 @@ if TYPE_CHECKING:
     from .runs import State
 
 WIDE = 120  # columns
-
-
-def grid(title: str, columns: str, rows: Iterable[Iterable[str]]) -> "Table":
-    """Make a table; a column's name that ends in `>` is aligned to the right, in `~` may wrap."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    table = Table(title=title, box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
-    table.title_justify = "left"
-    table.title_style = "bold"
-    for column in columns.split():
-        name = column.rstrip(">~").replace("_", " ")
-        right, wraps = column.endswith(">"), column.endswith("~")
-        table.add_column(name, justify="right" if right else "left", no_wrap=not wraps)
-    for row in rows:
-        table.add_row(*row)
-    return table
 
 
 def agents_json(assigned: "Mapping[str, Assigned]", team: "Team") -> list[dict[str, Any]]:
@@ -56,19 +38,19 @@ def agents_json(assigned: "Mapping[str, Assigned]", team: "Team") -> list[dict[s
     ]
 
 
-def agents_table(rows: list[dict[str, Any]], width: int) -> "Table":
+def agents_table(rows: list[dict[str, Any]], width: int) -> Grid:
     """Show the agents; what they need only where there is room for it."""
     everyone = len(rows) - 1
     wide = width >= WIDE
     return grid(
         f"{len(rows)} agents",
-        f"agent runs_on {'needs~ ' if wide else ''}decided_by~",
+        f"agent runs_on decided_by~{' needs~' if wide else ''}",
         (
             (
                 row["agent"],
                 "off" if row["off"] else " → ".join(row["routes"]),
-                *([_needs(row["needs"], everyone)] if wide else []),
                 row["decided_by"],
+                *([_needs(row["needs"], everyone)] if wide else []),
             )
             for row in rows
         ),
@@ -91,7 +73,7 @@ def providers_json(providers: "Mapping[str, tuple[Provider, str]]") -> list[dict
     ]
 
 
-def providers_table(rows: list[dict[str, Any]], width: int) -> "Table":
+def providers_table(rows: list[dict[str, Any]], width: int) -> Grid:
     return grid(
         f"{len(rows)} providers",
         "provider default_model plugin state~",
@@ -118,7 +100,7 @@ def plugins_json(plugins: "Iterable[Plugin]", timings: bool = False) -> list[dic
     ]
 
 
-def plugins_table(rows: list[dict[str, Any]], width: int) -> "Table":
+def plugins_table(rows: list[dict[str, Any]], width: int) -> Grid:
     timings = any("import_ms" in row for row in rows)
     return grid(
         f"{len(rows)} plugins",
@@ -140,7 +122,7 @@ def runs_json(listed: "Iterable[tuple[Path, State]]") -> list[dict[str, Any]]:
     return [{"run": path.name, **asdict(state)} for path, state in listed]
 
 
-def runs_table(rows: list[dict[str, Any]], width: int) -> "Table":
+def runs_table(rows: list[dict[str, Any]], width: int) -> Grid:
     return grid(
         f"{len(rows)} runs",
         "run~ state done> cost_$> age>",

@@ -1,6 +1,7 @@
 """The real client library against the simulator; opens a port on this machine's loopback."""
 
 import asyncio
+import gc
 import importlib
 from collections.abc import Iterator
 from typing import Any
@@ -25,7 +26,11 @@ def litellm() -> Iterator[Any]:
         patch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "True")
         patch.setenv("LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS", "True")
         patch.setenv("LITELLM_MODE", "PRODUCTION")
-        yield importlib.import_module("litellm")
+        module = importlib.import_module("litellm")
+        yield module
+        # It keeps its clients; unclosed, they would be another test's warning.
+        module.in_memory_llm_clients_cache.flush_cache()
+        gc.collect()
 
 
 async def call(litellm: Any, simulator: Simulator, provider: str, **rest: Any) -> Any:

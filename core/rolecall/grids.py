@@ -1,0 +1,70 @@
+"""Tables of texts: drawn on a terminal, and elsewhere a line per row, however long."""
+
+from collections.abc import Iterable
+from itertools import zip_longest
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+class Column(NamedTuple):
+    """A column's heading, and how its cells are set."""
+
+    name: str
+    right: bool
+    wraps: bool
+
+
+class Grid(NamedTuple):
+    """A table; its last row may be a total."""
+
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[str, ...], ...]
+    total: tuple[str, ...] = ()
+
+
+def grid(
+    title: str, columns: str, rows: Iterable[Iterable[str]], total: Iterable[str] = ()
+) -> Grid:
+    """Make a table; a column's name that ends in `>` is aligned to the right, in `~` may wrap."""
+    named = (
+        Column(each.rstrip(">~").replace("_", " "), each.endswith(">"), each.endswith("~"))
+        for each in columns.split()
+    )
+    return Grid(title, tuple(named), tuple(map(tuple, rows)), tuple(total))
+
+
+def drawn(grid: Grid) -> "Table":
+    """Draw a table for rich."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(title=grid.title, box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    table.title_justify = "left"
+    table.title_style = "bold"
+    for name, right, wraps in grid.columns:
+        table.add_column(name, justify="right" if right else "left", no_wrap=not wraps)
+    for row in grid.rows:
+        table.add_row(*row)
+    if grid.total:
+        table.add_section()
+        table.add_row(*grid.total)
+    return table
+
+
+def plain(grid: Grid) -> str:
+    """Write a table for programs and files; a cell's lines are joined by commas."""
+    heading = tuple(column.name for column in grid.columns)
+    rows = [heading, *grid.rows, *([grid.total] if grid.total else [])]
+    cells = [[", ".join(cell.splitlines()) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip_longest(*cells, fillvalue="")]
+    lines = (
+        "  ".join(
+            cell.rjust(width) if column.right else cell.ljust(width)
+            for cell, column, width in zip(row, grid.columns, widths, strict=False)
+        )
+        for row in cells
+    )
+    return "\n".join([grid.title, *map(str.rstrip, lines)])
