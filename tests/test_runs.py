@@ -1,6 +1,7 @@
 """The runs in a folder: their states, their differences, and their end."""
 
 import json
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from rolecall import (
 )
 from rolecall.folder import RunFolder, point_latest
 from rolecall.runs import (
+    PAUSE,
     State,
     StateKeeper,
     differences,
@@ -37,9 +39,27 @@ def create(path: Path, state: State | None = None) -> Path:
     return path
 
 
+def test_the_state_is_written_for_a_small_part_of_the_time(tmp_path: Path) -> None:
+    clock = count()  # each look at it is a second later, so that each write takes one
+    with RunFolder.create(tmp_path, "Build it.", {}) as folder:
+        keeper = StateKeeper(folder, lambda: float(next(clock)))
+        keeper.notify(
+            RunStarted(at=0.0, folder="", request="", agents=("a", "b", "c"), first_choices=())
+        )
+        keeper.notify(AgentDone(at=1.0, agent="a", route="one", file=""))
+        assert read_state(tmp_path).done == 0
+        for _ in range(PAUSE):
+            next(clock)
+        keeper.notify(AgentDone(at=1.0, agent="b", route="one", file=""))
+        assert read_state(tmp_path).done == 2
+        keeper.notify(AgentDone(at=1.0, agent="c", route="one", file=""))
+        keeper.notify(RunEnded(at=2.0, done=3, failed=0, blocked=0))
+    assert read_state(tmp_path).done == 3
+
+
 def test_a_run_keeps_its_state_while_it_goes_on(tmp_path: Path) -> None:
     with RunFolder.create(tmp_path, "Build it.", {}) as folder:
-        keeper = StateKeeper(folder)
+        keeper = StateKeeper(folder, lambda: 0.0)
         keeper.notify(
             RunStarted(at=0.0, folder="", request="", agents=("a", "b", "c"), first_choices=())
         )

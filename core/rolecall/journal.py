@@ -1,5 +1,6 @@
 """An append-only file of records, one JSON object a line, on disk before anyone relies on it."""
 
+import asyncio
 import json
 import os
 import re
@@ -33,26 +34,53 @@ class Journal:
             self._file = open(path, "ab", buffering=0)
             if self.torn:
                 self._file.truncate(self._length)
+            self._safe = self._length
             if content is None:
                 _sync_folder(path.parent)
         except OSError as error:
             raise RunError(f"{path}: cannot be opened: {error.strerror}") from error
 
-    def append(self, type: str, **values: Any) -> None:
-        """Write one record and wait until it is on the disk."""
+    def append(self, type: str, *, wait: bool = True, **values: Any) -> None:
+        """Write one record and wait until it is on the disk, with all before it.
+
+        wait: without it, `settle` does the waiting. Until then the record outlives the process, but
+        not a power cut.
+        """
         line = _line({"v": VERSION, "type": type, **values})
         try:
             if self._file.write(line) != len(line):
                 raise OSError(28, "no space left")
-            os.fsync(self._file.fileno())
         except OSError as error:
             # A half-written line must not stand before a later whole one.
             self._file.truncate(self._length)
-            raise RunError(f"{self.path}: cannot be written: {error.strerror}") from error
+            raise self._unwritten(error) from error
         self._length += len(line)
+        if wait:
+            self._sync()
+
+    async def settle(self) -> None:
+        """Wait until all that was written so far is on the disk."""
+        written = self._length
+        await asyncio.sleep(0)  # tasks that settle in the same turn of the loop share one flush
+        if self._safe < written:
+            self._sync()
 
     def close(self) -> None:
-        self._file.close()
+        try:
+            if self._safe < self._length:
+                self._sync()
+        finally:
+            self._file.close()
+
+    def _sync(self) -> None:
+        try:
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise self._unwritten(error) from error
+        self._safe = self._length
+
+    def _unwritten(self, error: OSError) -> RunError:
+        return RunError(f"{self.path}: cannot be written: {error.strerror}")
 
     def __enter__(self) -> Self:
         return self

@@ -114,19 +114,26 @@ class Memo:
             return evolve(self._answers[key], reused=True)
         _, route = await ask()
         call = self._latest[key]
-        self._journal.append("step_done", step=key, call=call, route=str(route))
+        self._journal.append("step_done", wait=False, step=key, call=call, route=str(route))
         self._answers[key] = evolve(self._ended[call], route=str(route))
         return self._answers[key]
+
+    async def settle(self) -> None:
+        """Wait until calls, steps and deliverables so far are on the disk."""
+        await self._journal.settle()
 
     def too_small(self, key: str) -> int:
         """Give the largest output budget that a step's thinking is known to have used up, or 0."""
         return self._too_small.get(key, 0)
 
     def wrote(self, agent: str, text: str) -> None:
-        """Remember an agent's deliverable before it is written, so that an edit is noticed."""
+        """Remember an agent's deliverable before it is written, so that an edit is noticed.
+
+        It is to be settled before the file is written.
+        """
         written = self._written.setdefault(agent, set())
         if _digest(text) not in written:
-            self._journal.append("deliverable", agent=agent, sha256=_digest(text))
+            self._journal.append("deliverable", wait=False, agent=agent, sha256=_digest(text))
             written.add(_digest(text))
 
     def is_edited(self, agent: str, text: str) -> bool:
@@ -170,14 +177,13 @@ class Memo:
         """Record a start and a call's start and end; raise RunError where the disk is full."""
         if isinstance(event, RunStarted):
             self._record("run", when=event.when, agents=list(event.agents))
-        if not isinstance(event, CallStarted | CallEnded):
-            return
-        kind = "call_ended" if isinstance(event, CallEnded) else "call_started"
-        record = asdict(event)
-        self._record(kind, **record)
+        if isinstance(event, CallEnded):
+            self._record("call_ended", wait=False, **asdict(event))
+        elif isinstance(event, CallStarted):
+            self._record("call_started", wait=False, **asdict(event))
 
-    def _record(self, type: str, **values: Any) -> None:
-        self._journal.append(type, **values)
+    def _record(self, type: str, *, wait: bool = True, **values: Any) -> None:
+        self._journal.append(type, wait=wait, **values)
         self._recall({"type": type, **values})
 
     def _recall(self, record: Record) -> None:

@@ -219,6 +219,7 @@ class Runner:
             text = CUT + text
             self._cut.append(agent.name)
         self._folder.memo.wrote(agent.name, text)
+        await self._folder.memo.settle()
         self._save(agent, files, text)
         route = answer.route
         self._emit(
@@ -270,6 +271,8 @@ class Runner:
         # What thinking is known to have used up need not be paid for again.
         budget = max(request.max_output_tokens, 2 * self._folder.memo.too_small(key))
         enough = evolve(request, max_output_tokens=budget)
+        if ordinal:
+            await self._folder.memo.settle()  # what it goes on from is paid
         answer = await self._folder.memo.step(
             key, lambda: self._dispatcher.run(agent, enough, key, priority), agent.name
         )

@@ -3,9 +3,10 @@
 import json
 import shutil
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from difflib import unified_diff
 from itertools import islice
+from math import inf
 from pathlib import Path
 
 from attrs import asdict, define, field, fields
@@ -26,6 +27,7 @@ from .memo import Memo
 
 STATE = "state.json"
 RECENT = 20  # runs that figures are averaged over
+PAUSE = 20  # times what writing the state took, before it is written again
 
 
 @define
@@ -47,9 +49,14 @@ class State:
 
 
 class StateKeeper:
-    """Listens to a run and keeps its state.json."""
+    """Listens to a run and keeps its state.json, at a small part of what the run takes.
 
-    def __init__(self, folder: RunFolder) -> None:
+    now: seconds that never go back.
+    """
+
+    def __init__(self, folder: RunFolder, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._next = -inf
         self._folder = folder
         self._memo: Memo = folder.memo
         self._state = State()
@@ -74,10 +81,15 @@ class StateKeeper:
                 state.state = "interrupted" if event.interrupted else ended
             case _:
                 return
+        began = self._now()
+        if began < self._next and not isinstance(event, RunEnded):
+            return
         state.calls = sum(spent.calls for spent in self._memo.spent.values())
         state.cost = sum(spent.cost for spent in self._memo.spent.values())
         state.updated = time.time()
         self._folder.save(STATE, json.dumps(asdict(state)))
+        done = self._now()
+        self._next = done + PAUSE * (done - began)
 
     def _count(self, call: CallEnded) -> None:
         self._state.figures.setdefault(call.agent, Figures()).add(call)
