@@ -368,7 +368,9 @@ def _streamed() -> list[bytes]:
             {"type": "message_stop"},
         ],
     ]
-    head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+    head = (
+        b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+    )
     return [head, *(_chunk(b"".join(map(_event, each))) for each in events), _chunk(b"")]
 
 
@@ -502,7 +504,9 @@ class Ring:
 
     def peak(self, name: str) -> float:
         """Give the peak after the columns that all have made, so that they compare."""
-        return max(each.peak for (who, _), all_ in self.measured.items() for each in all_ if who == name)
+        return max(
+            each.peak for (who, _), all_ in self.measured.items() for each in all_ if who == name
+        )
 
     def _wanted(self, name: str, columns: Mapping[str, Load]) -> Mapping[str, Load]:
         who = CONTESTANTS[name]
@@ -513,7 +517,9 @@ class Ring:
         }
 
 
-def table(names: list[str], base: str, folder: Path, columns: Mapping[str, Load], rounds: int) -> Iterator[str]:
+def table(
+    names: list[str], base: str, folder: Path, columns: Mapping[str, Load], rounds: int
+) -> Iterator[str]:
     installed = [name for name in names if _installed(CONTESTANTS[name].package)]
     ring = Ring({name: Child("contest", name, base, _own(folder, name)) for name in installed})
     ring.warm_up(columns)
