@@ -6,13 +6,25 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from attrs import evolve
 
-from rolecall import Cause, ProviderError, ProviderSettings, Request, Response, Settings, Watch
+from rolecall import (
+    Cause,
+    ProviderError,
+    ProviderSettings,
+    Request,
+    Response,
+    Settings,
+    Stop,
+    Watch,
+)
 from rolecall.testing import ProviderContract
 from rolecall_plugins import claude, gemini
 from rolecall_plugins._claude import CLAUDE
+from rolecall_plugins._claude_wire import ClaudeReply
+from rolecall_plugins._exchange import Exchange, Left
 from rolecall_plugins._gemini import GEMINI
 from rolecall_plugins.cassettes.recorder import Recorder
 from rolecall_plugins.cassettes.redaction import Redaction
@@ -26,6 +38,26 @@ from vendors import REQUEST, provider
 def simulator() -> Iterator[Simulator]:
     with serve_in_thread(Scenario()) as served:
         yield served
+
+
+@pytest.fixture
+def heard(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Listen to litellm; give the models that it says were called."""
+    provider("claude").prepare()  # it imports litellm as it should be
+    import litellm
+    from litellm.integrations.custom_logger import CustomLogger
+
+    models: list[str] = []
+
+    class Listener(CustomLogger):
+        async def async_log_success_event(self, kwargs: Any, *_: Any, **__: Any) -> None:
+            models.append(kwargs["model"])
+
+    for kind in ("success", "failure"):
+        monkeypatch.setattr(litellm, f"{kind}_callback", [])
+        monkeypatch.setattr(litellm, f"_async_{kind}_callback", [])
+    monkeypatch.setattr(litellm, "callbacks", [Listener()])
+    return models
 
 
 def at(served: Simulator, name: str, **more: Any) -> Any:
@@ -73,6 +105,52 @@ def test_a_request_is_sent_once_however_often_the_client_would_like_to(name: str
             asyncio.run(complete(made, evolve(REQUEST, model=made.model)))
         assert caught.value.cause == Cause.CONNECTION
         assert len(served.arrivals) == 1
+
+
+@pytest.mark.parametrize("name", ["claude", "gemini"])
+def test_whoever_listens_to_litellm_hears_of_each_call(
+    name: str, simulator: Simulator, heard: list[str]
+) -> None:
+    made = at(simulator, name)
+
+    async def ask() -> None:
+        await complete(made, evolve(REQUEST, model=made.model, stream=False))
+        async with asyncio.timeout(5):
+            while not heard:  # it is told in the background
+                await asyncio.sleep(0.01)
+
+    asyncio.run(ask())
+    assert made.model in heard[0]
+
+
+@pytest.mark.parametrize("name", ["claude", "gemini"])
+def test_a_request_is_sent_once_also_where_somebody_listens(name: str, heard: list[str]) -> None:
+    scenario = Scenario(faults=(Fault.parse(f"{name}:connection"),))
+    with serve_in_thread(scenario) as served:
+        made = at(served, name)
+        with pytest.raises(ProviderError) as caught:
+            asyncio.run(complete(made, evolve(REQUEST, model=made.model)))
+        assert caught.value.cause == Cause.CONNECTION
+        assert len(served.arrivals) == 1
+
+
+@pytest.mark.parametrize("status", [200, 529])
+def test_the_client_leaves_a_call_that_is_sent_where_nobody_listens(status: int) -> None:
+    def answer(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(status, json={"type": "message", "stop_reason": "end_turn"})
+
+    async def send() -> Response:
+        exchange = Exchange(REQUEST, ClaudeReply, watched=False)
+        with pytest.raises(Left):
+            await exchange.send(httpx.Request("POST", "http://claude"), httpx.MockTransport(answer))
+        return await exchange.response()
+
+    if status == 200:
+        assert asyncio.run(send()).stop is Stop.END
+        return
+    with pytest.raises(ProviderError) as caught:
+        asyncio.run(send())
+    assert caught.value.cause == Cause.OVERLOADED
 
 
 @pytest.mark.parametrize("name", ["claude", "gemini"])

@@ -22,10 +22,15 @@ from ._wire import Reading, Reply
 current: ContextVar["Exchange"] = ContextVar("current")
 
 
+class Left(BaseException):
+    """Takes the client off a call once it is sent; none of its handlers of errors may catch it."""
+
+
 class Exchange:
     """One request and its reply; `begun` tells whether the client came to send it.
 
     amend: changes the body that the client made, where it puts in what nobody asked for.
+    watched: whether the client is to read the reply as well, for those who listen to it.
     """
 
     def __init__(
@@ -33,8 +38,10 @@ class Exchange:
         request: Request,
         reply: Callable[[], Reply],
         amend: Callable[[dict[str, Any], Request], None] | None = None,
+        watched: bool = True,
     ) -> None:
         self.begun = False
+        self._watched = watched
         self._request = request
         self._reply = reply
         self._amend = amend
@@ -45,6 +52,16 @@ class Exchange:
         self._failure: Exception | None = None
 
     async def send(self, http: httpx.Request, inner: httpx.AsyncBaseTransport) -> httpx.Response:
+        """Send the request; raise Left where the client has nothing to do with the reply."""
+        if self._watched:
+            return await self._send(http, inner)
+        try:
+            await self._send(http, inner)
+        except Exception as error:
+            raise Left from error
+        raise Left
+
+    async def _send(self, http: httpx.Request, inner: httpx.AsyncBaseTransport) -> httpx.Response:
         """Send the request; where the client sends it again, refuse with the first's failure."""
         if self.begun:
             raise self._failure or httpx.ReadError("each request is sent once")

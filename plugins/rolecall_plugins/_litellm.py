@@ -93,7 +93,9 @@ class LiteLLMProvider:
         litellm = self._litellm
         from ._exchange import Exchange, current
 
-        exchange = Exchange(request, self._vendor.reply, self._vendor.amend)
+        # Reading the reply a second time, and telling nobody, is most of what litellm costs.
+        watched = bool(litellm.logging_callback_manager.get_all_callbacks())
+        exchange = Exchange(request, self._vendor.reply, self._vendor.amend, watched)
         token = current.set(exchange)
         try:
             await self._send(litellm, request, exchange)
@@ -111,6 +113,8 @@ class LiteLLMProvider:
             await handler.close()
 
     async def _send(self, litellm: Any, request: Request, exchange: "Exchange") -> None:
+        from ._exchange import Left
+
         chosen = {} if request.temperature is None else {"temperature": request.temperature}
         try:
             answer = await litellm.acompletion(
@@ -132,6 +136,8 @@ class LiteLLMProvider:
             if request.stream:
                 async for _ in answer:
                     pass
+        except Left:
+            pass
         except Exception as error:
             # Once it is to be sent, the exchange knows better than litellm what came of it.
             if not exchange.begun:
