@@ -14,7 +14,7 @@ from .causes import Cause
 from .config import Settings
 from .errors import ProviderError, RolecallError
 from .events import Event
-from .limits import Call, Clock, Limiter, Outcome
+from .limits import Call, Clock, Limiter, Outcome, SendLimiter
 from .messages import (
     Closeable,
     Preparable,
@@ -80,6 +80,7 @@ class Caller:
         self._prices = Prices(settings, providers)
         self._budget = Budget(settings.budget, self._prices, settings.allow_unpriced, spent)
         self._limiters = limiters
+        self._senders = [each for each in limiters if isinstance(each, SendLimiter)]
         self._redact = Redactor(settings.environment)
         self._clock = clock
         self._emit = emit
@@ -106,7 +107,7 @@ class Caller:
     def prepare(self, name: str) -> "Future[None] | None":
         """Start a provider's slow imports in a thread, once; give what to wait for."""
         provider = self._providers[name]
-        if isinstance(provider, Preparable) and name not in self._preparing:
+        if name not in self._preparing and isinstance(provider, Preparable):
             self._preparing[name] = _in_thread(provider.prepare)
         return self._preparing.get(name)
 
@@ -162,7 +163,7 @@ class Caller:
         self, provider: Provider, call: Call, request: Request, step: str, reserved: float
     ) -> Result:
         watch = CallWatch(
-            call, step, self._limiters, self._clock, self._start, self._emit, self._redact
+            call, step, self._senders, self._clock, self._start, self._emit, self._redact
         )
         call = evolve(call, held=watch.held)
         granted: list[Limiter] = []

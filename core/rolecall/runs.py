@@ -27,7 +27,7 @@ from .memo import Memo
 
 STATE = "state.json"
 RECENT = 20  # runs that figures are averaged over
-PAUSE = 20  # times what writing the state took, before it is written again
+PAUSE = 50  # times what writing the state took, before it is written again
 
 
 @define

@@ -28,7 +28,7 @@ class CallWatch(Watch):
         self,
         call: Call,
         step: str,
-        limiters: Sequence[Limiter],
+        limiters: Sequence[SendLimiter],
         clock: Clock,
         start: float,
         emit: Callable[[Event], None],
@@ -37,7 +37,7 @@ class CallWatch(Watch):
         self._redact = redact
         self._call = call
         self._step = step
-        self._limiters = [each for each in limiters if isinstance(each, SendLimiter)]
+        self._limiters = limiters
         self._clock = clock
         self._origin = start
         self._emit = emit
