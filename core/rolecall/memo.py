@@ -86,6 +86,7 @@ class Memo:
         self._too_small: dict[str, int] = {}
         self._edits: set[tuple[str, str]] = set()
         self.spent: dict[str, Spent] = {}
+        self.total = Spent()
         self.calls = 0
         self._elsewhere: Elsewhere | None = None
         self.updates: list[Update] = []
@@ -235,8 +236,9 @@ class Memo:
             budget = record["max_output_tokens"]
             self._too_small[step] = max(budget, self._too_small.get(step, 0))
         spent = self.spent.setdefault(agent, Spent())
-        spent.calls += 1
-        spent.cost += record["cost"] or 0.0
+        for each in (spent, self.total):
+            each.calls += 1
+            each.cost += record["cost"] or 0.0
         if record["cause"] is None:
             spent.answer = record["cost"]
 

@@ -84,8 +84,7 @@ class StateKeeper:
         began = self._now()
         if began < self._next and not isinstance(event, RunEnded):
             return
-        state.calls = sum(spent.calls for spent in self._memo.spent.values())
-        state.cost = sum(spent.cost for spent in self._memo.spent.values())
+        state.calls, state.cost = self._memo.total.calls, self._memo.total.cost
         state.updated = time.time()
         self._folder.save(STATE, json.dumps(asdict(state)))
         done = self._now()

@@ -234,7 +234,7 @@ class Session:
             self._clock,
             bus,
             calls=folder.memo.calls,
-            spent=sum(spent.cost for spent in folder.memo.spent.values()),
+            spent=folder.memo.total.cost,
         )
         figures = past_figures(folder.path.parent, read_about(folder.path).get("flags", ()))
         runner = Runner(

@@ -13,7 +13,8 @@ from rolecall import Usage
 
 MAP = "model_prices_and_context_window_backup.json"
 LEAST_CACHED = 4096  # tokens; what the most demanding models want
-_TIER = re.compile(r"input_cost_per_token_above_(\d+)k_tokens")
+_TIERED = "input_cost_per_token_above_"
+_TIER = re.compile(rf"{_TIERED}(\d+)k_tokens")
 
 
 def known(prefix: str, model: str) -> Mapping[str, Any]:
@@ -61,7 +62,8 @@ def retired(entry: Mapping[str, Any]) -> date | None:
 
 def _tier(entry: Mapping[str, Any], tokens: int) -> str:
     """Name the tier of the longest prompts that a prompt of so many tokens belongs to."""
-    sizes = [int(match[1]) for name in entry if (match := _TIER.fullmatch(name))]
+    names = [name for name in entry if name.startswith(_TIERED)]
+    sizes = [int(match[1]) for name in names if (match := _TIER.fullmatch(name))]
     passed = [size for size in sizes if tokens > 1000 * size]
     return f"_above_{max(passed)}k_tokens" if passed else ""
 
