@@ -149,6 +149,19 @@ def test_connections_are_kept_while_another_call_of_the_loop_is_under_way() -> N
     assert len(provider.closed) == 1
 
 
+def test_connections_serve_the_next_calls_of_the_loop() -> None:
+    provider = Closing("one")
+    model = llm(provider)
+
+    async def one_after_the_other() -> None:
+        await model.acall("?")
+        await model.acall("?")
+        assert not provider.closed
+
+    asyncio.run(one_after_the_other())
+    assert len(provider.closed) == 1
+
+
 def test_an_unknown_provider_names_the_nearest() -> None:
     with pytest.raises(UsageError, match=r"^there is no provider 'onne'; did you mean 'one'"):
         llm(FakeProvider("one"), routes=["onne"])

@@ -1,9 +1,7 @@
 """A model for other programs: a prompt in, a text out, under the team's limits."""
 
 import asyncio
-import threading
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -71,8 +69,7 @@ class LLM:
             SystemClock(),
             Bus([self.ledger], [*host.observers(self._settings), *observers]),
         )
-        self._lock = threading.Lock()
-        self._active: Counter[asyncio.AbstractEventLoop] = Counter()
+        self._closing: dict[asyncio.AbstractEventLoop, AsyncIterator[None]] = {}
 
     def call(self, prompt: Prompt) -> str:
         """Answer a prompt, or a conversation: `{"role": ..., "content": ...}`, the last turn last.
@@ -84,20 +81,26 @@ class LLM:
 
     async def acall(self, prompt: Prompt) -> str:
         """Answer the same; a text that stays cut off raises CallFailed with `truncated`."""
+        await self._close_with_the_loop()
+        # In a task of its own: what observers put into its context is gone with it.
+        return await asyncio.create_task(self._answer(prompt))
+
+    async def _close_with_the_loop(self) -> None:
+        """Let connections serve the next calls, and end with the event loop, not after it.
+
+        As it ends, a loop closes what generators were begun in it.
+        """
         loop = asyncio.get_running_loop()
-        with self._lock:
-            self._active[loop] += 1
+        if loop not in self._closing:
+            self._closing[loop] = closing = self._close_at_last(loop)
+            await anext(closing)
+
+    async def _close_at_last(self, loop: asyncio.AbstractEventLoop) -> AsyncIterator[None]:
         try:
-            # In a task of its own: what observers put into its context is gone with it.
-            return await asyncio.create_task(self._answer(prompt))
+            yield
         finally:
-            with self._lock:
-                self._active[loop] -= 1
-                last = not self._active[loop]
-                if last:
-                    del self._active[loop]
-            if last:  # no connection may outlive the caller's loop
-                await self._dispatcher.aclose()
+            del self._closing[loop]  # it holds the loop
+            await self._dispatcher.aclose()
 
     async def _answer(self, prompt: Prompt) -> str:
         system, messages = _read(prompt)
