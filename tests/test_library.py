@@ -1,7 +1,6 @@
 """A team put to work by a program."""
 
 import asyncio
-import gc
 from pathlib import Path
 from typing import Any
 
@@ -212,17 +211,3 @@ def test_a_team_without_a_word_takes_the_current_folders_settings(
     monkeypatch.chdir(tmp_path)
     team = Team([agent("writer")])
     assert (team.settings.attempts, team.settings.quiet) == (7, True)
-
-
-def test_many_runs_leave_nothing_behind_in_memory(settings: Settings) -> None:
-    async def script() -> None:
-        team = Team.load(settings=settings, host=hosting(agents=[agent("a")]))
-        counts = []
-        for _ in range(3):
-            for _ in range(5):
-                await team.run("Build it.")
-            gc.collect()
-            counts.append(len(gc.get_objects()))
-        assert counts[2] - counts[1] < 200
-
-    asyncio.run(script())

@@ -3,8 +3,6 @@
 import ast
 import re
 import socket
-import subprocess
-import sys
 import tomllib
 from collections.abc import Iterator
 from functools import cache
@@ -256,32 +254,6 @@ def test_the_document_of_settings_lists_every_variable() -> None:
     listed = re.findall(r"`([A-Z_]+)`", text)
     example = (ROOT / ".env.example").read_text("utf-8")
     assert sorted(listed) == sorted(re.findall(r"^(\w+)=", example, re.MULTILINE))
-
-
-def loaded(code: str) -> set[str]:
-    """Name the modules that are there after some code has run in a new process."""
-    code += "\nimport sys; print(*sys.modules, file=sys.stderr)"
-    ran = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
-    )
-    return set(ran.stderr.split())
-
-
-def test_importing_the_command_line_does_not_load_the_event_loop() -> None:
-    assert not loaded("import rolecall.cli") & {"asyncio", *SLOW}
-
-
-def test_showing_help_with_all_plugins_loads_nothing_that_is_slow() -> None:
-    code = """
-import sys
-from contextlib import suppress
-from rolecall.cli import main
-
-sys.argv = ["rolecall", "--help"]
-with suppress(SystemExit):
-    main()
-"""
-    assert not loaded(code) & SLOW
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "2001:db8::1", "example.invalid"])

@@ -110,6 +110,7 @@ class Team:
     @cached_property
     def _graph(self) -> Mapping[str, tuple[str, ...]]:
         wanted = {agent.name: set(agent.needs) - {EVERYONE} for agent in self}
+        place = {name: number for number, name in enumerate(self.agents)}
         graph: dict[str, tuple[str, ...]] = {}
         for agent in self:
             needs = set(wanted[agent.name])
@@ -117,7 +118,7 @@ class Team:
                 # Everyone, except those who wait for this agent, and others who want everyone.
                 others = {name for name in wanted if EVERYONE not in self.agents[name].needs}
                 needs |= others - _reach(agent.name, _reverse(wanted)) - {agent.name}
-            graph[agent.name] = tuple(name for name in self.agents if name in needs)
+            graph[agent.name] = tuple(sorted(needs, key=place.__getitem__))
         return MappingProxyType(graph)
 
     @cached_property

@@ -179,9 +179,10 @@ class Memo:
         if isinstance(event, RunStarted):
             self._record("run", when=event.when, agents=list(event.agents))
         if isinstance(event, CallEnded):
-            self._record("call_ended", wait=False, **asdict(event))
+            told = asdict(event, recurse=False) | {"usage": asdict(event.usage, recurse=False)}
+            self._record("call_ended", wait=False, **told)
         elif isinstance(event, CallStarted):
-            self._record("call_started", wait=False, **asdict(event))
+            self._record("call_started", wait=False, **asdict(event, recurse=False))
 
     def _record(self, type: str, *, wait: bool = True, **values: Any) -> None:
         self._journal.append(type, wait=wait, **values)

@@ -86,7 +86,9 @@ class StateKeeper:
             return
         state.calls, state.cost = self._memo.total.calls, self._memo.total.cost
         state.updated = time.time()
-        self._folder.save(STATE, json.dumps(asdict(state)))
+        figures = {name: asdict(each, recurse=False) for name, each in state.figures.items()}
+        told = asdict(state, recurse=False) | {"figures": figures}
+        self._folder.save(STATE, json.dumps(told))
         done = self._now()
         self._next = done + PAUSE * (done - began)
 

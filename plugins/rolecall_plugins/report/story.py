@@ -1,6 +1,7 @@
 """All that a report tells of a run, gathered from its events and its folder."""
 
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,7 @@ class Story:
         """Give it as JSON values; times are seconds since the first call was asked for."""
         origin = min((_asked(call) for call in self._calls), default=0.0)
         ledger, ended = self.ledger, self.ended
+        planned = dict(self.started.first_choices)
         return {
             "run": folder.name,
             "request": self.started.request,
@@ -69,7 +71,7 @@ class Story:
             "blocked": ended.blocked,
             "interrupted": ended.interrupted,
             "total": _sums(ledger.total),
-            "agents": [self._agent(row, folder) for row in self._board.rows.values()],
+            "agents": [self._agent(row, planned, folder) for row in self._board.rows.values()],
             "calls": [_call(call, origin) for call in self._calls],
             "providers": [
                 {
@@ -100,14 +102,14 @@ class Story:
             "reused": ledger.saved if ledger.reused else None,
         }
 
-    def _agent(self, row: Row, folder: Path) -> dict[str, Any]:
+    def _agent(self, row: Row, planned: Mapping[str, str], folder: Path) -> dict[str, Any]:
         file = self._files.get(row.agent, "")
         path = folder / file
         return {
             "name": row.agent,
             "level": row.level,
             "needs": row.needs,
-            "planned": dict(self.started.first_choices).get(row.agent, ""),
+            "planned": planned.get(row.agent, ""),
             "route": self.ledger.answered.get(row.agent, ""),
             "state": row.state if row.state in THROUGH else "not run",
             "detail": f"{row.detail} failed" if row.state is State.BLOCKED else row.detail,
