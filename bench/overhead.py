@@ -37,8 +37,9 @@ QUESTION = "Name the first risk of a URL shortener that comes to mind."
 PIECES = ["An open redirect, "] * 19 + ["used by phishers."]
 ANSWER = "".join(PIECES)
 USAGE = {"input_tokens": 25, "output_tokens": 60}
-SETTLING = 0.2  # seconds after the last answer, in which some still log it
+SETTLING = 0.1  # seconds after the last answer, in which some still log it
 AT_ONCE = 50
+TEAM, QUEUE, RUNS = 1000, 10_000, 1000
 
 
 @frozen
@@ -93,9 +94,9 @@ class Contestant:
 COLUMNS = {
     "plain, 1 at once": Load(100, 1),
     "plain, 50 at once": Load(200, AT_ONCE),
-    "failing over, 1": Load(60, 1, failing=True),
+    "failing over, 1": Load(30, 1, failing=True),
     "failing over, 50": Load(100, AT_ONCE, failing=True),
-    "streamed, 1": Load(30, 1, stream=True),
+    "streamed, 1": Load(20, 1, stream=True),
     "streamed, 50": Load(100, AT_ONCE, stream=True),
 }
 
@@ -117,9 +118,9 @@ def apiece(ask: Ask) -> Work:
 
 def bare(base: str, folder: Path) -> Work:
     """Send the bytes that are needed, and read the text of the reply."""
-    import aiohttp
+    from aiohttp import ClientSession
 
-    session = cache(aiohttp.ClientSession)
+    session = cache(ClientSession)
     said = [{"role": "user", "content": QUESTION}]
 
     async def ask(load: Load) -> str:
@@ -248,6 +249,9 @@ def a_run_alone(base: str, folder: Path) -> Work:
 
 def _runs(base: str, folder: Path, state: str) -> Work:
     from rolecall import Agent, Team
+    from rolecall_plugins import report
+
+    report.draw = lambda told, folder: None  # in a process of its own, which does not count here
 
     @cache
     def team(load: Load) -> Team:
@@ -260,7 +264,7 @@ def _runs(base: str, folder: Path, state: str) -> Work:
 
     async def work(load: Load) -> None:
         for _ in range(load.runs):
-            result = await team(evolve(load, runs=1)).run(QUESTION)
+            result = await team(load).run(QUESTION)
             texts = list(result.deliverables.values())
             assert len(texts) == load.calls, result.failed
             assert all(text.strip() == ANSWER for text in texts)
@@ -421,6 +425,7 @@ async def contest(name: str, base: str, folder: str) -> None:
     print("ready", flush=True)
     while line := sys.stdin.readline():
         print(json.dumps(asdict(await measure(work, Load(**json.loads(line))))), flush=True)
+    os._exit(0)  # connections that are still open would each say so
 
 
 async def measure(work: Work, load: Load) -> Measured:
@@ -456,7 +461,10 @@ class Child:
             stdout=subprocess.PIPE,
             text=True,
         )
-        self.told = self._read()
+
+    def ready(self) -> str:
+        """Wait until it has begun; give what it says then."""
+        return self._read()
 
     def measure(self, load: Load) -> Measured:
         assert self._process.stdin is not None
@@ -485,7 +493,7 @@ class Ring:
     def warm_up(self, columns: Mapping[str, Load]) -> None:
         for name, child in self.children.items():
             for load in self._wanted(name, columns).values():
-                child.measure(evolve(load, calls=max(20, load.calls // 5)))
+                child.measure(evolve(load, calls=max(10, load.calls // 5)))
 
     def round(self, columns: Mapping[str, Load]) -> None:
         for column, load in columns.items():
@@ -503,7 +511,7 @@ class Ring:
         return f"{statistics.median(one.cpu for one in mine):.2f} ({ratio:.2f})"
 
     def peak(self, name: str) -> float:
-        """Give the peak after the columns that all have made, so that they compare."""
+        """Give the most memory that a contestant has had, in MB."""
         return max(
             each.peak for (who, _), all_ in self.measured.items() for each in all_ if who == name
         )
@@ -521,7 +529,9 @@ def table(
     names: list[str], base: str, folder: Path, columns: Mapping[str, Load], rounds: int
 ) -> Iterator[str]:
     installed = [name for name in names if _installed(CONTESTANTS[name].package)]
-    ring = Ring({name: Child("contest", name, base, _own(folder, name)) for name in installed})
+    ring = Ring({name: Child("contest", name, base, _own(folder)) for name in installed})
+    for child in ring.children.values():
+        child.ready()
     ring.warm_up(columns)
     for _ in range(rounds):
         ring.round(columns)
@@ -537,36 +547,36 @@ def table(
         child.close()
 
 
-def scale(base: str, folder: Path, calls: int, runs: int) -> Iterator[str]:
+def scale(base: str, folder: Path) -> Iterator[str]:
     """Give what a call costs among many, and what memory many runs leave."""
-    many = Load(calls, AT_ONCE)
-    few = evolve(many, calls=100)
-    run = Child("contest", "rolecall, a run", base, _own(folder, "scale"))
+    few = Load(100, AT_ONCE)
+    names = ("rolecall, a run", "rolecall, `LLM.acall`", "rolecall, a run")
+    run, llm, small = (Child("contest", name, base, _own(folder)) for name in names)
+    for child in (run, llm, small):
+        child.ready()
     run.measure(few)
     one = [run.measure(few).cpu for _ in range(5)]
-    for count in (calls // 10, calls):
-        cpu = run.measure(evolve(many, calls=count)).cpu
-        ratio = cpu / statistics.median(one)
-        yield f"a team of {count}: {cpu:.2f} ms of CPU a call, {ratio:.2f} of a team of 100's"
+    cpu = run.measure(evolve(few, calls=TEAM)).cpu
+    ratio = cpu / statistics.median(one)
+    yield f"a team of {TEAM} agents: {cpu:.2f} ms of CPU a call, {ratio:.2f} of a team of 100's"
     run.close()
-    llm = Child("contest", "rolecall, `LLM.acall`", base, _own(folder, "queue"))
     llm.measure(few)
     one = [llm.measure(few).cpu for _ in range(5)]
-    cpu = llm.measure(evolve(many, at_once=calls)).cpu
+    cpu = llm.measure(Load(QUEUE, QUEUE)).cpu
     ratio = cpu / statistics.median(one)
-    yield f"{calls} calls queued: {cpu:.2f} ms of CPU a call, {ratio:.2f} of 100 calls'"
+    yield f"{QUEUE} calls queued: {cpu:.2f} ms of CPU a call, {ratio:.2f} of 100 calls'"
     llm.close()
-    small = Child("contest", "rolecall, a run", base, _own(folder, "small"))
-    first = small.measure(Load(2, 2, runs=runs // 10))
-    last = small.measure(Load(2, 2, runs=runs - runs // 10))
+    small.measure(Load(2, 2, runs=5))
+    first = small.measure(Load(2, 2, runs=RUNS // 10))
+    last = small.measure(Load(2, 2, runs=RUNS - RUNS // 10))
     yield (
-        f"memory after {runs // 10} runs of two agents {first.resident:.0f} MB, "
-        f"after {runs} {last.resident:.0f} MB; {first.cpu:.2f} and {last.cpu:.2f} ms a call"
+        f"memory after {RUNS // 10} runs of two agents {first.resident:.0f} MB, "
+        f"after {RUNS} {last.resident:.0f} MB; {first.cpu:.2f} and {last.cpu:.2f} ms a call"
     )
     small.close()
 
 
-def _own(folder: Path, name: str) -> str:
+def _own(folder: Path) -> str:
     own = folder / f"{len(list(folder.iterdir()))}"
     own.mkdir()
     return str(own)
@@ -578,21 +588,25 @@ def _installed(package: str) -> bool:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="fewer calls, and fewer rounds")
+    parser.add_argument(
+        "--quick", action="store_true", help="fewer calls, each contestant once, and no scale"
+    )
     parser.add_argument("--only", action="append", choices=CONTESTANTS, metavar="CONTESTANT")
     options = parser.parse_args()
     server = Child("serve")
-    columns, rounds, calls, runs = COLUMNS, 5, 10_000, 1000
+    base = server.ready()
+    columns, rounds = COLUMNS, 3
     if options.quick:
-        columns = {name: evolve(load, calls=load.calls // 2) for name, load in COLUMNS.items()}
-        rounds, calls, runs = 2, 1000, 100
+        columns = {name: evolve(load, calls=load.calls // 4) for name, load in COLUMNS.items()}
+        rounds = 1
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as name:  # a disk rather than memory
         names = options.only or list(CONTESTANTS)
-        for line in table(names, server.told, Path(name), columns, rounds):
+        for line in table(names, base, Path(name), columns, rounds):
             print(line, flush=True)
-        print()
-        for line in scale(server.told, Path(name), calls, runs):
-            print(line, flush=True)
+        if not options.quick:
+            print()
+            for line in scale(base, Path(name)):
+                print(line, flush=True)
     server.close()
 
 

@@ -98,8 +98,17 @@ class StateKeeper:
 
 def past_figures(runs: Path, flags: Collection[str]) -> dict[str, Figures]:
     """Average what agents came to in the latest runs in a folder that had the same flags."""
-    alike = (state for path, state in list_runs(runs) if _flags(path) == list(flags))
-    return average(state.figures for state in islice(alike, RECENT))
+    latest = sorted(_folders(runs), key=_touched, reverse=True)
+    alike = (path for path in latest if _flags(path) == list(flags))
+    return average(read_state(path).figures for path in islice(alike, RECENT))
+
+
+def _touched(path: Path) -> float:
+    """Tell, without reading it, when a run's state was written last."""
+    try:
+        return (path / STATE).stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _flags(path: Path) -> object:
@@ -111,11 +120,14 @@ def _flags(path: Path) -> object:
 
 def list_runs(runs: Path) -> list[tuple[Path, State]]:
     """List the runs in a folder, the newest first, without reading their journals."""
+    listed = [(each, read_state(each)) for each in _folders(runs)]
+    return sorted(listed, key=lambda run: run[1].updated, reverse=True)
+
+
+def _folders(runs: Path) -> list[Path]:
     if not runs.is_dir():
         return []
-    folders = [each for each in runs.iterdir() if each.name != LATEST and _is_run(each)]
-    listed = [(each, read_state(each)) for each in folders]
-    return sorted(listed, key=lambda run: run[1].updated, reverse=True)
+    return [each for each in runs.iterdir() if each.name != LATEST and _is_run(each)]
 
 
 def read_state(path: Path) -> State:

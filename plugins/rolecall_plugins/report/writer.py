@@ -5,13 +5,17 @@ import json
 import logging
 import subprocess
 import sys
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rolecall import Event, RunEnded, RunStarted, Totals
 
 from .story import Story
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 LONGEST = 120.0  # seconds that drawing may take
 _log = logging.getLogger("rolecall")
@@ -40,12 +44,7 @@ class Report:
 
 def render(story: Story) -> str:
     """Give the report as Markdown."""
-    from jinja2 import Environment, StrictUndefined
-
-    template = Environment(undefined=StrictUndefined, keep_trailing_newline=True).from_string(
-        files(__package__).joinpath("report.md.j2").read_text("utf-8")
-    )
-    return template.render(
+    return _template().render(
         started=story.started,
         ended=story.ended,
         ledger=story.ledger,
@@ -53,6 +52,15 @@ def render(story: Story) -> str:
         providers=sorted({*story.planned, *story.ledger.providers}),
         answered=lambda name: story.ledger.answered.get(name, "–"),
         sums=_sums,
+    )
+
+
+@cache
+def _template() -> "Template":
+    from jinja2 import Environment, StrictUndefined
+
+    return Environment(undefined=StrictUndefined, keep_trailing_newline=True).from_string(
+        files(__package__).joinpath("report.md.j2").read_text("utf-8")
     )
 
 
