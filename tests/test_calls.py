@@ -279,6 +279,14 @@ async def _raises(request: Request) -> Response:
     raise KeyError("choices")
 
 
+async def _ends_it_all(request: Request) -> Response:
+    raise SystemExit("enough")
+
+
+async def _raises_what_few_catch(request: Request) -> Response:
+    raise BaseException("odd")
+
+
 async def _no_text(request: Request) -> Response:
     return Response(None)  # type: ignore[arg-type]
 
@@ -306,6 +314,8 @@ def _returning(value: object) -> Any:
     ("answer", "why"),
     [
         (_raises, "KeyError: 'choices'"),
+        (_ends_it_all, "SystemExit: enough"),
+        (_raises_what_few_catch, "BaseException: odd"),
         (_unknown_cause, "its error has no known cause: 'tired'"),
         (_cancels_itself, "it cancelled the call that it was to make"),
         (_no_text, "TypeError: text of a Response cannot be None"),

@@ -221,9 +221,9 @@ async def _complete(provider: Provider, request: Request, watch: "CallWatch") ->
         if task is None or task.cancelling():
             raise
         return Result(error=_broken(provider, "it cancelled the call that it was to make"))
-    except RolecallError:
+    except (RolecallError, KeyboardInterrupt, GeneratorExit):
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         return Result(error=_broken(provider, f"{type(error).__name__}: {error}", error))
     if not isinstance(response, Response):
         return Result(error=_broken(provider, f"it returned {response!r}, not a Response"))
