@@ -22,7 +22,12 @@ PACKAGES = ("/rolecall/", "/rolecall_plugins/")
 
 @pytest.mark.parametrize(
     ("arguments", "spared"),
-    [(["--help"], {*SLOW, "attrs"}), (["agents"], SLOW), (["plugins"], SLOW)],
+    [
+        (["--help"], {*SLOW, "attrs"}),
+        (["agents"], SLOW),
+        (["plugins"], SLOW),
+        (["runs", "list"], SLOW),
+    ],
 )
 def test_a_command_that_lists_imports_nothing_slow(
     arguments: list[str], spared: set[str], tmp_path: Path

@@ -1,6 +1,5 @@
 """An append-only file of records, one JSON object a line, on disk before anyone relies on it."""
 
-import asyncio
 import json
 import os
 import re
@@ -60,8 +59,10 @@ class Journal:
 
     async def settle(self) -> None:
         """Wait until all that was written so far is on the disk."""
+        from asyncio import sleep  # not where a command only reads
+
         written = self._length
-        await asyncio.sleep(0)  # tasks that settle in the same turn of the loop share one flush
+        await sleep(0)  # tasks that settle in the same turn of the loop share one flush
         if self._safe < written:
             self._sync()
 
