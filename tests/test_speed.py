@@ -26,7 +26,7 @@ PACKAGES = ("/rolecall/", "/rolecall_plugins/")
         (["--help"], {*SLOW, "attrs"}),
         (["agents"], SLOW),
         (["plugins"], SLOW),
-        (["runs", "list"], SLOW),
+        (["runs", "list"], SLOW - {"logging"}),
     ],
 )
 def test_a_command_that_lists_imports_nothing_slow(
