@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-settings.register_profile("rolecall", database=None, deadline=None, derandomize=True)
+settings.register_profile(
+    "rolecall", database=None, deadline=None, derandomize=True, max_examples=40
+)
 settings.load_profile("rolecall")
 
 OURS = ("ANTHROPIC_", "GEMINI_", "GOOGLE_", "OTEL_", "ROLECALL_")

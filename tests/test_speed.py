@@ -94,6 +94,6 @@ def test_many_runs_leave_nothing_behind_in_memory(settings: Settings) -> None:
         return len(gc.get_objects())
 
     asyncio.run(run(5))
-    few, many = asyncio.run(run(10)), asyncio.run(run(200))
-    print(f"{many - few:+} objects after 190 more runs")
-    assert many - few < 200
+    few, many = asyncio.run(run(10)), asyncio.run(run(70))
+    print(f"{many - few:+} objects after 60 more runs")
+    assert many - few < 60
