@@ -64,10 +64,10 @@ def save(runs: Path, name: str, flags: list[str], seconds: float, updated: float
     folder = runs / name
     folder.mkdir(parents=True)
     (folder / "journal.jsonl").touch()
-    (folder / "run.toml").write_text(f"flags = {json.dumps(flags)}\n", "utf-8")
     state = {
         "state": "done",
         "updated": updated,
+        "flags": flags,
         "figures": {"a": {"seconds": seconds, "calls": 1}},
     }
     (folder / "state.json").write_text(json.dumps(state), "utf-8")
@@ -77,8 +77,6 @@ def test_runs_with_other_flags_or_without_any_tell_nothing(tmp_path: Path) -> No
     save(tmp_path, "one", [], 2.0)
     save(tmp_path, "two", [], 4.0)
     save(tmp_path, "offline", ["--offline"], 0.1)
-    save(tmp_path, "damaged", [], 100.0)
-    (tmp_path / "damaged" / "run.toml").write_text("flags = ", "utf-8")
     assert past_figures(tmp_path, [])["a"].seconds == pytest.approx(3.0)
     assert past_figures(tmp_path, ["--offline"])["a"].seconds == pytest.approx(0.1)
     assert past_figures(tmp_path / "nowhere", []) == {}

@@ -42,7 +42,7 @@ def create(path: Path, state: State | None = None) -> Path:
 def test_the_state_is_written_for_a_small_part_of_the_time(tmp_path: Path) -> None:
     clock = count()  # each look at it is a second later, so that each write takes one
     with RunFolder.create(tmp_path, "Build it.", {}) as folder:
-        keeper = StateKeeper(folder, lambda: float(next(clock)))
+        keeper = StateKeeper(folder, now=lambda: float(next(clock)))
         keeper.notify(
             RunStarted(at=0.0, folder="", request="", agents=("a", "b", "c"), first_choices=())
         )
@@ -59,7 +59,7 @@ def test_the_state_is_written_for_a_small_part_of_the_time(tmp_path: Path) -> No
 
 def test_a_run_keeps_its_state_while_it_goes_on(tmp_path: Path) -> None:
     with RunFolder.create(tmp_path, "Build it.", {}) as folder:
-        keeper = StateKeeper(folder, lambda: 0.0)
+        keeper = StateKeeper(folder, now=lambda: 0.0)
         keeper.notify(
             RunStarted(at=0.0, folder="", request="", agents=("a", "b", "c"), first_choices=())
         )

@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     )
     from .routing import current_team
     from .secrets import Redactor
+    from .version import __version__
 
 __all__ = [
     "LLM",
@@ -154,6 +155,7 @@ __all__ = [
     "UsageError",
     "Watch",
     "WorkTouched",
+    "__version__",
     "current_team",
     "hookimpl",
     "load_settings",
@@ -187,6 +189,7 @@ _NAMES = {
     ),
     "routing": "current_team",
     "secrets": "Redactor",
+    "version": "__version__",
 }
 _MODULES = {name: module for module, names in _NAMES.items() for name in names.split()}
 

@@ -99,8 +99,11 @@ class RunFolder:
         path = self.path / name
         partial = path.with_name(path.name + ".part")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            partial.write_text(text.rstrip() + "\n", "utf-8")
+            try:
+                partial.write_text(text.rstrip() + "\n", "utf-8")
+            except FileNotFoundError:
+                path.parent.mkdir(parents=True)
+                partial.write_text(text.rstrip() + "\n", "utf-8")
             os.replace(partial, path)
         except OSError as error:
             with suppress(OSError):

@@ -219,21 +219,20 @@ def _check_version(point: Point) -> None:
     wanted = [each for each in origin.requires if re.match(rf"{OWN}\b(?!-)", each)]
     if not wanted or origin.name == OWN:
         return
-    from importlib.metadata import version
-
     from packaging.requirements import InvalidRequirement, Requirement
 
-    own = version(OWN)
+    from .version import __version__
+
     for each in wanted:
         try:
             requirement = Requirement(each)
         except InvalidRequirement:
             continue  # pip would not have installed it; it is not for us to judge
-        if requirement.marker is None and not requirement.specifier.contains(own, True):
+        if requirement.marker is None and not requirement.specifier.contains(__version__, True):
             raise PluginError(
                 f"the plugin {point.name!r} ({origin.name} {origin.version}) wants "
-                f"rolecall{requirement.specifier}, and this is {own}; install a version of either "
-                f"that fits{_skip(point.name)}"
+                f"rolecall{requirement.specifier}, and this is {__version__}; install a version of "
+                f"either that fits{_skip(point.name)}"
             )
 
 

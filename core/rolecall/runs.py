@@ -3,7 +3,7 @@
 import json
 import shutil
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from difflib import unified_diff
 from itertools import islice
 from math import inf
@@ -22,7 +22,7 @@ from .events import (
     RunStarted,
 )
 from .figures import Figures, average
-from .folder import HISTORY, LATEST, RunFolder, read_about, take_lock
+from .folder import HISTORY, LATEST, RunFolder, take_lock
 from .memo import Memo
 
 STATE = "state.json"
@@ -32,10 +32,11 @@ PAUSE = 50  # times what writing the state took, before it is written again
 
 @define
 class State:
-    """What a run's state.json tells, so that a list of runs need not read whole journals.
+    """What a run's state.json tells, so that nobody who looks at many runs reads whole journals.
 
     state: running, done, failed or interrupted. cost: US dollars, of all its processes so far.
-    updated: seconds since 1970. figures: what each agent's calls came to.
+    updated: seconds since 1970. flags: those of the command line that the run keeps. figures: what
+    each agent's calls came to.
     """
 
     state: str = "running"
@@ -45,6 +46,7 @@ class State:
     calls: int = 0
     cost: float = 0.0
     updated: float = 0.0
+    flags: list[str] = field(factory=list)
     figures: dict[str, Figures] = field(factory=dict)
 
 
@@ -54,12 +56,17 @@ class StateKeeper:
     now: seconds that never go back.
     """
 
-    def __init__(self, folder: RunFolder, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        folder: RunFolder,
+        flags: Iterable[str] = (),
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._now = now
         self._next = -inf
         self._folder = folder
         self._memo: Memo = folder.memo
-        self._state = State()
+        self._state = State(flags=list(flags))
 
     def notify(self, event: Event) -> None:
         state = self._state
@@ -99,8 +106,8 @@ class StateKeeper:
 def past_figures(runs: Path, flags: Collection[str]) -> dict[str, Figures]:
     """Average what agents came to in the latest runs in a folder that had the same flags."""
     latest = sorted(_folders(runs), key=_touched, reverse=True)
-    alike = (path for path in latest if _flags(path) == list(flags))
-    return average(read_state(path).figures for path in islice(alike, RECENT))
+    alike = (state for state in map(read_state, latest) if state.flags == list(flags))
+    return average(state.figures for state in islice(alike, RECENT))
 
 
 def _touched(path: Path) -> float:
@@ -109,13 +116,6 @@ def _touched(path: Path) -> float:
         return (path / STATE).stat().st_mtime
     except OSError:
         return 0.0
-
-
-def _flags(path: Path) -> object:
-    try:
-        return read_about(path).get("flags", [])
-    except RunError:
-        return None  # whose flags cannot be read is like no other
 
 
 def list_runs(runs: Path) -> list[tuple[Path, State]]:

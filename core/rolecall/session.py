@@ -5,7 +5,6 @@ import signal
 import time
 from collections.abc import Collection, Coroutine, Mapping, Sequence
 from contextlib import suppress
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +31,7 @@ from .runner import Outcome, Runner
 from .runs import StateKeeper, past_figures
 from .savings import Savings
 from .updates import check_updatable
+from .version import __version__
 
 # What run.toml keeps of the settings: nothing secret, and no path of this machine.
 KEPT = (
@@ -166,7 +166,7 @@ class Session:
         }
         actions = {str(cause): str(action) for cause, action in self._settings.actions.items()}
         return {
-            "rolecall": version("rolecall"),
+            "rolecall": __version__,
             "flags": list(flags),
             "assign": {name: list(routes) for name, routes in self._choices.assign.items()},
             "only": list(self._choices.only),
@@ -224,7 +224,8 @@ class Session:
         """
         if self._settings.reuse:
             folder.memo.look_in(Elsewhere(map(Path, self._settings.reuse), folder.path))
-        bus = Bus([folder.memo, self.ledger, StateKeeper(folder)], self._observers)
+        flags = read_about(folder.path).get("flags", ())
+        bus = Bus([folder.memo, self.ledger, StateKeeper(folder, flags)], self._observers)
         providers = {route.provider: Route(route.provider) for a in self.team for route in a.routes}
         bus.keep(Savings(self.prices, providers.values(), bus))
         dispatcher = Dispatcher(
@@ -236,7 +237,7 @@ class Session:
             calls=folder.memo.calls,
             spent=folder.memo.total.cost,
         )
-        figures = past_figures(folder.path.parent, read_about(folder.path).get("flags", ()))
+        figures = past_figures(folder.path.parent, flags)
         runner = Runner(
             self.team,
             dispatcher,

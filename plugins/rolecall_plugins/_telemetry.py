@@ -1,13 +1,12 @@
 """What the environment and `.env` say of OpenTelemetry; of `.env` its own SDK knows nothing."""
 
 from collections.abc import Mapping
-from importlib.metadata import version
 from typing import Literal
 from urllib.parse import unquote
 
 from attrs import frozen
 
-from rolecall import Settings, SettingsError
+from rolecall import Settings, SettingsError, __version__
 
 Kind = Literal["TRACES", "METRICS"]
 VARIABLES = (
@@ -97,7 +96,7 @@ class Telemetry:
         """Read what applies; raise SettingsError where a value is none of those supported."""
         resource = {
             "service.name": "rolecall",
-            "service.version": version("rolecall"),
+            "service.version": __version__,
             **_pairs(settings.variable("OTEL_RESOURCE_ATTRIBUTES")),
         }
         if name := settings.variable("OTEL_SERVICE_NAME"):
