@@ -249,9 +249,9 @@ def a_run_alone(base: str, folder: Path) -> Work:
 
 def _runs(base: str, folder: Path, state: str) -> Work:
     from rolecall import Agent, Team
-    from rolecall_plugins import report
+    from rolecall_plugins.report import writer
 
-    report.draw = lambda told, folder: None  # in a process of its own, which does not count here
+    writer.draw = lambda told, folder: None  # in a process of its own, which does not count here
 
     @cache
     def team(load: Load) -> Team:

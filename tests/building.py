@@ -53,6 +53,17 @@ CALL = {
 TRUNCATED = Response("cut off he", stop=Stop.LENGTH)
 
 
+class Closing(FakeProvider):
+    """Keeps the event loops in which it was closed."""
+
+    def __init__(self, name: str, script: Sequence[Any] = ()) -> None:
+        super().__init__(name, script)
+        self.closed: list[asyncio.AbstractEventLoop] = []
+
+    async def aclose(self) -> None:
+        self.closed.append(asyncio.get_running_loop())
+
+
 def agent(name: str = "writer", *needs: str, **more: Any) -> Agent:
     more.setdefault("routes", ("one",))
     more.setdefault("prompt", f"You are the {name}.")

@@ -161,7 +161,7 @@ def test_a_folder_that_is_gone_is_named_as_well(tmp_path: Path) -> None:
     with create(tmp_path) as folder:
         (tmp_path / "deliverables").rmdir()
         (tmp_path / "deliverables").touch()
-        with pytest.raises(RunError, match=r"01-a\.md: cannot be written: File exists"):
+        with pytest.raises(RunError, match=r"01-a\.md: cannot be written: Not a directory"):
             folder.save("deliverables/01-a.md", "text")
 
 

@@ -1,6 +1,8 @@
 """The append-only file: what is torn is dropped, what is damaged is named, the rest is kept."""
 
+import asyncio
 import json
+import os
 import re
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,7 +15,8 @@ from hypothesis import strategies as st
 
 from building import full_disk
 from rolecall import JournalCorrupt, RunError
-from rolecall.journal import Journal, read
+from rolecall.journal import PAUSE, Journal, read
+from rolecall.testing import FakeClock
 
 VALUES = st.text() | st.integers() | st.none() | st.booleans() | st.floats(allow_nan=False)
 RECORDS = st.lists(
@@ -135,3 +138,30 @@ def test_a_journal_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
     missing = tmp_path / "nowhere" / "journal.jsonl"
     with pytest.raises(RunError, match=f"^{re.escape(str(missing))}: cannot be opened: No such"):
         Journal(missing)
+
+
+def test_many_that_settle_within_a_short_time_share_a_flush(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = FakeClock()
+    flushed: list[float] = []
+
+    def flush(handle: int) -> None:
+        clock.advance(0.01)
+        flushed.append(clock.now())
+
+    async def write(journal: Journal, begin: float) -> None:
+        await asyncio.sleep(begin)
+        journal.append("tried", wait=False)
+        wrote = clock.now()
+        await journal.settle()
+        assert wrote < flushed[-1] <= clock.now()
+        assert clock.now() <= wrote + 2 * 0.01 + PAUSE * 0.01
+
+    async def write_many(journal: Journal) -> None:
+        await asyncio.gather(*(write(journal, number / 100) for number in range(100)))
+
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        monkeypatch.setattr(os, "fsync", flush)
+        clock.run(write_many(journal))
+    assert len(flushed) < 10

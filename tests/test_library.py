@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from building import Gate, agent, failing, plugin
+from building import Closing, Gate, agent, failing, plugin
 from rolecall import (
     AgentDone,
     AllRoutesFailed,
@@ -55,6 +55,20 @@ def test_awaiting_a_run_gives_what_it_came_to(settings: Settings) -> None:
         assert result.ledger.total.calls == 3
 
     asyncio.run(script())
+
+
+def test_the_runs_of_a_team_share_connections_which_end_with_the_loop(settings: Settings) -> None:
+    provider = Closing("one")
+    team = Team.load(settings=settings, host=hosting(providers=lambda: [provider]))
+
+    async def one_after_the_other() -> None:
+        first = await team.run("Build it.")
+        assert (await team.run("Build it again.")).ok
+        assert (await team.resume(first.folder)).ok
+        assert not provider.closed
+
+    asyncio.run(one_after_the_other())
+    assert len(provider.closed) == 1
 
 
 def test_iterating_over_a_run_gives_its_events_as_they_happen(settings: Settings) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from building import TRUNCATED, Gate, Heard, Point, failing, plugin
+from building import TRUNCATED, Closing, Gate, Heard, Point, failing, plugin
 from rolecall import (
     LLM,
     AllRoutesFailed,
@@ -118,15 +118,6 @@ def test_several_threads_may_call_at_once() -> None:
     with ThreadPoolExecutor(4) as threads:
         assert list(threads.map(model.call, "abcd")) == ["A", "B", "C", "D"]
     assert model.ledger.total.calls == 4
-
-
-class Closing(FakeProvider):
-    def __init__(self, name: str, script: Sequence[Any] = ()) -> None:
-        super().__init__(name, script)
-        self.closed: list[asyncio.AbstractEventLoop] = []
-
-    async def aclose(self) -> None:
-        self.closed.append(asyncio.get_running_loop())
 
 
 def test_no_connection_outlives_the_loop_it_was_made_in() -> None:

@@ -9,7 +9,7 @@ import pytest
 from rolecall import Usage
 from rolecall_plugins._claude import CLAUDE
 from rolecall_plugins._gemini import GEMINI
-from rolecall_plugins._models import ceiling, known, price
+from rolecall_plugins._models import known
 
 MODELS = [(vendor.prefix, vendor.model) for vendor in (CLAUDE, GEMINI)]
 PRICED = [*MODELS, ("gemini", "gemini-2.5-pro")]
@@ -41,25 +41,27 @@ def test_a_price_is_litellms() -> None:
         check=True,
         timeout=120,
     )
-    ours = [price(known(prefix, model), usage) for prefix, model, usage in cases]
+    ours = [known(prefix, model).price(usage) for prefix, model, usage in cases]
     assert ours == pytest.approx(json.loads(ran.stdout.splitlines()[-1]))
 
 
 @pytest.mark.parametrize(("prefix", "model"), MODELS)
 def test_the_largest_output_budget_is_known(prefix: str, model: str) -> None:
-    most = ceiling(known(prefix, model))
+    most = known(prefix, model).max_output_tokens
     assert most is not None
     assert most >= 16_384
 
 
 def test_of_an_unknown_model_nothing_is_known() -> None:
-    entry = known("anthropic", "claude-of-tomorrow")
-    assert (ceiling(entry), price(entry, Usage(1, 1))) == (None, None)
+    model = known("anthropic", "claude-of-tomorrow")
+    assert not model.is_known
+    assert (model.max_output_tokens, model.retired, model.price(Usage(1, 1))) == (None, None, None)
 
 
 def test_litellm_is_not_imported_for_it() -> None:
     code = (
         "import sys; from rolecall_plugins._models import known;"
-        "assert known('anthropic', 'claude-sonnet-5-5'); assert 'litellm' not in sys.modules"
+        "assert known('anthropic', 'claude-sonnet-5-5').is_known;"
+        "assert 'litellm' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -25,7 +25,7 @@ EXAMPLES = sorted((ROOT / "examples").rglob("*.py"))
 
 # A file imports only from the floors beneath its own.
 FLOORS = (
-    {"causes", "deprecations", "discovery", "errors", "grids", "secrets"},
+    {"causes", "deprecations", "discovery", "errors", "grids", "lifetime", "secrets", "version"},
     {"output", "project"},
     {"agents", "breaker", "journal", "messages"},
     {"config", "events", "limits"},

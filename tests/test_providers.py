@@ -1,6 +1,9 @@
 """Both providers against the simulator: contracts, settings, and what goes over the wire."""
 
 import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -265,3 +268,29 @@ def test_nothing_is_marked_where_that_does_not_pay(
 ) -> None:
     assert ask(name, simulator, **asked).usage.cache_write == 0
     assert len(simulator.arrivals) == 1  # and no other request sets up a cache
+
+
+@pytest.mark.parametrize(
+    ("before", "collecting", "frozen"), [("", "True", "True"), ("gc.disable()", "False", "False")]
+)
+def test_what_an_import_of_litellm_makes_is_spared_by_the_garbage_collector(
+    before: str, collecting: str, frozen: str, tmp_path: Path
+) -> None:
+    (tmp_path / "litellm.py").write_text("made = [[] for _ in range(100_000)]", "utf-8")
+    code = f"""
+import gc
+from rolecall import Settings
+from rolecall_plugins.claude import rolecall_providers
+{before}
+(provider,) = rolecall_providers(Settings())
+provider.prepare()
+print(gc.isenabled(), gc.get_freeze_count() > 100_000)
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ran.stdout.split() == [collecting, frozen]

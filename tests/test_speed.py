@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from building import agent, plugin
-from rolecall import Host, Settings, Team
+from rolecall import Host, Request, Response, Settings, Team
 from rolecall.testing import FakeProvider
 from rolecall_plugins import pacing
 
@@ -63,10 +63,16 @@ def counted(team: Team) -> int:
     return calls
 
 
+class Forgetful(FakeProvider):
+    async def complete(self, request: Request) -> Response:
+        self.requests.clear()
+        return await super().complete(request)
+
+
 def flat(number: int, settings: Settings, limiter: ModuleType | None = pacing) -> Team:
     agents = [agent(f"a{each}") for each in range(number)]
     host = Host([])
-    host.register("one", plugin(providers=lambda: [FakeProvider("one")]))
+    host.register("one", plugin(providers=lambda: [Forgetful("one")]))
     if limiter is not None:
         host.register("pacing", limiter)
     return Team(agents, settings=settings, host=host)

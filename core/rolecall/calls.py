@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 
 from attrs import evolve
@@ -112,14 +112,8 @@ class Caller:
         return self._preparing.get(name)
 
     async def aclose(self) -> None:
-        """Close what the providers hold open in this event loop; one that breaks is logged."""
-        for provider in self._providers.values():
-            if isinstance(provider, Closeable):
-                try:
-                    await provider.aclose()
-                except Exception as error:
-                    why = f"{type(error).__name__}: {error}"
-                    _log.warning("the provider %r did not close: %s", provider.name, why)
+        """Close what the providers hold open in this event loop."""
+        await close(self._providers.values())
 
     async def call(
         self,
@@ -176,7 +170,8 @@ class Caller:
                 granted.append(limiter)
             watch.started()
             outcome = Outcome()
-            result = await _complete(provider, evolve(request, model=call.model), watch)
+            asked = evolve(request, model=call.model, watch=watch)
+            result = await _complete(provider, asked, watch)
             result = self._priced(_redacted(result, self._redact), call)
             outcome = _outcome(result)
             watch.ended(result)
@@ -204,11 +199,22 @@ class Caller:
         self._budget.settle(reserved, response.cost if response else None, outcome.cause)
 
 
+async def close(providers: Iterable[Provider]) -> None:
+    """Close what providers hold open in this event loop; one that breaks is logged."""
+    for provider in providers:
+        if isinstance(provider, Closeable):
+            try:
+                await provider.aclose()
+            except Exception as error:
+                why = f"{type(error).__name__}: {error}"
+                _log.warning("the provider %r did not close: %s", provider.name, why)
+
+
 async def _complete(provider: Provider, request: Request, watch: "CallWatch") -> Result:
     try:
         async with asyncio.timeout(request.timeout) as deadline:
             watch.deadline = (deadline, request.timeout)
-            response = await provider.complete(evolve(request, watch=watch))
+            response = await provider.complete(request)
     except ProviderError as error:
         if error.cause not in list(Cause):
             return Result(error=_broken(provider, f"its error has no known cause: {error.cause!r}"))
@@ -270,12 +276,14 @@ def _redacted(result: Result, redact: Redactor) -> Result:
         return redact(_joined(text))
 
     if response is not None:
-        response = evolve(
-            response,
-            text=clean(response.text),
-            detail=clean(response.detail),
-            request_id=response.request_id and clean(response.request_id),
+        told = response.text, response.detail, response.request_id
+        text, detail, request_id = cleaned = (
+            clean(response.text),
+            clean(response.detail),
+            response.request_id and clean(response.request_id),
         )
+        if cleaned != told:
+            response = evolve(response, text=text, detail=detail, request_id=request_id)
     if error is not None:
         error.args = (clean(str(error)),)
         error.request_id = error.request_id and clean(error.request_id)

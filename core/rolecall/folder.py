@@ -96,18 +96,19 @@ class RunFolder:
 
     def save(self, name: str, text: str) -> str:
         """Write a file of the run, whole or not at all; give its name within the folder."""
-        path = self.path / name
-        partial = path.with_name(path.name + ".part")
+        path = f"{self.path}/{name}"
+        partial = f"{path}.part"
+        content = (text.rstrip() + "\n").encode()
         try:
             try:
-                partial.write_text(text.rstrip() + "\n", "utf-8")
+                _write(partial, content)
             except FileNotFoundError:
-                path.parent.mkdir(parents=True)
-                partial.write_text(text.rstrip() + "\n", "utf-8")
+                Path(path).parent.mkdir(parents=True, exist_ok=True)
+                _write(partial, content)
             os.replace(partial, path)
         except OSError as error:
             with suppress(OSError):
-                partial.unlink()
+                os.unlink(partial)
             raise RunError(f"{path}: cannot be written: {error.strerror}") from error
         return name
 
@@ -121,7 +122,8 @@ class RunFolder:
     def read(self, name: str) -> str | None:
         """Read a file of the run; None where there is none."""
         try:
-            return (self.path / name).read_text("utf-8")
+            with open(f"{self.path}/{name}", encoding="utf-8") as file:
+                return file.read()
         except FileNotFoundError:
             return None
         except (OSError, UnicodeDecodeError) as error:
@@ -143,6 +145,11 @@ class RunFolder:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _write(path: str, content: bytes) -> None:
+    with open(path, "wb") as file:
+        file.write(content)
 
 
 def free_folder(runs: Path, name: str) -> Path:

@@ -4,7 +4,7 @@ import inspect
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import pluggy
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from .messages import Provider
 
 OWN = "rolecall"
+
+T = TypeVar("T")
 
 
 class Plugin(NamedTuple):
@@ -207,6 +209,11 @@ class Host:
             raise
         except (Exception, SystemExit) as error:
             raise _wrong(plugin, f"{hook} raised {_told(error)}") from error
+
+
+def supplied(found: "Mapping[str, tuple[T, str]]") -> "dict[str, T]":
+    """Give what the plugins supplied, by name, whoever supplied it."""
+    return {name: item for name, (item, _) in found.items()}
 
 
 def _order(point: Point) -> tuple[bool, str, str]:

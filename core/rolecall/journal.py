@@ -12,7 +12,10 @@ from typing import Any, Self
 from .errors import JournalCorrupt, RunError
 
 VERSION = 1
+PAUSE = 20  # times what a flush took, before `settle` does the next
 _CHECKED = re.compile(rb'(\{.*),"crc":"([0-9a-f]{8})"\}', re.DOTALL)
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 Record = dict[str, Any]
 
@@ -34,6 +37,7 @@ class Journal:
             if self.torn:
                 self._file.truncate(self._length)
             self._safe = self._length
+            self._next = 0.0
             if content is None:
                 _sync_folder(path.parent)
         except OSError as error:
@@ -58,13 +62,20 @@ class Journal:
             self._sync()
 
     async def settle(self) -> None:
-        """Wait until all that was written so far is on the disk."""
-        from asyncio import sleep  # not where a command only reads
+        """Wait until all that was written so far is on the disk.
 
+        Many tasks that settle within a short time share one flush.
+        """
+        from asyncio import get_running_loop, sleep  # not where a command only reads
+
+        now = get_running_loop().time
         written = self._length
-        await sleep(0)  # tasks that settle in the same turn of the loop share one flush
+        await sleep(max(0.0, self._next - now()))
         if self._safe < written:
+            began = now()
             self._sync()
+            done = now()
+            self._next = done + PAUSE * (done - began)
 
     def close(self) -> None:
         try:
@@ -119,7 +130,7 @@ def _records(content: bytes, name: str) -> Iterator[Record]:
 
 
 def _line(record: Record) -> bytes:
-    text = json.dumps(record, ensure_ascii=False, separators=(",", ":"))[:-1]
+    text = _encode(record)[:-1]
     body = text.encode("utf-8", "backslashreplace")  # half a surrogate pair, as JSON escapes it
     return body + f',"crc":"{zlib.crc32(body):08x}"}}\n'.encode()
 

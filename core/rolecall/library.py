@@ -10,15 +10,16 @@ from typing import Any, Self
 from attrs import evolve, field, frozen
 
 from . import agents
+from .calls import close
 from .config import Settings, load_settings
 from .errors import RolecallError
 from .events import Event
 from .folder import RunFolder, read_about
 from .host import Host
 from .ledger import Ledger
-from .limits import Limiter
+from .lifetime import WithTheLoop
 from .runner import PLAN, Outcome
-from .session import Choices, Session, collect
+from .session import Choices, Session, Shared
 
 
 @frozen
@@ -51,7 +52,7 @@ class Team(agents.Team):
 
     `Team.load()` gives the team of the plugins and settings, `Team([...])` one of your own.
     settings, host: by default those of the current folder, and all plugins. All runs of one team
-    share its limiters: their calls queue in one line, in the settings' order.
+    share its limiters and its connections: their calls queue in one line, in the settings' order.
     """
 
     settings: Settings = field(
@@ -98,24 +99,30 @@ class Team(agents.Team):
             runs = Path(self.settings.runs)
             return RunFolder.begin(runs, request, session.describe(()), folder)
 
-        return Run(self._session(self._choices or Choices()), open_)
+        return Run(self._session(self._choices or Choices()), open_, self._connections)
 
     def resume(self, folder: str | Path) -> "Run":
         """Finish a run; what was answered is not asked again."""
         choices = Choices() if self._choices is None else Choices.read(read_about(Path(folder)))
-        return Run(self._session(choices), lambda session: RunFolder(Path(folder)))
+        return Run(
+            self._session(choices), lambda session: RunFolder(Path(folder)), self._connections
+        )
 
     @cached_property
     def _plugins(self) -> Host:
         return self.host or Host(block=self.settings.block)
 
     @cached_property
-    def _limiters(self) -> list[Limiter]:
-        return collect(self._plugins, self.settings)
+    def _shared(self) -> Shared:
+        return Shared.collect(self._plugins, self.settings)
+
+    @cached_property
+    def _connections(self) -> WithTheLoop:
+        return WithTheLoop(lambda: close(self._shared.providers.values()))
 
     def _session(self, choices: Choices) -> Session:
         own = self if self._choices is None else None
-        return Session(self._plugins, self.settings, choices, team=own, limiters=self._limiters)
+        return Session(self._plugins, self.settings, choices, team=own, shared=self._shared)
 
 
 class Run:
@@ -125,8 +132,14 @@ class Run:
     is over, too, and a run goes on when its iteration is left.
     """
 
-    def __init__(self, session: Session, open_folder: Callable[[Session], RunFolder]) -> None:
+    def __init__(
+        self,
+        session: Session,
+        open_folder: Callable[[Session], RunFolder],
+        connections: WithTheLoop,
+    ) -> None:
         self._session = session
+        self._connections = connections
         self._open = open_folder
         self._events: list[Event] = []
         self._news = asyncio.Event()
@@ -164,6 +177,7 @@ class Run:
         return self._task
 
     async def _run(self) -> Result:
+        await self._connections.hold()
         with self._open(self._session) as folder:
             outcome = await self._session.run(folder)
             return _result(self._session, folder, outcome)

@@ -1,7 +1,7 @@
 """A model for other programs: a prompt in, a text out, under the team's limits."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,8 +14,9 @@ from .config import Settings, load_settings
 from .dispatch import Dispatcher
 from .errors import CallFailed, ProviderError, UsageError, nearest
 from .events import Observer
-from .host import Host
+from .host import Host, supplied
 from .ledger import Ledger
+from .lifetime import WithTheLoop
 from .limits import SystemClock
 from .messages import Message, Request, Response, Stop
 from .prompts import write
@@ -48,9 +49,7 @@ class LLM:
         )  # that is a run's
         host = host or Host(block=self._settings.block)
         host.check()
-        self._providers = {
-            name: provider for name, (provider, _) in host.providers(self._settings).items()
-        }
+        providers = supplied(host.providers(self._settings))
         self._agent = Agent(
             name="llm",
             title="LLM",
@@ -59,17 +58,17 @@ class LLM:
             routes=read_routes(routes, "LLM"),
         )
         for route in self._agent.routes:
-            if route.provider not in self._providers:
-                hint = nearest(route.provider, self._providers)
+            if route.provider not in providers:
+                hint = nearest(route.provider, providers)
                 raise UsageError(f"there is no provider {route.provider!r}{hint}")
         self._dispatcher = Dispatcher(
-            self._providers,
-            [limiter for limiter, _ in host.limiters(self._settings).values()],
+            providers,
+            list(supplied(host.limiters(self._settings)).values()),
             self._settings,
             SystemClock(),
             Bus([self.ledger], [*host.observers(self._settings), *observers]),
         )
-        self._closing: dict[asyncio.AbstractEventLoop, AsyncIterator[None]] = {}
+        self._connections = WithTheLoop(self._dispatcher.aclose)
 
     def call(self, prompt: Prompt) -> str:
         """Answer a prompt, or a conversation: `{"role": ..., "content": ...}`, the last turn last.
@@ -81,26 +80,9 @@ class LLM:
 
     async def acall(self, prompt: Prompt) -> str:
         """Answer the same; a text that stays cut off raises CallFailed with `truncated`."""
-        await self._close_with_the_loop()
+        await self._connections.hold()
         # In a task of its own: what observers put into its context is gone with it.
         return await asyncio.create_task(self._answer(prompt))
-
-    async def _close_with_the_loop(self) -> None:
-        """Let connections serve the next calls, and end with the event loop, not after it.
-
-        As it ends, a loop closes what generators were begun in it.
-        """
-        loop = asyncio.get_running_loop()
-        if loop not in self._closing:
-            self._closing[loop] = closing = self._close_at_last(loop)
-            await anext(closing)
-
-    async def _close_at_last(self, loop: asyncio.AbstractEventLoop) -> AsyncIterator[None]:
-        try:
-            yield
-        finally:
-            del self._closing[loop]  # it holds the loop
-            await self._dispatcher.aclose()
 
     async def _answer(self, prompt: Prompt) -> str:
         system, messages = _read(prompt)

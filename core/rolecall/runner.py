@@ -269,12 +269,13 @@ class Runner:
         key = step_key(agent.name, ordinal, request)
         priority = self._priority[agent.name]
         # What thinking is known to have used up need not be paid for again.
-        budget = max(request.max_output_tokens, 2 * self._folder.memo.too_small(key))
-        enough = evolve(request, max_output_tokens=budget)
+        enough = 2 * self._folder.memo.too_small(key)
+        if enough > request.max_output_tokens:
+            request = evolve(request, max_output_tokens=enough)
         if ordinal:
             await self._folder.memo.settle()  # what it goes on from is paid
         answer = await self._folder.memo.step(
-            key, lambda: self._dispatcher.run(agent, enough, key, priority), agent.name
+            key, lambda: self._dispatcher.run(agent, request, key, priority), agent.name
         )
         if answer.reused:
             self._emit(

@@ -20,10 +20,11 @@ from .estimate import Estimate, estimate_run
 from .events import Observer
 from .figures import Figures
 from .folder import RunFolder, deliverable_file, read_about
-from .host import Host
+from .host import Host, supplied
 from .ledger import Ledger
 from .limits import Clock, Limiter, SystemClock
 from .memo import Memo
+from .messages import Provider
 from .prices import Prices
 from .reuse import Elsewhere
 from .routing import assemble, assign, check_routes, forecast, switched_off, unusable
@@ -109,10 +110,25 @@ class Rerun:
         return cls(agents, others, words)
 
 
+@frozen
+class Shared:
+    """What runs may have in common: then their calls queue in one line, on the same connections."""
+
+    providers: Mapping[str, Provider]
+    limiters: Sequence[Limiter]
+
+    @classmethod
+    def collect(cls, host: Host, settings: Settings) -> "Shared":
+        """Ask the plugins for them."""
+        providers, limiters = host.providers(settings), host.limiters(settings)
+        return cls(supplied(providers), list(supplied(limiters).values()))
+
+
 class Session:
     """A team ready to run; everything that can be found wrong is found before the first call.
 
-    team: instead of the plugins' and the settings'. limiters: instead of ones of its own.
+    team: instead of the plugins' and the settings'. shared: instead of limiters and providers of
+    its own; who shares them closes the providers.
     """
 
     def __init__(
@@ -122,7 +138,7 @@ class Session:
         choices: Choices,
         clock: Clock | None = None,
         team: Team | None = None,
-        limiters: Sequence[Limiter] | None = None,
+        shared: "Shared | None" = None,
     ) -> None:
         host.check()
         if choices.budget is not None:
@@ -130,13 +146,13 @@ class Session:
         self._clock = clock or SystemClock()
         self._settings = settings
         self._choices = choices
-        self._providers = {
-            name: provider for name, (provider, _) in host.providers(settings).items()
-        }
+        self._closes = shared is None
+        shared = shared or Shared.collect(host, settings)
+        self._providers = shared.providers
         whole, off = _whole(host, settings, self._providers, choices, team)
         self._numbers = {agent.name: number for number, agent in enumerate(whole, 1)}
         self.team, self._left_out = assemble(whole, choices.only, (*choices.skip, *off))
-        self._limiters = collect(host, settings) if limiters is None else limiters
+        self._limiters = shared.limiters
         self.prices = Prices(settings, self._providers)
         if settings.budget is not None:
             check = Budget(settings.budget, self.prices, settings.allow_unpriced).check
@@ -254,13 +270,9 @@ class Session:
         try:
             return await runner.run(folder.request)
         finally:
-            await dispatcher.aclose()
+            if self._closes:
+                await dispatcher.aclose()
             await bus.aclose()
-
-
-def collect(host: Host, settings: Settings) -> list[Limiter]:
-    """Give the plugins' limiters; runs that have the same ones share a queue."""
-    return [limiter for limiter, _ in host.limiters(settings).values()]
 
 
 async def terminable(run: Coroutine[Any, Any, Outcome]) -> Outcome:

@@ -54,7 +54,7 @@ class Exchange:
     async def send(self, http: httpx.Request, inner: httpx.AsyncBaseTransport) -> httpx.Response:
         """Send the request; raise Left where the client has nothing to do with the reply."""
         if self._watched:
-            return await self._send(http, inner)
+            return self._shown(await self._send(http, inner), http)
         try:
             await self._send(http, inner)
         except Exception as error:
@@ -77,10 +77,14 @@ class Exchange:
         headers = {name.lower(): value for name, value in raw.headers.items()}
         self._reading = Reading(self._reply(), raw.status_code, headers)
         self._chunks = raw.aiter_bytes()
+        return raw
+
+    def _shown(self, raw: httpx.Response, http: httpx.Request) -> httpx.Response:
+        """Give the reply as the client is to see it: decoded, and read along."""
         decoded = {
             name: value
-            for name, value in headers.items()
-            if name not in ("content-encoding", "content-length")
+            for name, value in raw.headers.items()
+            if name.lower() not in ("content-encoding", "content-length")
         }
         return httpx.Response(raw.status_code, headers=decoded, stream=_Body(self), request=http)
 

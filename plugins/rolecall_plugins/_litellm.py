@@ -7,8 +7,10 @@ where a call is made, for `rolecall agents` makes a provider as well.
 import gc
 import os
 import re
+import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import date
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -18,7 +20,7 @@ from attrs import evolve
 
 from rolecall import Cause, ProviderError, Request, Response, Settings, Usage
 
-from ._models import ceiling, known, least_cached, price, retired
+from ._models import Model, known
 from ._vendor import Vendor
 
 if TYPE_CHECKING:
@@ -64,9 +66,9 @@ class LiteLLMProvider:
         if self._base and urlsplit(self._base).scheme not in ("http", "https"):
             yield f"{self._base!r} is no address; let {vendor.bases[0]} begin with https://"
         for model in models:
-            entry = known(vendor.prefix, model)
-            until = retired(entry)
-            if not entry:
+            entry = self._known(model)
+            until = entry.retired
+            if not entry.is_known:
                 yield (
                     f"litellm does not know {model!r}, so its price is unknown; spell it as the "
                     f'vendor does, or set tool.rolecall.prices."{model}"'
@@ -76,11 +78,14 @@ class LiteLLMProvider:
                 yield f"{model} {ended} switched off on {until}; choose a newer model for its route"
 
     def max_output_tokens(self, model: str) -> int | None:
-        return ceiling(known(self._vendor.prefix, model))
+        return self._known(model).max_output_tokens
 
     def cost(self, model: str, usage: Usage) -> float | None:
         """Price a call by litellm's bundled map."""
-        return price(known(self._vendor.prefix, model), usage)
+        return self._known(model).price(usage)
+
+    def _known(self, model: str) -> Model:
+        return known(self._vendor.prefix, model)
 
     def prepare(self) -> None:
         self._litellm = _litellm()
@@ -118,7 +123,8 @@ class LiteLLMProvider:
         chosen = {} if request.temperature is None else {"temperature": request.temperature}
         try:
             answer = await litellm.acompletion(
-                model=f"{self._vendor.prefix}/{request.model}",
+                model=request.model,
+                custom_llm_provider=self._vendor.prefix,
                 messages=[
                     {"role": "system", "content": self._system(request)},
                     *({"role": each.role, "content": each.text} for each in request.messages),
@@ -151,8 +157,8 @@ class LiteLLMProvider:
         A kept prompt costs a quarter more once and a tenth from then on, for five minutes each
         time. Source: https://docs.anthropic.com/en/docs/build-with-claude/prompt-caching.
         """
-        entry = known(self._vendor.prefix, request.model)
-        long = len(request.system) >= CHARACTERS_PER_TOKEN * least_cached(entry)
+        least = CHARACTERS_PER_TOKEN * self._known(request.model).least_cached
+        long = len(request.system) >= least
         if not (self._vendor.marks_cache and request.shares_system and long):
             return request.system
         kept = {"type": "ephemeral"}
@@ -184,16 +190,28 @@ class LiteLLMProvider:
 
 
 def _litellm() -> Any:
-    with _importing:
-        collecting = gc.isenabled()
-        gc.disable()  # the import makes so many objects that collecting costs a quarter of it
-        try:
-            for name, value in _QUIET.items():
-                os.environ.setdefault(name, value)
-            import litellm
-        finally:
-            if collecting:
-                gc.enable()
+    with _importing, _uncollected():
+        for name, value in _QUIET.items():
+            os.environ.setdefault(name, value)
+        import litellm
     litellm.suppress_debug_info = True
     litellm.telemetry = False
     return litellm
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Spare the garbage collector what an import of litellm makes, now and ever after.
+
+    It is half a million objects that stay: collecting costs a quarter of the import, and later each
+    full collection would stop every event loop of the process for a quarter of a second.
+    """
+    if "litellm" in sys.modules or not gc.isenabled():
+        yield  # somebody else has chosen when to collect what
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()

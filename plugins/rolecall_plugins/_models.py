@@ -13,64 +13,60 @@ from rolecall import Usage
 
 MAP = "model_prices_and_context_window_backup.json"
 LEAST_CACHED = 4096  # tokens; what the most demanding models want
-_TIERED = "input_cost_per_token_above_"
-_TIER = re.compile(rf"{_TIERED}(\d+)k_tokens")
+_TIER = re.compile(r"input_cost_per_token(_above_(\d+)k_tokens)")
 
 
-def known(prefix: str, model: str) -> Mapping[str, Any]:
-    """Give litellm's entry of a vendor's model; an empty one where there is none."""
+class Model:
+    """A vendor's model as litellm's map has it; of one that it lacks, nothing is known.
+
+    max_output_tokens: the largest output budget that it takes, or None.
+    least_cached: tokens of the shortest prompt that the vendor keeps.
+    retired: the day on which the vendor switches it off, or None.
+    """
+
+    def __init__(self, entry: Mapping[str, Any]) -> None:
+        self._entry = entry
+        most, least = entry.get("max_output_tokens"), entry.get("prompt_cache_min_tokens")
+        until = entry.get("deprecation_date")
+        self.max_output_tokens = most if isinstance(most, int) else None
+        self.least_cached = least if isinstance(least, int) else LEAST_CACHED
+        self.retired = date.fromisoformat(until) if isinstance(until, str) else None
+        tiers = filter(None, map(_TIER.fullmatch, entry))
+        # The longest prompts' first; of a prompt of so many tokens or fewer, the tier has no say.
+        self._tiers = sorted(((1000 * int(tier[2]), tier[1]) for tier in tiers), reverse=True)
+
+    @property
+    def is_known(self) -> bool:
+        return bool(self._entry)
+
+    def price(self, usage: Usage) -> float | None:
+        """Price a call in US dollars; None where the price of what it used is not known."""
+        tier = next((name for tokens, name in self._tiers if usage.input > tokens), "")
+        plain = self._cost("input_cost_per_token", tier)
+        written = self._cost("output_cost_per_token", tier)
+        if plain is None or written is None:
+            return None
+        read = self._cost("cache_read_input_token_cost", tier)
+        stored = self._cost("cache_creation_input_token_cost", tier)
+        thought = self._cost("output_cost_per_reasoning_token", "")
+        return (
+            (usage.input - usage.cache_read - usage.cache_write) * plain
+            + usage.cache_read * (plain if read is None else read)
+            + usage.cache_write * (plain if stored is None else stored)
+            + (usage.output - usage.thinking) * written
+            + usage.thinking * (written if thought is None else thought)
+        )
+
+    def _cost(self, name: str, tier: str) -> float | None:
+        cost = self._entry.get(name + tier, self._entry.get(name))
+        return float(cost) if isinstance(cost, int | float) else None
+
+
+@cache
+def known(prefix: str, name: str) -> Model:
+    """Give what is known of a vendor's model."""
     entries = _entries()
-    return entries.get(f"{prefix}/{model}") or entries.get(model) or {}
-
-
-def ceiling(entry: Mapping[str, Any]) -> int | None:
-    """Give the largest output budget that a model takes."""
-    most = entry.get("max_output_tokens")
-    return most if isinstance(most, int) else None
-
-
-def least_cached(entry: Mapping[str, Any]) -> int:
-    """Give the tokens of the shortest prompt that the vendor keeps."""
-    least = entry.get("prompt_cache_min_tokens")
-    return least if isinstance(least, int) else LEAST_CACHED
-
-
-def price(entry: Mapping[str, Any], usage: Usage) -> float | None:
-    """Price a call in US dollars; None where the price of what it used is not known."""
-    tier = _tier(entry, usage.input)
-    plain = _cost(entry, "input_cost_per_token", tier)
-    written = _cost(entry, "output_cost_per_token", tier)
-    if plain is None or written is None:
-        return None
-    read = _cost(entry, "cache_read_input_token_cost", tier)
-    stored = _cost(entry, "cache_creation_input_token_cost", tier)
-    thought = _cost(entry, "output_cost_per_reasoning_token", "")
-    return (
-        (usage.input - usage.cache_read - usage.cache_write) * plain
-        + usage.cache_read * (plain if read is None else read)
-        + usage.cache_write * (plain if stored is None else stored)
-        + (usage.output - usage.thinking) * written
-        + usage.thinking * (written if thought is None else thought)
-    )
-
-
-def retired(entry: Mapping[str, Any]) -> date | None:
-    """Give the day on which the vendor switches a model off, if that is known."""
-    told = entry.get("deprecation_date")
-    return date.fromisoformat(told) if isinstance(told, str) else None
-
-
-def _tier(entry: Mapping[str, Any], tokens: int) -> str:
-    """Name the tier of the longest prompts that a prompt of so many tokens belongs to."""
-    names = [name for name in entry if name.startswith(_TIERED)]
-    sizes = [int(match[1]) for name in names if (match := _TIER.fullmatch(name))]
-    passed = [size for size in sizes if tokens > 1000 * size]
-    return f"_above_{max(passed)}k_tokens" if passed else ""
-
-
-def _cost(entry: Mapping[str, Any], name: str, tier: str) -> float | None:
-    cost = entry.get(name + tier, entry.get(name))
-    return float(cost) if isinstance(cost, int | float) else None
+    return Model(entries.get(f"{prefix}/{name}") or entries.get(name) or {})
 
 
 @cache
