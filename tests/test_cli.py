@@ -366,8 +366,9 @@ def test_runs_are_listed_shown_compared_and_deleted(echo: Shell) -> None:
 
 def test_a_run_is_not_deleted_without_a_word(echo: Shell) -> None:
     echo("run", "Build it", "-o", "runs/one", "--only", AGENTS[0])
-    ended = echo("runs", "rm", "one", stdin=b"n\n")
-    assert ended.code == 130
+    ended = echo("runs", "rm", "one", stdin=b"y\n")
+    assert (ended.code, ended.out) == (2, "")
+    assert "add --yes" in ended.err
     assert (echo.folder / "runs" / "one").is_dir()
 
 
@@ -403,6 +404,8 @@ def test_a_run_is_not_deleted_without_a_word(echo: Shell) -> None:
         (["run", "Build it", "-p", "no:reprot"], "no plugin is called 'reprot'; did you mean"),
         (["run", "Build it", "--fault", "gemini:empty"], "--fault only goes with --offline"),
         (["run", "Build it", "--offline", "--fault", "gemini:emty"], "'emty'"),
+        (["run", "Build it", "--budget", "nan"], "'--budget': nan is no amount"),
+        (["run", "Build it", "--budget", "inf"], "'--budget': inf is no amount"),
         (["resume"], "there is no run in runs; start one with: rolecall run 'REQUEST'"),
         (["resume", "nothing"], "nothing is no run: it has no journal.jsonl"),
         (["rerun", "--from", "x"], "there is no run in runs"),
@@ -655,3 +658,26 @@ def test_a_run_with_keys_is_not_finished_with_simulated_text(echo: Shell) -> Non
     ended = echo("resume", "--offline")
     assert ended.code == 2
     assert "was not started offline" in ended.err
+
+
+def test_offline_calls_nobody_but_the_simulator(echo: Shell) -> None:
+    name = AGENTS[0]
+    ended = echo("run", "Build it", "--offline", "--only", name, "--assign", f"{name}=echo,claude")
+    assert ended.code == 0
+    assert "echo: nothing simulates it, and --offline calls nobody else" in ended.err
+    assert f"1 of 1 agents fall back to claude: {name}" in ended.err
+    alone = echo("run", "Build it", "--offline", "--only", name, "--assign", f"{name}=echo")
+    assert alone.code == 2
+    assert "no agent has a route: echo: nothing simulates it" in alone.err
+
+
+def test_what_costs_nothing_is_not_said_to_cost_something(shell: Shell) -> None:
+    ended = shell("run", "Build it", "--offline", "--only", AGENTS[0])
+    assert ended.code == 0
+    assert "a first guess" not in ended.err
+
+
+def test_quiet_means_results_and_errors_alone(shell: Shell) -> None:
+    arguments = ("run", "Build it", "--offline", "--skip", AGENTS[0], "--record", "one.yaml")
+    ended = shell(*arguments, "--quiet")
+    assert (ended.code, ended.err) == (0, "")

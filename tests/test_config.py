@@ -17,7 +17,7 @@ from rolecall import (
     Settings,
     SettingsError,
 )
-from rolecall.config import load_settings
+from rolecall.config import UNSET, load_settings
 
 DOCUMENT = (Path(__file__).parent.parent / "docs" / "settings.md").read_text("utf-8")
 
@@ -333,7 +333,7 @@ def test_every_step_starts_from_the_settings_limits() -> None:
 def test_every_setting_is_in_the_documents_table_with_its_default() -> None:
     table = dict(re.findall(r"^\| `(\w+)` \| ([^|]+) \| [^|]+ \|$", DOCUMENT, re.MULTILINE))
     said = {name: value.strip('"') for name, value in table.items()}
-    tables = ("providers", "agents", "on", "prices", "environment", "source", "sources")
+    tables = ("providers", "agents", "on", "prices", *UNSET)
     plain = [each for each in fields(Settings) if each.name not in tables]
     told_in_words = {
         "temperature": "not sent",
@@ -379,4 +379,12 @@ def test_a_prompt_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     text = '[tool.rolecall.agents.singer]\nprompt = "nowhere.md"\n'
     (tmp_path / "pyproject.toml").write_text(text, "utf-8")
     with pytest.raises(SettingsError, match=r"agents\.singer\.prompt: cannot be read: .*nowhere"):
+        load_settings(tmp_path, {})
+
+
+def test_a_prompt_without_a_word_is_named(tmp_path: Path) -> None:
+    (tmp_path / "singer.md").write_text(" \n", "utf-8")
+    text = '[tool.rolecall.agents.singer]\nprompt = "singer.md"\n'
+    (tmp_path / "pyproject.toml").write_text(text, "utf-8")
+    with pytest.raises(SettingsError, match=r"agents\.singer\.prompt: .*singer\.md is empty"):
         load_settings(tmp_path, {})

@@ -140,3 +140,8 @@ def test_live_says_why_a_provider_does_not_answer(shell: Shell) -> None:
     ended = shell("doctor", "--live")
     assert ended.code == 1
     assert "echo does not answer: auth: bad key" in ended.out
+
+
+def test_live_says_where_nobody_can_be_called(shell: Shell) -> None:
+    ended = shell("doctor", "--live")
+    assert "no provider can be called, so no call was made" in ended.err

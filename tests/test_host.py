@@ -189,8 +189,7 @@ def test_blocking_what_is_not_there_is_an_error_that_names_the_nearest() -> None
 
 def test_a_misspelt_hook_is_an_error() -> None:
     message = failure(Point("echo", plugin(provider=[])))
-    assert "the plugin 'echo' is unsound: " in message
-    assert "unknown hook 'rolecall_provider'" in message
+    assert "there is no hook 'rolecall_provider'; did you mean 'rolecall_providers'?" in message
     assert message.endswith(f"{SKIP}echo")
 
 
@@ -632,3 +631,9 @@ def test_a_plugin_written_before_a_hook_had_all_its_arguments_works_on() -> None
 
     old.rolecall_providers = rolecall_providers  # type: ignore[attr-defined]
     assert list(hosting(old=old).providers(Settings())) == ["old"]
+
+
+def test_an_argument_that_the_hook_does_not_pass_is_an_error() -> None:
+    message = failure(Point("echo", plugin(assign=lambda agnt: None)))
+    assert "rolecall_assign passes agent, and not 'agnt'" in message
+    assert message.endswith(f"{SKIP}echo")

@@ -225,3 +225,18 @@ def test_a_team_without_a_word_takes_the_current_folders_settings(
     monkeypatch.chdir(tmp_path)
     team = Team([agent("writer")])
     assert (team.settings.attempts, team.settings.quiet) == (7, True)
+
+
+def test_a_team_without_any_route_to_call_is_refused_before_its_run(settings: Settings) -> None:
+    class Keyless(FakeProvider):
+        def missing(self) -> str:
+            return "ONE_KEY is not set"
+
+    team = Team.load(settings=settings, host=hosting(providers=lambda: [Keyless("one")]))
+
+    async def script() -> None:
+        await team.run("Build it.")
+
+    with pytest.raises(UsageError, match="no agent has a route: one: ONE_KEY is not set"):
+        asyncio.run(script())
+    assert not Path(settings.runs).exists()

@@ -16,6 +16,7 @@ from rolecall import (
     RunEnded,
     RunError,
     RunStarted,
+    Usage,
 )
 from rolecall.folder import RunFolder, point_latest
 from rolecall.runs import (
@@ -71,6 +72,17 @@ def test_a_run_keeps_its_state_while_it_goes_on(tmp_path: Path) -> None:
         state = read_state(tmp_path)
     assert (state.agents, state.done, state.failed) == (3, 2, 1)
     assert (state.calls, state.cost) == (1, 0.5)
+
+
+def test_a_call_that_failed_tells_nothing_of_what_an_answer_takes(tmp_path: Path) -> None:
+    with RunFolder.create(tmp_path, "Build it.", {}) as folder:
+        keeper = StateKeeper(folder, ["--flag"])
+        keeper.notify(RunStarted(at=0.0, folder="", request="", agents=("a",), first_choices=()))
+        keeper.notify(call_ended(1, agent="a", cause="connection", text=""))
+        keeper.notify(call_ended(2, agent="a", usage=Usage(10, 5)))
+        keeper.notify(RunEnded(at=1.0, done=0, failed=0, blocked=0))
+    state = read_state(tmp_path)
+    assert (state.flags, state.figures["a"].calls) == (["--flag"], 1)
 
 
 @pytest.mark.parametrize(

@@ -83,5 +83,5 @@ def test_an_unknown_price_makes_the_sum_unknown() -> None:
 def test_failures_that_used_no_tokens_cost_nothing_anywhere() -> None:
     failed = call_ended(cause="timeout", text="")
     assert compared(failed) == CostsCompared(
-        at=9.0, elsewhere=(("one/m", 0.0), ("two/n", 0.0)), cached=0.0
+        at=9.0, elsewhere=(("one/m", 0.0), ("two/n", 0.0)), cached=0.0, calls=1
     )

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from building import TRUNCATED, Ran, agent, failing, run
-from rolecall import Ledger, Response, Team, Usage
+from building import TRUNCATED, Ran, agent, call_ended, failing, run
+from rolecall import CostsCompared, Ledger, Response, Team, Usage
 from rolecall.grids import Grid, drawn, plain
-from rolecall.summary import distribution, run_json, run_tables, waiting
+from rolecall.summary import comparison, distribution, run_json, run_tables, waiting
 from rolecall.testing import FakeProvider
 
 TEAM = [agent("a"), agent("b", "a", routes=["two", "one"]), agent("c", "b"), agent("d", "*")]
@@ -116,3 +116,14 @@ def test_a_deliverable_that_stayed_cut_is_shown_as_such(tmp_path: Path) -> None:
     lone = [agent("a")]
     cut = run(tmp_path, lone, FakeProvider("one", [TRUNCATED] * 9))
     assert run_json("", Team(lone), cut.outcome, cut.ledger)["agents"][0]["state"] == "cut off"
+
+
+def test_what_the_calls_compare_to_is_said_of_all_that_the_run_made() -> None:
+    ledger = Ledger()
+    ledger.notify(call_ended())
+    ledger.notify(CostsCompared(at=1.0, elsewhere=(("two/n", 0.5),), cached=-0.25, calls=1))
+    said = "$0.5000 all on two/n, $0.2500 more with prompt caches"
+    assert comparison(ledger) == f"The same calls: {said}"
+    ledger.notify(CostsCompared(at=1.0, elsewhere=(("two/n", 0.5),), cached=0.25, calls=22))
+    said = "$0.5000 all on two/n, $0.2500 saved by prompt caches"
+    assert comparison(ledger) == f"All 22 calls of the run: {said}"

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -66,10 +67,10 @@ def asks_for_help(arguments: Sequence[str]) -> bool:
     return bool({"--help", "-h", "--version"} & set(arguments))
 
 
-def read_request(text: str | None, path: str | None) -> str:
+def read_request(text: str | None, path: str | None, what: str = "request") -> str:
     """Get the request from the argument, a file or standard input (`-`)."""
     if text is not None and path is not None:
-        raise UsageError("give the request as an argument or with -f, not both")
+        raise UsageError(f"give the {what} as an argument or with -f, not both")
     if text == "-" or path == "-":
         content = sys.stdin.buffer.read()
     elif path is not None:
@@ -84,9 +85,9 @@ def read_request(text: str | None, path: str | None) -> str:
     try:
         request = content.decode("utf-8").strip()
     except UnicodeDecodeError as error:
-        raise UsageError(f"the request is not UTF-8 text: {error.reason}") from error
+        raise UsageError(f"the {what} is not UTF-8 text: {error.reason}") from error
     if not request:
-        raise UsageError("the request is empty")
+        raise UsageError(f"the {what} is empty")
     return request
 
 
@@ -139,6 +140,13 @@ def _quiet(ctx: click.Context, _: click.Parameter, value: bool) -> None:
         ctx.obj.change(quiet=True)
 
 
+def _number(_: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
+    """Refuse what counts as a number and is none."""
+    if value is not None and not isfinite(value):
+        raise click.BadParameter(f"{value} is no amount", param=parameter)
+    return value
+
+
 F = TypeVar("F", bound=Callable[..., Any])
 ASSIGN = click.option(
     "--assign",
@@ -161,6 +169,7 @@ QUIET = click.option(
     "--quiet",
     is_flag=True,
     callback=_quiet,
+    is_eager=True,  # before options that say something
     expose_value=False,
     help="Show results and errors alone.",
 )
@@ -184,7 +193,11 @@ REUSE = click.option(
     help="Take answers that fit from another run, or from a folder of runs.",
 )
 BUDGET = click.option(
-    "--budget", type=click.FloatRange(0), metavar="USD", help="Most that the run may cost."
+    "--budget",
+    type=click.FloatRange(0),
+    callback=_number,
+    metavar="USD",
+    help="Most that the run may cost.",
 )
 ONLY = click.option("--only", multiple=True, metavar="AGENT", help="Run these agents alone.")
 SKIP = click.option("--skip", multiple=True, metavar="AGENT", help="Leave an agent out.")

@@ -275,7 +275,7 @@ def update(
     texts = 1 if path is None else 0
     if not texts <= len(words) <= texts + 1:
         raise UsageError("what shall change? rolecall update [RUN] 'CHANGE', or -f FILE, or -f -")
-    change = read_request(words[-1] if path is None else None, path)
+    change = read_request(words[-1] if path is None else None, path, "change")
     with _reopened(app, words[0] if len(words) > texts else None) as (folder, saved):
         session = _session(app, saved.changed(assign, budget=budget))
         session.update(folder, change, datetime.now().date().isoformat())
@@ -294,7 +294,8 @@ def _reopened(app: App, name: str | None) -> Iterator[tuple[Any, Any]]:
             tell([f"{path}: the journal's last line was unfinished and is dropped"])
         doubtful = ", ".join(folder.memo.in_doubt)
         if doubtful:
-            tell([f"cut off under way, perhaps billed, and asked again: {doubtful}"])
+            billed = "" if app.settings.rehearsal else ", perhaps billed,"
+            tell([f"cut off under way{billed} and asked again: {doubtful}"])
         yield folder, Choices.read(read_about(path))
 
 
@@ -304,7 +305,9 @@ def _session(app: App, choices: Any) -> Any:
     tell_warnings()
 
     session = Session(app.host, app.settings, choices, app.clock)
-    tell(session.notes)
+    notes = session.notes
+    if not app.settings.quiet:
+        tell(notes)
     return session
 
 

@@ -21,6 +21,7 @@ from .project import find_project, read_table
 
 VARIABLES = ("ROLECALL_DEBUG",)
 AGENT_VARIABLE = "ROLECALL_AGENT_"
+UNSET = {"environment", "rehearsal", "source", "sources"}  # settings that no table sets
 
 
 def _at_least(low: float, above: bool = False) -> Any:
@@ -146,6 +147,7 @@ class Settings:
     continuations: how often a cut answer is asked to go on.
     max_output_tokens, temperature, timeout, idle_timeout, stream: see `Request`.
     debug, quiet: tell every event of a run, or none.
+    rehearsal: calls are simulated or replayed, and cost nothing.
     runs: folder of the run folders.
     reuse: run folders, or folders of them, whose answers are taken where they fit.
     state: folder of what the user's processes share; empty shares nothing.
@@ -178,6 +180,7 @@ class Settings:
     state: str = ""
     debug: bool = False
     quiet: bool = False
+    rehearsal: bool = False
     environment: Mapping[str, str] = field(factory=dict, repr=False)
     source: str = "the settings"
     sources: Mapping[str, str] = field(factory=dict, repr=False, eq=False)
@@ -249,6 +252,9 @@ def _with_prompts(settings: Settings, pyproject: Path) -> Settings:
             except (OSError, UnicodeDecodeError) as error:
                 key = f"tool.rolecall.agents.{name}.prompt"
                 raise SettingsError(f"{pyproject}: {key}: cannot be read: {error}") from error
+            if not text.strip():
+                key = f"tool.rolecall.agents.{name}.prompt"
+                raise SettingsError(f"{pyproject}: {key}: {path} is empty")
             agents[name] = evolve(agent, prompt=text)
     return evolve(settings, agents=agents)
 
@@ -266,14 +272,13 @@ def structure(table: Mapping[str, Any], source: str = "the settings") -> Setting
     converter.register_structure_hook_func(lambda kind: kind == tuple[str, ...], _texts)
     of_table = make_dict_structure_fn(AgentSettings, converter, off=override(omit=True))
     converter.register_structure_hook(AgentSettings, partial(_agent, of_table))
+    unset: Any = dict.fromkeys(UNSET, override(omit=True))
     converter.register_structure_hook(
         Settings,
         make_dict_structure_fn(
             Settings,
             converter,
-            environment=override(omit=True),
-            source=override(omit=True),
-            sources=override(omit=True),
+            **unset,
         ),
     )
     try:
@@ -294,7 +299,7 @@ def _first(error: Exception, path: tuple[str, ...]) -> tuple[tuple[str, ...], st
 
     if isinstance(error, ForbiddenExtraKeysError):
         name = min(error.extra_fields)
-        allowed = {f.name for f in fields(error.cl)} - {"environment", "source", "sources"}
+        allowed = {f.name for f in fields(error.cl)} - UNSET
         return (*path, name), f"no such setting{nearest(name, allowed)}"
     if not isinstance(error, BaseValidationError):
         return path, str(error) if isinstance(error, ValueError) else "must be a table"

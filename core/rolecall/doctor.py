@@ -8,7 +8,7 @@ import click
 
 from .arguments import JSON, App
 from .grids import Grid, grid
-from .output import say, show_tables, tell_warnings
+from .output import say, show_tables, tell, tell_warnings
 
 
 @click.command()
@@ -21,8 +21,8 @@ def doctor(app: App, /, live: bool, as_json: bool, **added: Any) -> int:
 
     tell_warnings()
     found = examine(app)
-    if live:
-        call(app, found)
+    if live and not call(app, found):
+        tell(["no provider can be called, so no call was made"])
     if as_json:
         say(json.dumps(found, indent=2))
     else:

@@ -123,12 +123,15 @@ class AllRoutesFailed(CallFailed):
         return "all routes failed"
 
 
+LIKE = 0.65  # of 1: how much two words must have in common for one to be meant by the other
+
+
 def nearest(word: str, words: Iterable[str]) -> str:
     """End an error message with the valid word nearest to a wrong one, or with all of them."""
     from difflib import get_close_matches
 
     known = sorted(words)
-    near = get_close_matches(word, known, n=1)
+    near = get_close_matches(word, known, n=1, cutoff=LIKE)
     if near:
         return f"; did you mean {near[0]!r}?"
     return f"; known: {', '.join(known)}" if known else ""

@@ -41,7 +41,8 @@ class Forecast:
             money += "" if self.most is None else f" (at most ${self.most:.2f})"
         read, written = (f"{tokens / 1000:.0f}k" for tokens in (self.input, self.output))
         minutes = f"{self.seconds / 60:.1f} min"
-        return f"{self.calls} calls, {read} + {written} tokens, {money}, {minutes}"
+        calls = "call" if self.calls == 1 else "calls"
+        return f"{self.calls} {calls}, {read} + {written} tokens, {money}, {minutes}"
 
 
 @frozen(kw_only=True)
@@ -247,11 +248,13 @@ class CostsCompared(Event):
     """What the run's calls compare to; told right before its end.
 
     elsewhere: route to what all its calls would have cost there, by their tokens and its price.
-    cached: what the vendors' prompt caches saved. All in US dollars, None where a price is unknown.
+    cached: what the vendors' prompt caches saved; negative where too little was read again.
+    All in US dollars, None where a price is unknown. calls: how many, those of past processes too.
     """
 
     elsewhere: tuple[tuple[str, float | None], ...]
     cached: float | None
+    calls: int = 0
 
 
 @frozen(kw_only=True)

@@ -140,8 +140,9 @@ def _examine_folders(settings: Settings) -> Iterator[str]:
             )
 
 
-def call(app: App, found: dict[str, Any]) -> None:
-    """Make one small call to each provider that can be called, inside the limits."""
+def call(app: App, found: dict[str, Any]) -> int:
+    """Make one small call to each provider that can be called, inside the limits; count them."""
+    ready = [row for row in found["providers"] if row["state"] == "ready"]
     settings = app.settings
     providers = {name: each for name, (each, _) in app.host.providers(settings).items()}
     limiters = [limiter for limiter, _ in app.host.limiters(settings).values()]
@@ -171,7 +172,6 @@ def call(app: App, found: dict[str, Any]) -> None:
             found["problems"].append(f"{row['provider']} does not answer: {why}")
 
     async def ask_all() -> None:
-        ready = [row for row in found["providers"] if row["state"] == "ready"]
         try:
             await asyncio.gather(*map(ask, ready))
         finally:
@@ -181,3 +181,4 @@ def call(app: App, found: dict[str, Any]) -> None:
         asyncio.run(ask_all())
     except RolecallError as error:
         found["problems"].append(str(error))
+    return len(ready)

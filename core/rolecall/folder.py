@@ -183,7 +183,8 @@ def find_run(runs: Path, name: str | None) -> Path:
             return path.parent / path.readlink() if path.is_symlink() else path
     if name is None:
         raise UsageError(f"there is no run in {runs}; start one with: rolecall run 'REQUEST'")
-    raise UsageError(f"{name} is no run: it has no journal.jsonl, nor has {runs / name}")
+    nor = "" if candidates[0] == candidates[1] else f", nor has {candidates[1]}"
+    raise UsageError(f"{name} is no run: it has no journal.jsonl{nor}")
 
 
 def read_about(path: Path) -> dict[str, Any]:

@@ -285,9 +285,16 @@ def _check_hooks(name: str, module: object) -> None:
             raise _wrong(name, f"{attribute} is async; hooks are plain functions")
         if options.get("wrapper") or options.get("hookwrapper"):
             raise _wrong(name, f"{attribute} is a wrapper; each plugin is asked by itself")
-        spec = getattr(hookspecs, options.get("specname") or attribute, None)
+        hook = options.get("specname") or attribute
+        spec = getattr(hookspecs, hook, None)
+        if spec is None and not options.get("optionalhook"):
+            hooks = [each for each in dir(hookspecs) if each.startswith(f"{GROUP}_")]
+            raise _wrong(name, f"there is no hook {hook!r}{nearest(hook, hooks)}")
         passed = inspect.signature(spec).parameters if spec is not None else {}
         for argument in inspect.signature(function).parameters.values():
+            if spec and argument.name not in passed and argument.default is argument.empty:
+                why = f"passes {', '.join(passed) or 'nothing'}, and not {argument.name!r}"
+                raise _wrong(name, f"{attribute} {why}")
             if argument.name in passed and argument.default is not argument.empty:
                 why = f"the argument {argument.name!r} has a default, so it is never passed"
                 raise _wrong(name, f"{attribute}: {why}")

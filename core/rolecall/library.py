@@ -177,6 +177,7 @@ class Run:
         return self._task
 
     async def _run(self) -> Result:
+        self._session.check()
         await self._connections.hold()
         with self._open(self._session) as folder:
             outcome = await self._session.run(folder)

@@ -1,11 +1,13 @@
 """The commands that list: agents, providers, plugins and runs."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
 
 from .arguments import ASSIGN, JSON, RUN, App
+from .errors import UsageError
 from .host import Host
 from .output import say, show
 
@@ -110,6 +112,8 @@ def rm(app: App, names: Sequence[str], yes: bool) -> None:
     from .runs import remove
 
     paths = [find_run(Path(app.settings.runs), name) for name in names]
+    if not yes and not sys.stdin.isatty():
+        raise UsageError("nobody is there to be asked; to delete them all the same, add --yes")
     if not yes:
         click.confirm(f"Delete {', '.join(map(str, paths))}?", abort=True, err=True)
     for path in paths:

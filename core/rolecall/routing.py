@@ -66,6 +66,7 @@ def assign(
             routes = tuple(each for each in routes if each.provider not in blocked) or routes
         check_routes(name, routes, providers, f" (decided by {source})")
         off = (key := _matching(name, settings.agents)) is not None and settings.agents[key].off
+        source = f"{table}.{key}" if off else source
         assigned[name] = Assigned(evolve(agent, routes=routes), plugin, source, off)
     return assigned
 
@@ -129,7 +130,8 @@ def _variables(
     for variable, value in settings.environment.items():
         if variable.startswith(AGENT_VARIABLE) and value.strip():
             if variable not in names:
-                hint = nearest(variable, names)
+                words = [name.removeprefix(AGENT_VARIABLE) for name in names]
+                hint = nearest(variable.removeprefix(AGENT_VARIABLE), words)
                 raise SettingsError(f"{variable}: there is no such agent{hint}")
             routes[names[variable]] = (variable, tuple(map(str.strip, value.split(","))))
     return routes

@@ -24,6 +24,7 @@ from .events import (
 from .figures import Figures, average
 from .folder import HISTORY, LATEST, RunFolder, take_lock
 from .memo import Memo
+from .messages import Usage
 
 STATE = "state.json"
 RECENT = 20  # runs that figures are averaged over
@@ -100,6 +101,8 @@ class StateKeeper:
         self._next = done + PAUSE * (done - began)
 
     def _count(self, call: CallEnded) -> None:
+        if call.usage == Usage():
+            return  # a call that failed tells nothing of what an answer takes
         self._state.figures.setdefault(call.agent, Figures()).add(call)
 
 

@@ -21,6 +21,7 @@ class Savings:
         self._routes = list(dict.fromkeys(map(prices.full, routes)))
         self._emit = emit
         self._calls: list[tuple[Route, Usage, float | None]] = []
+        self._heard = 0
 
     def notify(self, event: Event) -> None:
         match event:
@@ -40,9 +41,11 @@ class Savings:
             at=at,
             elsewhere=tuple((str(route), self._all_on(route)) for route in self._routes),
             cached=_sum(self._cached(route, usage) for route, usage, _ in self._calls),
+            calls=self._heard,
         )
 
     def _add(self, call: CallEnded) -> None:
+        self._heard += 1
         if call.usage != Usage():
             self._calls.append((Route(call.provider, call.model), call.usage, call.cost))
 

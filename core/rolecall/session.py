@@ -173,6 +173,10 @@ class Session:
             for name, needs in self._left_out.items()
         ]
 
+    def check(self) -> None:
+        """Raise UsageError where no agent has a route that can be called."""
+        forecast(self.team, unusable(self.team, self._providers))
+
     def describe(self, flags: Sequence[str]) -> dict[str, Any]:
         """Give what run.toml keeps: the settings as they were resolved, and no secret."""
         kept = {
@@ -264,7 +268,9 @@ class Session:
             self._left_out,
             frozen,
             {name: each.seconds for name, each in figures.items()},
-            None if folder.memo.calls else self.estimate(folder.request, figures).forecast,
+            None
+            if folder.memo.calls or self._settings.rehearsal
+            else self.estimate(folder.request, figures).forecast,
             time.time(),
         )
         try:

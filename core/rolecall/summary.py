@@ -103,8 +103,11 @@ def comparison(ledger: Ledger) -> str:
         if list(ledger.models) != [route]
     ]
     if compared.cached:
-        told.append(f"${compared.cached:.4f} saved by prompt caches")
-    return f"The same calls: {', '.join(told)}" if ledger.models and told else ""
+        what = "saved by prompt caches" if compared.cached > 0 else "more with prompt caches"
+        told.append(f"${abs(compared.cached):.4f} {what}")
+    alike = compared.calls in (0, ledger.total.calls)
+    which = "The same calls" if alike else f"All {compared.calls} calls of the run"
+    return f"{which}: {', '.join(told)}" if ledger.models and told else ""
 
 
 def comparison_json(ledger: Ledger) -> dict[str, Any]:

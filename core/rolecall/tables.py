@@ -43,7 +43,7 @@ def agents_table(rows: list[dict[str, Any]], width: int) -> Grid:
     everyone = len(rows) - 1
     wide = width >= WIDE
     return grid(
-        f"{len(rows)} agents",
+        f"{len(rows)} agents{'' if wide else f'; what they need shows from {WIDE} columns'}",
         f"agent runs_on decided_by~{' needs~' if wide else ''}",
         (
             (

@@ -42,7 +42,8 @@ class ProgressLines:
         match event:
             case RunStarted():
                 self._total = len(event.agents)
-                self._say(f"{self._total} agents at work in {event.folder}")
+                agents = "agent" if self._total == 1 else "agents"
+                self._say(f"{self._total} {agents} at work in {event.folder}")
                 if event.forecast is not None:
                     how = "expected" if event.forecast.known else "a first guess"
                     self._say(f"        {how}: {event.forecast.words}")

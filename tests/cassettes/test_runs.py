@@ -130,11 +130,40 @@ def test_a_replay_can_be_resumed(shell: Shell) -> None:
     assert "recorded calls were not needed" in resumed.err
 
 
+def replay_something_else(shell: Shell, *more: str) -> Ended:
+    """Replay what nobody recorded: a run whose request was edited."""
+    record(shell, *PART)
+    shell("run", "--replay", "team.yaml", "-o", "edited")
+    (shell.folder / "edited" / "request.md").write_text("Build something else", "utf-8")
+    return shell("resume", "edited", *more)
+
+
+@pytest.mark.parametrize("given", [["Build something else"], ["-f", "request.md"]])
+def test_another_request_than_the_recorded_one_is_refused_before_the_run(
+    shell: Shell, given: list[str]
+) -> None:
+    record(shell, *PART)
+    (shell.folder / "request.md").write_text("Build something else", "utf-8")
+    ended = shell("run", *given, "--replay", "team.yaml", "-o", "other")
+    assert ended.code == 2
+    assert "team.yaml was recorded for another request; leave out yours" in ended.err
+    assert not (shell.folder / "other").exists()
+    assert shell("run", REQUEST, "--replay", "team.yaml", *PART).code == 0
+
+
+def test_a_change_that_was_not_recorded_leaves_the_run_as_it_is(shell: Shell) -> None:
+    shell("run", "--replay", "demo", "-o", "done")
+    journal = shell.read("journal.jsonl", "done")
+    ended = shell("update", "done", "Use another database")
+    assert ended.code == 2
+    assert "no change was recorded in demo" in ended.err
+    assert shell.read("journal.jsonl", "done") == journal
+
+
 def test_a_request_that_was_not_recorded_is_said_with_its_agent_and_the_difference(
     shell: Shell,
 ) -> None:
-    record(shell, *PART)
-    ended = shell("run", "Build something else", "--replay", "team.yaml")
+    ended = replay_something_else(shell)
     assert ended.code == 1
     assert "Traceback" not in ended.err
     assert re.search(
@@ -148,8 +177,7 @@ def test_a_request_that_was_not_recorded_is_said_with_its_agent_and_the_differen
 
 
 def test_a_miss_is_followed_by_no_retry_and_no_fallback(shell: Shell) -> None:
-    record(shell, *PART)
-    ended = shell("run", "Build something else", "--replay", "team.yaml", "--debug")
+    ended = replay_something_else(shell, "--debug")
     assert ended.err.count("CallStarted") == 1
     assert not re.search("Retrying|FellBack", ended.err)
 
@@ -175,7 +203,9 @@ def test_a_miss_stays_a_miss_where_a_provider_takes_it_for_a_failure(shell: Shel
     with serving() as url:
         (shell.folder / ".env").write_text(f"STRANGER_KEY=a-secret-word\nSTRANGER_BASE={url}\n")
         shell("run", "Go", "--record", "s.yaml", *assigned)
-    ended = shell("run", "Stay", "--replay", "s.yaml", "--debug")
+    shell("run", "--replay", "s.yaml", "-o", "edited", *assigned)
+    (shell.folder / "edited" / "request.md").write_text("Stay", "utf-8")
+    ended = shell("resume", "edited", "--debug")
     assert ended.code == 1
     assert ended.err.count("CallStarted") == 1
     assert "research-analyst asks is not in the cassette" in ended.err
@@ -197,6 +227,8 @@ def test_a_cassette_that_would_hold_a_key_is_not_saved(shell: Shell) -> None:
     [
         (("--replay", "none.yaml"), "none.yaml: cannot be read: No such file"),
         (("--replay", "bad.yaml"), "bad.yaml is no cassette"),
+        (("--replay", "empty.yaml"), "empty.yaml is no cassette: it does not list interactions"),
+        (("--replay", "bytes.yaml"), "bytes.yaml is no cassette: it is not UTF-8 text"),
         (("--record", "folder"), "folder: cannot be written: it is a folder"),
         (("--record", "bad.yaml/team.yaml"), "bad.yaml/team.yaml: cannot be written: "),
         (("--replay-speed", "1"), "--replay-speed only goes with --replay"),
@@ -208,6 +240,8 @@ def test_a_wrong_cassette_is_a_usage_error(
     shell: Shell, arguments: tuple[str, ...], said: str
 ) -> None:
     (shell.folder / "bad.yaml").write_text("[]", "utf-8")
+    (shell.folder / "empty.yaml").touch()
+    (shell.folder / "bytes.yaml").write_bytes(b"\xff")
     (shell.folder / "folder").mkdir()
     (shell.folder / "a.yaml").write_text("version: 1\ninteractions: []\n", "utf-8")
     ended = shell("run", "Go", *arguments)

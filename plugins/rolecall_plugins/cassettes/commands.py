@@ -1,7 +1,8 @@
 """`--record` and `--replay` for the commands that run a team, and `rolecall cassettes`."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -67,6 +68,35 @@ def _as_recorded(ctx: click.Context, _: click.Parameter, file: str | None) -> st
     return file
 
 
+def _request(given: Mapping[str, Any]) -> str | None:
+    """Give the request as far as it can be known before it is read for good."""
+    text, path = given.get("request_text"), given.get("path")
+    if path and path != "-" and Path(path).is_file():
+        return Path(path).read_text("utf-8", "replace")
+    return None if text == "-" else text
+
+
+def _check_recorded(ctx: click.Context, file: str) -> None:
+    """Refuse, before a run is begun or changed, what the cassette was never asked."""
+    from .runs import find
+    from .takes import load
+
+    head, takes = load(find(file))
+    request = _request(ctx.params)
+    if head.request and request and request.strip() != head.request.strip():
+        raise click.UsageError(
+            f"{file} was recorded for another request; leave out yours, or record it with --record"
+        )
+    if ctx.info_name == "update" and any(take.agent for take in takes):
+        agents = ctx.obj.host.agents().items()
+        planners = {name for name, (agent, _) in agents if agent.plan}
+        if len({take.asked for take in takes if take.agent in planners}) < 2:
+            raise click.UsageError(
+                f"no change was recorded in {file}, so it has no answers to one; "
+                "change a run that was not replayed"
+            )
+
+
 def _through_a_cassette(command: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(command)
     def wrapped(**options: Any) -> Any:
@@ -79,6 +109,8 @@ def _through_a_cassette(command: Callable[..., Any]) -> Callable[..., Any]:
             raise click.UsageError("--replay-speed only goes with --replay", ctx)
         if not record and not replay:
             return command(**options)
+        if replay:
+            _check_recorded(ctx, replay)
         from .runs import recording, replaying
 
         add = ctx.info_name != "run"

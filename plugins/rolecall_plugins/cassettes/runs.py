@@ -57,7 +57,8 @@ def recording(app: Any, file: str, add: bool) -> Iterator[None]:
         with patched(tape):
             yield
     finally:
-        if tape.save(lambda head: team.describe(head, app.host, app.settings)):
+        saved = tape.save(lambda head: team.describe(head, app.host, app.settings))
+        if saved and not app.settings.quiet:
             click.echo(f"rolecall: recorded {len(tape.takes)} calls in {path}", err=True)
 
 
@@ -75,7 +76,8 @@ def replaying(app: Any, file: str, speed: float | None) -> Iterator[None]:
     if speed is None:
         app.host = Unlimited(app.host, tape)
     since = f" on {head.recorded}" if head.recorded else ""
-    click.echo(f"rolecall: replaying {path}, recorded from {head.source}{since}", err=True)
+    if not app.settings.quiet:
+        click.echo(f"rolecall: replaying {path}, recorded from {head.source}{since}", err=True)
     with patched(tape):
         yield
     _tell(tape)
@@ -145,6 +147,7 @@ def _as_recorded(settings: Settings, head: Head, host: Host, speed: float | None
                 if name in known
             },
         },
+        rehearsal=True,
         interval=settings.interval / speed if speed else 0.0,
         max_wait=float(NEVER),
         breaker_failures=NEVER,

@@ -96,6 +96,10 @@ def load(path: Path) -> tuple[Head, list[Take]]:
         return Head.parse(tape.get("metadata") or {}), takes
     except OSError as error:
         raise CassetteError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise CassetteError(f"{path} is no cassette: it is not UTF-8 text") from error
+    except (AttributeError, KeyError, TypeError) as error:
+        raise CassetteError(f"{path} is no cassette: it does not list interactions") from error
     except Exception as error:
         why = " ".join(str(error).split())[:200]
         raise CassetteError(f"{path} is no cassette: {type(error).__name__}: {why}") from error

@@ -46,13 +46,17 @@ def _offline(ctx: click.Context, _: click.Parameter, offline: bool) -> bool:
         raise click.UsageError(
             "this run was not started offline, and its rest would be simulated; start another one"
         )
+    from .only import OnlySimulated
     from .server import serve_in_thread
 
     served = ctx.with_resource(serve_in_thread(_scenario(None, {"faults": faults})))
     ctx.obj.settings = ctx.obj.settings.with_environment(
         **KEYS, ANTHROPIC_API_BASE=served.anthropic_base, GEMINI_API_BASE=served.gemini_base
     )
-    click.echo(f"rolecall: offline, every reply is simulated by {served.url}", err=True)
+    ctx.obj.change(rehearsal=True)
+    ctx.obj.host = OnlySimulated(ctx.obj.host)
+    if not ctx.obj.settings.quiet:
+        click.echo(f"rolecall: offline, every reply is simulated by {served.url}", err=True)
     return True
 
 
