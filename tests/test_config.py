@@ -388,3 +388,13 @@ def test_a_prompt_without_a_word_is_named(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text(text, "utf-8")
     with pytest.raises(SettingsError, match=r"agents\.singer\.prompt: .*singer\.md is empty"):
         load_settings(tmp_path, {})
+
+
+def test_a_line_of_dotenv_that_cannot_be_read_is_said_with_its_file(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / ".env").write_text("ONE=1\nthis is not one\nTWO=2\n", "utf-8")
+    environment = load_settings(tmp_path, {}).environment
+    assert (environment["ONE"], environment["TWO"]) == ("1", "2")
+    assert f"{tmp_path / '.env'}: " in caplog.text
+    assert "line 2" in caplog.text

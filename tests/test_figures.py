@@ -77,6 +77,8 @@ def test_runs_with_other_flags_or_without_any_tell_nothing(tmp_path: Path) -> No
     save(tmp_path, "one", [], 2.0)
     save(tmp_path, "two", [], 4.0)
     save(tmp_path, "offline", ["--offline"], 0.1)
+    (tmp_path / "latest").symlink_to("two")
+    (tmp_path / "begun").mkdir()
     assert past_figures(tmp_path, [])["a"].seconds == pytest.approx(3.0)
     assert past_figures(tmp_path, ["--offline"])["a"].seconds == pytest.approx(0.1)
     assert past_figures(tmp_path / "nowhere", []) == {}

@@ -351,12 +351,22 @@ def _texts(value: Any, _: object) -> tuple[str, ...]:
 def _dotenv(path: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
+    import logging
+
     from dotenv import dotenv_values
 
+    def name_file(record: logging.LogRecord) -> bool:
+        record.msg = f"{path}: {record.msg}"
+        return True
+
+    log = logging.getLogger("dotenv.main")
+    log.addFilter(name_file)  # it warns of a line that it cannot read, not of whose
     try:
         return {name: value for name, value in dotenv_values(path).items() if value is not None}
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: cannot be read: {error}") from error
+    finally:
+        log.removeFilter(name_file)
 
 
 def _flag(environment: Mapping[str, str], name: str) -> bool:

@@ -1,9 +1,11 @@
 """The runs in a folder: what state they are in, what differs between two, and their end."""
 
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import suppress
 from difflib import unified_diff
 from itertools import islice
 from math import inf
@@ -108,17 +110,17 @@ class StateKeeper:
 
 def past_figures(runs: Path, flags: Collection[str]) -> dict[str, Figures]:
     """Average what agents came to in the latest runs in a folder that had the same flags."""
-    latest = sorted(_folders(runs), key=_touched, reverse=True)
-    alike = (state for state in map(read_state, latest) if state.flags == list(flags))
+    latest = (read_state(Path(path)) for _, path in sorted(_touched(runs), reverse=True))
+    alike = (state for state in latest if state.flags == list(flags))
     return average(state.figures for state in islice(alike, RECENT))
 
 
-def _touched(path: Path) -> float:
-    """Tell, without reading it, when a run's state was written last."""
-    try:
-        return (path / STATE).stat().st_mtime
-    except OSError:
-        return 0.0
+def _touched(runs: Path) -> Iterator[tuple[float, str]]:
+    """Tell, without reading them, when the states of the runs in a folder were written last."""
+    with suppress(OSError):
+        for name in set(os.listdir(runs)) - {LATEST}:
+            with suppress(OSError):  # no run, or one that has only begun
+                yield os.stat(f"{runs}/{name}/{STATE}").st_mtime, f"{runs}/{name}"
 
 
 def list_runs(runs: Path) -> list[tuple[Path, State]]:
