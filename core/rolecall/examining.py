@@ -18,6 +18,7 @@ from .errors import RolecallError
 from .events import CallEnded, Event
 from .messages import Message, Request, diagnosed, lacking
 from .routing import current_team
+from .session import Shared
 
 HIDDEN = ("environment", "source", "sources")
 PACKAGES = ("rolecall", "litellm", "pluggy", "vcrpy")
@@ -144,15 +145,14 @@ def call(app: App, found: dict[str, Any]) -> int:
     """Make one small call to each provider that can be called, inside the limits; count them."""
     ready = [row for row in found["providers"] if row["state"] == "ready"]
     settings = app.settings
-    providers = {name: each for name, (each, _) in app.host.providers(settings).items()}
-    limiters = [limiter for limiter, _ in app.host.limiters(settings).values()]
+    shared = Shared.collect(app.host, settings)
     ends: list[CallEnded] = []
 
     def hear(event: Event) -> None:
         if isinstance(event, CallEnded):
             ends.append(event)
 
-    caller = Caller(providers, limiters, settings, app.clock, hear)
+    caller = Caller(shared.providers, shared.limiters, settings, app.clock, hear)
 
     async def ask(row: dict[str, Any]) -> None:
         route = Route(row["provider"])

@@ -23,6 +23,7 @@ def report(app: App, name: str | None, as_json: bool, as_csv: bool) -> None:
     """Show what a run's calls came to: by agent, by model and in all."""
     from .agents import Route
     from .folder import find_run
+    from .host import supplied
     from .ledger import Ledger
     from .memo import past_calls
     from .prices import Prices
@@ -35,7 +36,7 @@ def report(app: App, name: str | None, as_json: bool, as_csv: bool) -> None:
         say(_csv(calls))
         return
     ledger = Ledger()
-    providers = {name: each for name, (each, _) in app.host.providers(app.settings).items()}
+    providers = supplied(app.host.providers(app.settings))
     called = [Route(call.provider) for call in calls if call.provider in providers]
     savings = Savings(Prices(app.settings, providers), called, ledger.notify)
     for call in calls:

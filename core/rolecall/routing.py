@@ -9,7 +9,7 @@ from attrs import evolve, frozen
 from .agents import Agent, Route, Team
 from .config import AGENT_VARIABLE, AgentSettings, Settings
 from .errors import SettingsError, TeamError, UsageError, nearest
-from .host import Host
+from .host import Host, supplied
 from .messages import Provider, default_model, lacking
 
 
@@ -169,7 +169,7 @@ def assemble(
 
 def current_team(host: Host, settings: Settings) -> Team:
     """Give the team as it would run now, each agent with its routes and their models."""
-    providers = {name: provider for name, (provider, _) in host.providers(settings).items()}
+    providers = supplied(host.providers(settings))
     assigned = assign(host, settings, providers)
     team, _ = assemble((each.agent for each in assigned.values()), skip=switched_off(assigned))
     return Team(
