@@ -196,7 +196,7 @@ class Preparable(Protocol):
 class Closeable(Protocol):
     """A provider that holds connections of the running event loop; an observer with work to finish.
 
-    Awaited once a run is over.
+    Awaited once a run is over; where a program keeps connections for more runs, as its loop ends.
     """
 
     async def aclose(self) -> None: ...

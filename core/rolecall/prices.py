@@ -23,9 +23,10 @@ class Prices:
 
     def full(self, route: Route) -> Route:
         """Name the model that a route means."""
-        default = default_model(self._providers[route.provider])
-        return Route(route.provider, route.model or default)
+        if route.model:
+            return route
+        return Route(route.provider, default_model(self._providers[route.provider]))
 
     def own(self, route: Route) -> Price | None:
         """Give the price that the user set for a whole route, or for its model."""
-        return self._own.get(str(route), self._own.get(route.model))
+        return self._own.get(str(route), self._own.get(route.model)) if self._own else None
