@@ -3,8 +3,10 @@
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from hypothesis import given
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 
 from building import call_started
 from rolecall import RunBusy, RunError, UsageError
-from rolecall.folder import RunFolder, find_run, free_folder, name_run, point_latest, read_about
+from rolecall.folder import RunFolder, claim_folder, find_run, name_run, point_latest, read_about
 
 NOON = datetime(2026, 11, 23, 12, 0, 5)
 
@@ -102,6 +104,7 @@ def test_a_writer_that_was_killed_is_not_waited_for(tmp_path: Path) -> None:
     code = """
 import os, sys
 from pathlib import Path
+from threading import Barrier
 from rolecall.folder import RunFolder
 
 folder = RunFolder(Path(sys.argv[1]))
@@ -223,9 +226,7 @@ def test_what_a_run_was_started_with_is_named_where_it_cannot_be_read(
 def test_a_second_run_of_the_same_second_gets_a_folder_of_its_own(tmp_path: Path) -> None:
     names = []
     for _ in range(3):
-        free = free_folder(tmp_path, "now")
-        free.mkdir()
-        names.append(free.name)
+        names.append(claim_folder(tmp_path, "now").name)
     assert names == ["now", "now-2", "now-3"]
 
 
@@ -241,3 +242,24 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         (tmp_path / "PLAN.md").write_bytes(b"\xff\xfe")
         with pytest.raises(RunError, match=r"PLAN\.md: cannot be read"):
             folder.read("PLAN.md")
+
+
+def test_runs_that_begin_at_once_have_a_folder_each(tmp_path: Path) -> None:
+    start = Barrier(8)
+
+    def begin() -> Path:
+        start.wait()
+        with RunFolder.begin(tmp_path, "Build it.", {}) as folder:
+            return folder.path
+
+    with ThreadPoolExecutor(8) as threads:
+        begun = [each.result() for each in [threads.submit(begin) for _ in range(8)]]
+    assert len(set(begun)) == 8
+    assert find_run(tmp_path, None) in begun
+    assert sorted(tmp_path.iterdir()) == sorted([*begun, tmp_path / "latest"])
+
+
+def test_a_folder_of_runs_that_is_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "runs").touch()
+    with pytest.raises(RunError, match=r"runs/now: cannot be written: Not a directory"):
+        claim_folder(tmp_path / "runs", "now")

@@ -2,6 +2,7 @@
 
 import os
 import re
+import threading
 import tomllib
 import unicodedata
 from collections.abc import Mapping
@@ -83,7 +84,7 @@ class RunFolder:
         """Make a folder for a new run, named after its time among `runs` where no path is given."""
         if path is not None:
             return cls.create(Path(path), request, about)
-        folder = cls.create(free_folder(runs, name_run(request, datetime.now())), request, about)
+        folder = cls.create(claim_folder(runs, name_run(request, datetime.now())), request, about)
         point_latest(folder.path)
         return folder
 
@@ -152,16 +153,23 @@ def _write(path: str, content: bytes) -> None:
         file.write(content)
 
 
-def free_folder(runs: Path, name: str) -> Path:
-    """Give a folder of this name that is not there yet, with a number added where it is."""
-    names = (name if n == 1 else f"{name}-{n}" for n in count(1))
-    return next(path for each in names if not (path := runs / each).exists())
+def claim_folder(runs: Path, name: str) -> Path:
+    """Make a folder of this name, with a number added as long as another run has it already."""
+    path, numbers = runs / name, count(2)
+    while True:
+        try:
+            path.mkdir(parents=True)
+            return path
+        except FileExistsError:
+            path = runs / f"{name}-{next(numbers)}"
+        except OSError as error:
+            raise RunError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def point_latest(path: Path) -> None:
     """Let `latest` beside a run's folder lead to it: a link, or a file where links are barred."""
     latest = path.parent / LATEST
-    partial = path.parent / f"{LATEST}.{os.getpid()}"
+    partial = path.parent / f"{LATEST}.{os.getpid()}.{threading.get_ident()}"
     try:
         partial.symlink_to(path.name, target_is_directory=True)
     except OSError:
