@@ -26,12 +26,14 @@ def user_pacing(settings: Settings) -> "Pacing":
         return Pacing(settings, LocalGap(now), now, precise_alarm)
     state = Path(settings.state)
     gap: Gap = SharedGap(state / "pacing", now) if settings.interval else LocalGap(now)
+    # What a simulator counts and refuses says nothing of the vendor.
+    records = "rehearsal" if settings.rehearsal else "pacing"
     return Pacing(
         settings,
         gap,
         now,
         precise_alarm,
-        lambda provider: SharedShelf(state / f"pacing-{provider}.json", now),
+        lambda provider: SharedShelf(state / f"{records}-{provider}.json", now),
     )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from rolecall import (
     Agent,
@@ -107,3 +108,8 @@ def test_a_budget_that_is_no_number_names_the_key(value: object) -> None:
 
 def test_without_a_budget_there_is_no_limiter() -> None:
     assert rolecall_limiters(settings()) == []
+
+
+def test_what_is_simulated_or_replayed_is_not_limited() -> None:
+    asked = evolve(settings(tokens_per_day=1), rehearsal=True)
+    assert list(rolecall_limiters(asked)) == []
