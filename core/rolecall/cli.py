@@ -166,7 +166,7 @@ def run(
     session = _session(app, Choices(assign, only, skip, budget))
     about = session.describe(spelled(ctx, run))
     with RunFolder.begin(Path(app.settings.runs), request, about, output) as opened:
-        return _work(session, opened, as_json)
+        return _work(app, session, opened, as_json)
 
 
 class _Again(click.Command):
@@ -217,7 +217,7 @@ def resume(
     with _reopened(app, name) as (folder, saved):
         session = _session(app, saved.changed(assign, only, skip, budget))
         tell(session.edits(folder))
-        return _work(session, folder, as_json)
+        return _work(app, session, folder, as_json)
 
 
 @click.command(cls=_Again)
@@ -252,7 +252,7 @@ def rerun(
         if not yes and sys.stdin.isatty() and not click.confirm("Go on?", err=True):
             return 0
         folder.memo.forget(again.agents)
-        return _work(session, folder, as_json, again.frozen)
+        return _work(app, session, folder, as_json, again.frozen)
 
 
 @click.command(cls=_AgainWithText)
@@ -279,7 +279,7 @@ def update(
     with _reopened(app, words[0] if len(words) > texts else None) as (folder, saved):
         session = _session(app, saved.changed(assign, budget=budget))
         session.update(folder, change, datetime.now().date().isoformat())
-        return _work(session, folder, as_json)
+        return _work(app, session, folder, as_json)
 
 
 @contextmanager
@@ -311,7 +311,7 @@ def _session(app: App, choices: Any) -> Any:
     return session
 
 
-def _work(session: Any, folder: Any, as_json: bool, frozen: Collection[str] = ()) -> int:
+def _work(app: App, session: Any, folder: Any, as_json: bool, frozen: Collection[str] = ()) -> int:
     """Run the team in its folder, show what came of it, and say how to go on."""
     import asyncio
 
@@ -335,7 +335,7 @@ def _work(session: Any, folder: Any, as_json: bool, frozen: Collection[str] = ()
         lines = (waiting(ledger), distribution(session.team, ledger), comparison(ledger))
         say("\n".join(filter(None, lines)))
         say(str(folder.path))
-    if session.ledger.reused:
+    if session.ledger.reused and not app.settings.quiet:
         kept = f"{len(session.ledger.reused)} agents' answers were kept"
         tell([f"{kept}, which saves ${session.ledger.saved:.4f}"])
     tell([str(error) for error in outcome.failed.values()])
