@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -19,6 +19,7 @@ from rolecall import (
     CallEnded,
     Cause,
     CostsCompared,
+    Event,
     FellBack,
     Observer,
     Retrying,
@@ -29,9 +30,10 @@ from rolecall import (
     Usage,
 )
 from rolecall_plugins.report.charts import critical_path, graph
+from rolecall_plugins.report.drawer import Drawer
 from rolecall_plugins.report.page import LONG, as_html, render
 from rolecall_plugins.report.story import Story
-from rolecall_plugins.report.writer import Report, draw
+from rolecall_plugins.report.writer import Report
 
 CALL: dict[str, Any] = {"call": 1, "agent": "architect", "provider": "claude", "model": "m"}
 ENDED: dict[str, Any] = {"step": "k", "waited": 0.0, "took": 1.0, "max_output_tokens": 10}
@@ -281,7 +283,7 @@ def test_a_very_long_deliverable_is_shown_as_it_was_written() -> None:
 
 
 def test_the_page_is_drawn_in_a_process_of_its_own(told: dict[str, Any], tmp_path: Path) -> None:
-    draw(told, tmp_path)
+    Drawer(tmp_path).draw(told)
     assert (tmp_path / "report.html").read_text("utf-8").startswith("<!doctype html>")
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
 
@@ -289,7 +291,7 @@ def test_the_page_is_drawn_in_a_process_of_its_own(told: dict[str, Any], tmp_pat
 def test_a_page_that_cannot_be_drawn_is_one_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    draw({}, tmp_path)
+    Drawer(tmp_path).draw({})
     (record,) = caplog.records
     assert record.message == "report.html could not be drawn: KeyError: 'calls'"
 
@@ -297,6 +299,64 @@ def test_a_page_that_cannot_be_drawn_is_one_warning(
 def test_the_report_of_an_observer_that_heard_no_end_is_not_drawn(tmp_path: Path) -> None:
     asyncio.run(Report().aclose())
     assert not list(tmp_path.iterdir())
+
+
+class Watched(Drawer):
+    made: ClassVar[list["Watched"]] = []
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.made.append(self)
+
+
+@pytest.fixture
+def drawers(monkeypatch: pytest.MonkeyPatch) -> list[Watched]:
+    """Give the drawers that reports make."""
+    monkeypatch.setattr("rolecall_plugins.report.writer.Drawer", Watched)
+    monkeypatch.setattr(Watched, "made", [])
+    return Watched.made
+
+
+def begun(folder: Path) -> list[Event]:
+    """Give the events until the last of two agents has begun."""
+    return [
+        RunStarted(
+            at=0.0,
+            folder=str(folder),
+            request="Build it.",
+            agents=("intent", "architect"),
+            first_choices=(),
+            needs=(("intent", ()), ("architect", ("intent",))),
+        ),
+        AgentStarted(at=0.0, agent="intent"),
+        ended("intent", 1.0),
+        AgentStarted(at=1.0, agent="architect"),
+    ]
+
+
+def test_the_drawer_gets_ready_once_the_last_agent_is_at_work(
+    drawers: list[Watched], tmp_path: Path
+) -> None:
+    report = Report()
+    for event in begun(tmp_path):
+        assert not drawers
+        report.notify(event)
+    assert len(drawers) == 1
+    report.notify(RunEnded(at=2.0, done=2, failed=0, blocked=0))
+    asyncio.run(report.aclose())
+    assert len(drawers) == 1
+    assert (tmp_path / "report.html").is_file()
+
+
+def test_a_drawer_that_gets_no_story_leaves_without_a_word(
+    drawers: list[Watched], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    report = Report()
+    for event in begun(tmp_path):
+        report.notify(event)
+    asyncio.run(report.aclose())
+    assert len(drawers) == 1
+    assert (list(tmp_path.iterdir()), caplog.records) == ([], [])
 
 
 @pytest.fixture(scope="module")

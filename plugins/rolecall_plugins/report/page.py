@@ -8,11 +8,15 @@ import os
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .charts import critical_path, distribution, draw, graph, timeline
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 LONG = 300_000  # characters, beyond which a deliverable is shown as it was written
 DEEPER = 2  # levels that a deliverable's headings stand below the page's own
@@ -20,17 +24,14 @@ DEEPER = 2  # levels that a deliverable's headings stand below the page's own
 
 def render(story: Mapping[str, Any]) -> str:
     """Give the page as HTML."""
-    from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
-    environment = Environment(undefined=StrictUndefined, autoescape=True, trim_blocks=True)
-    template = environment.from_string(_file("page.html.j2"))
     lines = timeline(story)
     dependants: dict[str, list[str]] = {}
     for agent in story["agents"]:
         for need in agent["needs"]:
             dependants.setdefault(need, []).append(agent["name"])
-    return template.render(
+    return _template().render(
         story=story,
         style=Markup(_file("page.css")),
         when=datetime.fromtimestamp(story["when"], UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -42,6 +43,14 @@ def render(story: Mapping[str, Any]) -> str:
         as_html=lambda text: Markup(as_html(text)),
         clock=_clock,
     )
+
+
+@cache
+def _template() -> "Template":
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(undefined=StrictUndefined, autoescape=True, trim_blocks=True)
+    return environment.from_string(_file("page.html.j2"))
 
 
 def as_html(text: str) -> str:
@@ -59,10 +68,21 @@ def as_html(text: str) -> str:
     return str(markdown.renderer.render(tokens, markdown.options, {}))
 
 
+def get_ready() -> None:
+    """Import and make ready what a page needs, which takes as long as drawing one."""
+    draw({"data": {"values": [{}]}, "mark": "point"})
+    as_html("")
+    _template()
+
+
 def main() -> None:
-    """Write the page, whole or not at all."""
+    """Write the page of the story that comes, whole or not at all."""
     path = Path(sys.argv[1])
-    page = render(json.load(sys.stdin))
+    get_ready()
+    story = sys.stdin.read()
+    if not story:
+        return  # who was to tell it is gone
+    page = render(json.loads(story))
     partial = path.with_name(path.name + ".part")
     partial.write_text(page, "utf-8", errors="replace")
     os.replace(partial, path)

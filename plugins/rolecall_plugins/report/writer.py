@@ -1,45 +1,69 @@
 """Writes report.md and report.html into the run's folder when the run ends."""
 
 import asyncio
-import json
-import logging
-import subprocess
-import sys
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from rolecall import Event, RunEnded, RunStarted, Totals
+from rolecall import (
+    AgentBlocked,
+    AgentFailed,
+    AgentStarted,
+    CallEnded,
+    CallText,
+    DeliverableKept,
+    Event,
+    RunEnded,
+    RunStarted,
+    Totals,
+)
 
+from .drawer import Drawer
 from .story import Story
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
-LONGEST = 120.0  # seconds that drawing may take
-_log = logging.getLogger("rolecall")
-
 
 class Report:
-    """Listens to a run; at its end writes report.md, and then lets report.html be drawn."""
+    """Listens to a run; at its end writes report.md, and then lets report.html be drawn.
+
+    What draws it gets ready while the last agents are at work.
+    """
 
     def __init__(self) -> None:
         self._story = Story()
         self._folder: Path | None = None
+        self._drawer: Drawer | None = None
+        self._ahead: set[str] = set()  # who has not begun
+        self._answered = False
         self._over = False
 
     def notify(self, event: Event) -> None:
         self._story.notify(event)
-        if isinstance(event, RunStarted):
-            self._folder = Path(event.folder)
-        if isinstance(event, RunEnded) and self._folder is not None:
-            self._over = True
-            (self._folder / "report.md").write_text(render(self._story), "utf-8")
+        match event:
+            case RunStarted():
+                self._folder = Path(event.folder)
+                self._ahead = set(event.agents)
+            case AgentStarted() | DeliverableKept() | AgentFailed() | AgentBlocked():
+                self._ahead.discard(event.agent)
+            case CallText() | CallEnded():
+                self._answered = True
+            case RunEnded() if self._folder is not None:
+                self._over = True
+                (self._folder / "report.md").write_text(render(self._story), "utf-8")
+            case _:
+                pass
+        if self._answered and not self._ahead and self._drawer is None and self._folder is not None:
+            self._drawer = Drawer(self._folder)
 
     async def aclose(self) -> None:
         if self._over and self._folder is not None:
-            await asyncio.to_thread(draw, self._story.told(self._folder), self._folder)
+            drawer = self._drawer or Drawer(self._folder)
+            await asyncio.to_thread(drawer.draw, self._story.told(self._folder))
+        elif self._drawer is not None:
+            await asyncio.to_thread(self._drawer.leave)
 
 
 def render(story: Story) -> str:
@@ -62,20 +86,6 @@ def _template() -> "Template":
     return Environment(undefined=StrictUndefined, keep_trailing_newline=True).from_string(
         files(__package__).joinpath("report.md.j2").read_text("utf-8")
     )
-
-
-def draw(told: dict[str, Any], folder: Path) -> None:
-    """Write report.html in a process of its own: what draws the charts is large."""
-    done = subprocess.run(
-        [sys.executable, "-m", f"{__package__}.page", str(folder / "report.html")],
-        input=json.dumps(told).encode(),
-        capture_output=True,
-        timeout=LONGEST,
-        check=False,
-    )
-    if done.returncode:
-        why = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-        _log.warning("report.html could not be drawn: %s", why or f"exit code {done.returncode}")
 
 
 def _sums(totals: Totals | None) -> str:
