@@ -103,6 +103,12 @@ def test_what_a_person_should_know_first_is_noted_before_any_call() -> None:
     assert notes == ["b goes without a, left out of this run"]
 
 
+def test_who_needs_everyone_is_told_apart_from_those_who_need_it() -> None:
+    team = [agent("a"), agent("plan", "*"), agent("c", "plan"), agent("d", "c")]
+    session = Session(hosting(agents=team), Settings(), Choices())
+    assert session.notes == ["plan needs everyone, but goes without c, d, who need it"]
+
+
 @pytest.mark.parametrize(
     ("host", "error"),
     [

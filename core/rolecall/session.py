@@ -10,7 +10,7 @@ from typing import Any
 
 from attrs import asdict, evolve, field, filters, frozen
 
-from .agents import Agent, Route, Team
+from .agents import EVERYONE, Agent, Route, Team
 from .budget import Budget
 from .bus import Bus
 from .config import Settings
@@ -164,14 +164,26 @@ class Session:
 
     @property
     def notes(self) -> list[str]:
-        """Say what a person should know first: who falls back, who has no route, who is left out.
+        """Say what a person should know first: who falls back, has no route, or does not get all.
 
         Raises UsageError where no agent has a route.
         """
-        return forecast(self.team, unusable(self.team, self._providers)) + [
-            f"{name} goes without {', '.join(needs)}, left out of this run"
-            for name, needs in self._left_out.items()
-        ]
+        return (
+            forecast(self.team, unusable(self.team, self._providers))
+            + [
+                f"{name} goes without {', '.join(needs)}, left out of this run"
+                for name, needs in self._left_out.items()
+            ]
+            + [
+                f"{agent.name} needs everyone, but goes without {', '.join(waiting)}, who need it"
+                for agent in self.team
+                if EVERYONE in agent.needs
+                and (waiting := [each for each in self.team.agents if each in self._after(agent)])
+            ]
+        )
+
+    def _after(self, agent: Agent) -> Collection[str]:
+        return self.team.downstream(agent.name)
 
     def check(self) -> None:
         """Raise UsageError where no agent has a route that can be called."""
