@@ -168,22 +168,18 @@ class Session:
 
         Raises UsageError where no agent has a route.
         """
-        return (
-            forecast(self.team, unusable(self.team, self._providers))
-            + [
-                f"{name} goes without {', '.join(needs)}, left out of this run"
-                for name, needs in self._left_out.items()
-            ]
-            + [
-                f"{agent.name} needs everyone, but goes without {', '.join(waiting)}, who need it"
-                for agent in self.team
-                if EVERYONE in agent.needs
-                and (waiting := [each for each in self.team.agents if each in self._after(agent)])
-            ]
-        )
-
-    def _after(self, agent: Agent) -> Collection[str]:
-        return self.team.downstream(agent.name)
+        notes = forecast(self.team, unusable(self.team, self._providers))
+        notes += [
+            f"{name} goes without {', '.join(needs)}, left out of this run"
+            for name, needs in self._left_out.items()
+        ]
+        for agent in self.team:
+            if EVERYONE in agent.needs and (behind := self.team.downstream(agent.name)):
+                waiting = ", ".join(name for name in self.team.agents if name in behind)
+                notes.append(
+                    f"{agent.name} needs everyone, but goes without {waiting}, who need it"
+                )
+        return notes
 
     def check(self) -> None:
         """Raise UsageError where no agent has a route that can be called."""
