@@ -348,6 +348,18 @@ def test_the_drawer_gets_ready_once_the_last_agent_is_at_work(
     assert (tmp_path / "report.html").is_file()
 
 
+def test_of_many_runs_one_has_a_drawer_that_waits(drawers: list[Watched], tmp_path: Path) -> None:
+    reports = [Report(), Report()]
+    for report in reports:
+        for event in begun(tmp_path):
+            report.notify(event)
+    assert len(drawers) == 1
+    for report in reports:
+        report.notify(RunEnded(at=2.0, done=2, failed=0, blocked=0))
+        asyncio.run(report.aclose())
+    assert len(drawers) == 2
+
+
 def test_a_drawer_that_gets_no_story_leaves_without_a_word(
     drawers: list[Watched], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

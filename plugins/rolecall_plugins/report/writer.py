@@ -4,6 +4,7 @@ import asyncio
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from threading import Semaphore
 from typing import TYPE_CHECKING
 
 from rolecall import (
@@ -24,6 +25,10 @@ from .story import Story
 
 if TYPE_CHECKING:
     from jinja2 import Template
+
+
+# Of all the runs of a process one has a drawer that waits, for it takes a hundred megabytes.
+_early = Semaphore()
 
 
 class Report:
@@ -55,15 +60,20 @@ class Report:
                 (self._folder / "report.md").write_text(render(self._story), "utf-8")
             case _:
                 pass
-        if self._answered and not self._ahead and self._drawer is None and self._folder is not None:
+        is_last = self._answered and not self._ahead and not self._over
+        if is_last and self._drawer is None and self._folder and _early.acquire(blocking=False):
             self._drawer = Drawer(self._folder)
 
     async def aclose(self) -> None:
-        if self._over and self._folder is not None:
-            drawer = self._drawer or Drawer(self._folder)
-            await asyncio.to_thread(drawer.draw, self._story.told(self._folder))
-        elif self._drawer is not None:
-            await asyncio.to_thread(self._drawer.leave)
+        try:
+            if self._over and self._folder is not None:
+                drawer = self._drawer or Drawer(self._folder)
+                await asyncio.to_thread(drawer.draw, self._story.told(self._folder))
+            elif self._drawer is not None:
+                await asyncio.to_thread(self._drawer.leave)
+        finally:
+            if self._drawer is not None:
+                _early.release()
 
 
 def render(story: Story) -> str:
