@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from installing import ECHO, FAST, Ended, Shell
+from rolecall.config import UNSET
 
 KEY = "sk-ant-" + "planted0" * 4
 
@@ -145,3 +146,8 @@ def test_live_says_why_a_provider_does_not_answer(shell: Shell) -> None:
 def test_live_says_where_nobody_can_be_called(shell: Shell) -> None:
     ended = shell("doctor", "--live")
     assert "no provider can be called, so no call was made" in ended.err
+
+
+def test_what_no_table_sets_is_no_setting(shell: Shell) -> None:
+    settings = shell("doctor", "--json").json["settings"]
+    assert not UNSET & {row["setting"] for row in settings}

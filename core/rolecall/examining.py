@@ -13,14 +13,13 @@ from attrs import fields
 from .agents import Agent, Route, Team
 from .arguments import App
 from .calls import Caller
-from .config import ProviderSettings, Settings
+from .config import UNSET, ProviderSettings, Settings
 from .errors import RolecallError
 from .events import CallEnded, Event
 from .messages import Message, Request, diagnosed, lacking
 from .routing import current_team
 from .session import Shared
 
-HIDDEN = ("environment", "source", "sources")
 PACKAGES = ("rolecall", "litellm", "pluggy", "vcrpy")
 NAMED = ("providers", "agents", "limiters")  # hooks whose results have names of their own
 LIMITS = tuple(field.name for field in fields(ProviderSettings) if "_per_" in field.name)
@@ -115,7 +114,7 @@ def _environment(settings: Settings) -> dict[str, str]:
 
 def _settings(settings: Settings) -> Iterator[dict[str, Any]]:
     for field in fields(Settings):
-        if field.name not in HIDDEN:
+        if field.name not in UNSET:
             value = getattr(settings, field.name)
             source = settings.sources.get(field.name, "default")
             yield {"setting": field.name, "value": _plain(value), "source": source}
