@@ -21,8 +21,8 @@ from attrs import frozen
 
 from rolecall import Call, Cause, Limiter, Outcome, Settings, Usage
 from rolecall.testing import FakeClock
-from rolecall_plugins._gap import LocalGap
-from rolecall_plugins._pacing import Pacing
+from rolecall_plugins.ratelimit.interval import LocalGap
+from rolecall_plugins.ratelimit.limiter import Pacing
 
 SECONDS = 600.0
 REQUESTS = 120  # per minute

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from rolecall.journal import Journal, read
+from rolecall.storage.journal import Journal, read
 
 TEXT = "A deliverable of some four thousand tokens, as an agent writes it. " * 240
 ENDED = {

@@ -247,7 +247,7 @@ def main() -> None:
     parser.add_argument("--scale", type=float, default=0.5, help="of 4 s and of 0.5 s")
     parser.add_argument("--crewai", default=sys.executable, metavar="PYTHON", help="that has it")
     options = parser.parse_args()
-    from rolecall_plugins.roles import COORDINATOR, TABLE
+    from rolecall_plugins.team.roles import COORDINATOR, TABLE
 
     takes = seconds_of([name for name, *_ in TABLE], options.scale)
     everyone = tuple(name for name in takes if name != COORDINATOR)

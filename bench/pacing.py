@@ -90,7 +90,7 @@ ROWS = {
 
 def rolecall(interval: float, folder: Path) -> Acquire:
     from rolecall import Call, Outcome, Settings
-    from rolecall_plugins.pacing import rolecall_limiters
+    from rolecall_plugins.ratelimit import rolecall_limiters
 
     (limiter,) = rolecall_limiters(Settings(interval=interval, state=str(folder)))
     call = Call(number=1, agent="bench", provider="claude", model="m")

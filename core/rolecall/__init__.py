@@ -10,10 +10,17 @@ from typing import TYPE_CHECKING, Any
 from .deprecations import current
 
 if TYPE_CHECKING:
-    from .agents import Agent, Route
-    from .causes import Action, Cause
-    from .config import AgentSettings, Order, Price, ProviderSettings, Settings, load_settings
-    from .dispatch import Dispatcher
+    from ._version import __version__
+    from .api.llm import LLM
+    from .api.team import Result, Run, Team
+    from .config.settings import (
+        AgentSettings,
+        Order,
+        Price,
+        ProviderSettings,
+        Settings,
+        load_settings,
+    )
     from .errors import (
         AllRoutesFailed,
         BudgetReached,
@@ -28,7 +35,15 @@ if TYPE_CHECKING:
         TeamError,
         UsageError,
     )
-    from .events import (
+    from .execution.dispatcher import Dispatcher
+    from .execution.redaction import Redactor
+    from .observers.ledger import Ledger, Totals
+    from .plugin.assignment import current_team
+    from .plugin.manager import Host
+    from .plugin.spec import hookimpl
+    from .types.agents import Agent, Route
+    from .types.causes import Action, Cause
+    from .types.events import (
         AgentBlocked,
         AgentDone,
         AgentFailed,
@@ -54,13 +69,8 @@ if TYPE_CHECKING:
         StepReused,
         WorkTouched,
     )
-    from .hookspecs import hookimpl
-    from .host import Host
-    from .ledger import Ledger, Totals
-    from .library import Result, Run, Team
-    from .limits import Call, Clock, Limiter, Outcome, SendLimiter, SystemClock
-    from .llm import LLM
-    from .messages import (
+    from .types.limits import Call, Clock, Limiter, Outcome, SendLimiter, SystemClock
+    from .types.messages import (
         Closeable,
         Diagnosable,
         HasCeiling,
@@ -76,9 +86,6 @@ if TYPE_CHECKING:
         Usage,
         Watch,
     )
-    from .routing import current_team
-    from .secrets import Redactor
-    from .version import __version__
 
 __all__ = [
     "LLM",
@@ -163,33 +170,33 @@ __all__ = [
 
 # Where each of them is.
 _NAMES = {
-    "agents": "Agent Route",
-    "causes": "Action Cause",
-    "config": "AgentSettings Order Price ProviderSettings Settings load_settings",
-    "dispatch": "Dispatcher",
+    "types.agents": "Agent Route",
+    "types.causes": "Action Cause",
+    "config.settings": "AgentSettings Order Price ProviderSettings Settings load_settings",
+    "execution.dispatcher": "Dispatcher",
     "errors": (
         "AllRoutesFailed BudgetReached CallFailed JournalCorrupt PluginError ProviderError "
         "RolecallError RunBusy RunError SettingsError TeamError UsageError"
     ),
-    "events": (
+    "types.events": (
         "AgentBlocked AgentDone AgentFailed AgentStarted CallEnded CallEvent CallHeld "
         "CallStarted CallText CallWaiting CostsCompared DeliverableKept Event FellBack Forecast "
         "Observer Retrying RouteClosed RouteOpened RouteProbed RunEnded RunStarted StepReused "
         "WorkTouched"
     ),
-    "hookspecs": "hookimpl",
-    "host": "Host",
-    "ledger": "Ledger Totals",
-    "library": "Result Run Team",
-    "limits": "Call Clock Limiter Outcome SendLimiter SystemClock",
-    "llm": "LLM",
-    "messages": (
+    "plugin.spec": "hookimpl",
+    "plugin.manager": "Host",
+    "observers.ledger": "Ledger Totals",
+    "api.team": "Result Run Team",
+    "types.limits": "Call Clock Limiter Outcome SendLimiter SystemClock",
+    "api.llm": "LLM",
+    "types.messages": (
         "Closeable Diagnosable HasCeiling HasModel HasPrices Message NeedsSetup Preparable "
         "Provider Request Response Stop Usage Watch"
     ),
-    "routing": "current_team",
-    "secrets": "Redactor",
-    "version": "__version__",
+    "plugin.assignment": "current_team",
+    "execution.redaction": "Redactor",
+    "_version": "__version__",
 }
 _MODULES = {name: module for module, names in _NAMES.items() for name in names.split()}
 

@@ -12,11 +12,12 @@ from collections.abc import Coroutine, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from .agents import Agent, Team
-from .causes import Cause
-from .discovery import installed
 from .errors import ProviderError
-from .events import (
+from .plugin.entry_points import installed
+from .plugin.manager import Host
+from .types.agents import Agent, Team
+from .types.causes import Cause
+from .types.events import (
     AgentBlocked,
     AgentDone,
     AgentFailed,
@@ -41,9 +42,17 @@ from .events import (
     StepReused,
     WorkTouched,
 )
-from .host import Host
-from .limits import Call, Limiter, Outcome
-from .messages import Closeable, HasModel, Message, NeedsSetup, Provider, Request, Response, Usage
+from .types.limits import Call, Limiter, Outcome
+from .types.messages import (
+    Closeable,
+    HasModel,
+    Message,
+    NeedsSetup,
+    Provider,
+    Request,
+    Response,
+    Usage,
+)
 
 __all__ = [
     "AgentsContract",
@@ -140,7 +149,7 @@ class ProviderContract:
     provider: Provider
 
     def test_its_name_is_a_word(self) -> None:
-        from .agents import NAME
+        from .types.agents import NAME
 
         assert NAME.fullmatch(self.provider.name)
 

@@ -6,16 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from pathlib import Path
 
-from rolecall import (
-    Call,
-    Cause,
-    Limiter,
-    Outcome,
-    ProviderError,
-    Settings,
-    SettingsError,
-    hookimpl,
-)
+from rolecall import Call, Cause, Limiter, Outcome, ProviderError, Settings, SettingsError, hookimpl
 
 OPTION = "tokens_per_day"
 TABLE = "create table if not exists used (day, provider, tokens, primary key (day, provider))"

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 @hookimpl
 def rolecall_providers(settings: "Settings") -> "Iterable[Provider]":
-    from ._claude import CLAUDE
-    from ._litellm import LiteLLMProvider
+    from .providers.anthropic import CLAUDE
+    from .providers.litellm import LiteLLMProvider
 
     return [LiteLLMProvider(CLAUDE, settings)]
 

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 @hookimpl
 def rolecall_providers(settings: "Settings") -> "Iterable[Provider]":
-    from ._gemini import GEMINI
-    from ._litellm import LiteLLMProvider
+    from .providers.google import GEMINI
+    from .providers.litellm import LiteLLMProvider
 
     return [LiteLLMProvider(GEMINI, settings)]
 

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 from rolecall import ProviderError
 
-from .._claude_wire import ClaudeReply
-from .._gemini_wire import GeminiReply
-from .._wire import Reading, Reply
+from ..providers.anthropic_reply import ClaudeReply
+from ..providers.gemini_reply import GeminiReply
+from ..providers.reply_reader import Reading, Reply
 from .takes import Head, Take
 
 REPLIES: dict[str, Callable[[], Reply]] = {"anthropic": ClaudeReply, "gemini": GeminiReply}

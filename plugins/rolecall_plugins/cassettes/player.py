@@ -11,7 +11,7 @@ from vcr.request import Request
 
 from rolecall import Call, Event, ProviderError, Route
 
-from .._exchange import Departure
+from ..providers.transport import Departure
 from .asked import Asked, differences, likeness, read
 from .calling import calling
 from .errors import Miss

@@ -20,7 +20,7 @@ from vcr.request import Request
 
 from rolecall import Call, Event, FellBack, RunStarted
 
-from .._exchange import Departure
+from ..providers.transport import Departure
 from .asked import is_local
 from .calling import calling
 from .masking import masked_reply, masked_request

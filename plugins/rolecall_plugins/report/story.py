@@ -17,7 +17,7 @@ from rolecall import (
     Usage,
 )
 
-from .._board import THROUGH, Board, Row, State
+from ..progress import THROUGH, Board, Row, State
 
 
 class Story:

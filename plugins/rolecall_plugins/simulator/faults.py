@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
-from . import anthropic, gemini
-from .anthropic_faults import FAULTS as CLAUDE
+from .anthropic import service as anthropic
+from .anthropic.faults import FAULTS as CLAUDE
 from .cases import Case
 from .exchange import Answer, Frame
-from .gemini_faults import FAULTS as GEMINI
+from .gemini import service as gemini
+from .gemini.faults import FAULTS as GEMINI
 
 PROVIDERS = ("claude", "gemini")
 CAUSES = tuple(CLAUDE)

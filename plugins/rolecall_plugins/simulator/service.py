@@ -7,10 +7,13 @@ from random import Random
 
 from attrs import evolve, frozen
 
-from . import anthropic, anthropic_requests, gemini, gemini_requests
+from .anthropic import requests as anthropic_requests
+from .anthropic import service as anthropic
 from .cases import Case
 from .exchange import Answer, Frame, Incoming, Query, Rejected
 from .faults import PROVIDERS, failure
+from .gemini import requests as gemini_requests
+from .gemini import service as gemini
 from .injection import Injector
 from .limits import Level, Limits, Meter
 from .replies import agent_of, reply

@@ -1,0 +1,129 @@
+"""A model for other programs: a prompt in, a text out, under the team's limits."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from attrs import evolve
+
+from ..config.settings import Settings, load_settings
+from ..errors import CallFailed, ProviderError, UsageError, nearest
+from ..execution.dispatcher import Dispatcher
+from ..observers.event_bus import Bus
+from ..observers.ledger import Ledger
+from ..plugin.assignment import read_routes
+from ..plugin.manager import Host, supplied
+from ..scheduling.prompts import write
+from ..types.agents import Agent
+from ..types.causes import Cause
+from ..types.events import Observer
+from ..types.limits import SystemClock
+from ..types.messages import Message, Request, Response, Stop
+from .loop_scope import WithTheLoop
+
+Prompt = str | Sequence[Mapping[str, str]]
+
+
+class LLM:
+    """Asks the first of its routes that answers, limited, judged and watched as a team's calls.
+
+    routes: in order of preference. system: sent with every prompt.
+    settings: by default those of the current folder, `.env` and the environment.
+    observers: hear every event, beside those of the plugins; `ledger` keeps the totals.
+    Calls raise AllRoutesFailed where no route answers, CallFailed where a cause says stop.
+    It may be used from several threads and event loops at once.
+    """
+
+    def __init__(
+        self,
+        *routes: str,
+        system: str = "",
+        settings: Settings | None = None,
+        host: Host | None = None,
+        observers: Sequence[Observer] = (),
+    ) -> None:
+        self.ledger = Ledger()
+        self._settings = evolve(
+            settings or load_settings(Path.cwd()), budget=None
+        )  # that is a run's
+        host = host or Host(block=self._settings.block)
+        host.check()
+        providers = supplied(host.providers(self._settings))
+        self._agent = Agent(
+            name="llm",
+            title="LLM",
+            goal="answer",
+            prompt=system,
+            routes=read_routes(routes, "LLM"),
+        )
+        for route in self._agent.routes:
+            if route.provider not in providers:
+                hint = nearest(route.provider, providers)
+                raise UsageError(f"there is no provider {route.provider!r}{hint}")
+        self._dispatcher = Dispatcher(
+            providers,
+            list(supplied(host.limiters(self._settings)).values()),
+            self._settings,
+            SystemClock(),
+            Bus([self.ledger], [*host.observers(self._settings), *observers]),
+        )
+        self._connections = WithTheLoop(self._dispatcher.aclose)
+
+    def call(self, prompt: Prompt) -> str:
+        """Answer a prompt, or a conversation: `{"role": ..., "content": ...}`, the last turn last.
+
+        For programs without an event loop, and beside a running one.
+        """
+        with ThreadPoolExecutor(max_workers=1) as thread:
+            return thread.submit(lambda: asyncio.run(self.acall(prompt))).result()
+
+    async def acall(self, prompt: Prompt) -> str:
+        """Answer the same; a text that stays cut off raises CallFailed with `truncated`."""
+        await self._connections.hold()
+        # In a task of its own: what observers put into its context is gone with it.
+        return await asyncio.create_task(self._answer(prompt))
+
+    async def _answer(self, prompt: Prompt) -> str:
+        system, messages = _read(prompt)
+        request = evolve(
+            self._settings.template,
+            system="\n\n".join(filter(None, (self._agent.prompt, *system))),
+            messages=messages,
+        )
+        route = self._agent.routes[0]
+
+        async def ask(ordinal: int, request: Request) -> Response:
+            nonlocal route
+            response, route = await self._dispatcher.run(self._agent, request)
+            return response
+
+        text, last = await write(request, ask, self._settings.continuations)
+        if last.stop is Stop.LENGTH:
+            cut = ProviderError(Cause.TRUNCATED, "the output limit cut the answer")
+            raise CallFailed(self._agent.name, [(str(route), cut)])
+        return text
+
+
+def _read(prompt: Prompt) -> tuple[list[str], tuple[Message, ...]]:
+    """Give what the system says, and the turns; neighbours of one role become one turn."""
+    turns = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
+    system: list[str] = []
+    messages: list[Message] = []
+    for turn in turns:
+        role, text = turn.get("role"), turn.get("content")
+        if not isinstance(text, str):
+            raise UsageError(f"the content of a message must be text, not {text!r}")
+        match role:
+            case "system":
+                system.append(text)
+            case "user" | "assistant" if messages and messages[-1].role == role:
+                messages[-1] = Message(role, f"{messages[-1].text}\n\n{text}")
+            case "user" | "assistant":
+                messages.append(Message(role, text))
+            case _:
+                known = "system, user or assistant"
+                raise UsageError(f"the role of a message must be {known}, not {role!r}")
+    if not messages:
+        raise UsageError("there is nothing to answer: no message of role 'user'")
+    return system, tuple(messages)

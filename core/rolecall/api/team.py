@@ -1,0 +1,198 @@
+"""A team for programs: put to work with `await`, its events as an async iterator."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Self
+
+from attrs import evolve, field, frozen
+
+from ..config.settings import Settings, load_settings
+from ..errors import RolecallError
+from ..execution.attempt import close
+from ..observers.ledger import Ledger
+from ..plugin.manager import Host
+from ..scheduling.scheduler import PLAN, Outcome
+from ..scheduling.session import Choices, Session, Shared
+from ..storage.run_folder import RunFolder, read_about
+from ..types import agents
+from ..types.events import Event
+from .loop_scope import WithTheLoop
+
+
+@frozen
+class Result:
+    """What a run came to.
+
+    done: agents whose deliverable is there, in the team's order. failed: agent to its error.
+    blocked: agent to the failed one that it waited for. cut: whose deliverable stayed cut off.
+    deliverables: agent to its text. plan: the text of PLAN.md, where an agent writes it.
+    """
+
+    folder: Path
+    done: tuple[str, ...]
+    failed: Mapping[str, RolecallError]
+    blocked: Mapping[str, str]
+    cut: tuple[str, ...]
+    deliverables: Mapping[str, str] = field(repr=False)
+    plan: str | None = field(repr=False)
+    ledger: Ledger = field(repr=False)
+
+    @property
+    def ok(self) -> bool:
+        """Tell whether every agent is done, and nothing is cut off."""
+        return not (self.failed or self.blocked or self.cut)
+
+
+@frozen(slots=False)
+class Team(agents.Team):
+    """Agents that can be put to work together; their graph is checked when the team is built.
+
+    `Team.load()` gives the team of the plugins and settings, `Team([...])` one of your own.
+    settings, host: by default those of the current folder, and all plugins. All runs of one team
+    share its limiters and its connections: their calls queue in one line, in the settings' order.
+    """
+
+    settings: Settings = field(
+        factory=lambda: evolve(load_settings(Path.cwd()), quiet=True),
+        kw_only=True,
+        eq=False,
+        repr=False,
+    )
+    host: Host | None = field(default=None, kw_only=True, eq=False, repr=False)
+    _choices: Choices | None = field(default=None, kw_only=True, eq=False, repr=False)
+
+    @classmethod
+    def load(
+        cls,
+        directory: str | Path = ".",
+        *,
+        settings: Settings | None = None,
+        host: Host | None = None,
+        assign: Mapping[str, Sequence[str]] = MappingProxyType({}),
+        only: Sequence[str] = (),
+        skip: Sequence[str] = (),
+        budget: float | None = None,
+    ) -> Self:
+        """Give the team as `rolecall run` would put it to work in a folder.
+
+        settings: instead of the folder's. assign: agent or pattern to its routes. only, skip:
+        agents, by name. budget: most US dollars of each run. Raises UsageError where something is
+        configured wrongly.
+        """
+        if settings is None:
+            settings = evolve(load_settings(Path(directory)), quiet=True)
+        host = host or Host(block=settings.block)
+        choices = Choices(assign, only, skip, budget)
+        team = Session(host, settings, choices).team
+        return cls(team, settings=settings, host=host, choices=choices)
+
+    def run(self, request: str, folder: str | Path | None = None) -> "Run":
+        """Put the team to work on a request: await the run, or iterate over its events first.
+
+        folder: of the run, new or empty; by default one among the settings' `runs`.
+        """
+
+        def open_(session: Session) -> RunFolder:
+            runs = Path(self.settings.runs)
+            return RunFolder.begin(runs, request, session.describe(()), folder)
+
+        return Run(self._session(self._choices or Choices()), open_, self._connections)
+
+    def resume(self, folder: str | Path) -> "Run":
+        """Finish a run; what was answered is not asked again."""
+        choices = Choices() if self._choices is None else Choices.read(read_about(Path(folder)))
+        return Run(
+            self._session(choices), lambda session: RunFolder(Path(folder)), self._connections
+        )
+
+    @cached_property
+    def _plugins(self) -> Host:
+        return self.host or Host(block=self.settings.block)
+
+    @cached_property
+    def _shared(self) -> Shared:
+        return Shared.collect(self._plugins, self.settings)
+
+    @cached_property
+    def _connections(self) -> WithTheLoop:
+        return WithTheLoop(lambda: close(self._shared.providers.values()))
+
+    def _session(self, choices: Choices) -> Session:
+        own = self if self._choices is None else None
+        return Session(self._plugins, self.settings, choices, team=own, shared=self._shared)
+
+
+class Run:
+    """One run of a team: it begins when it is first awaited or iterated over.
+
+    Awaiting gives the `Result`, iterating the events as they happen; each may be done once the run
+    is over, too, and a run goes on when its iteration is left.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        open_folder: Callable[[Session], RunFolder],
+        connections: WithTheLoop,
+    ) -> None:
+        self._session = session
+        self._connections = connections
+        self._open = open_folder
+        self._events: list[Event] = []
+        self._news = asyncio.Event()
+        self._task: asyncio.Task[Result] | None = None
+
+    def __await__(self) -> Generator[Any, None, Result]:
+        return self._begun().__await__()
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        task = self._begun()
+        seen = 0
+        while True:
+            while seen < len(self._events):
+                seen += 1
+                yield self._events[seen - 1]
+            if task.done():
+                return
+            self._news.clear()
+            await self._news.wait()
+
+    def cancel(self) -> None:
+        """End the run as Ctrl-C does; what is answered is kept, and `resume` goes on."""
+        self._begun().cancel()
+
+    def notify(self, event: Event) -> None:
+        """Hear an event; an observer's part."""
+        self._events.append(event)
+        self._news.set()
+
+    def _begun(self) -> asyncio.Task[Result]:
+        if self._task is None:
+            self._session.observe(self)
+            self._task = asyncio.get_running_loop().create_task(self._run())
+            self._task.add_done_callback(lambda _: self._news.set())
+        return self._task
+
+    async def _run(self) -> Result:
+        self._session.check()
+        await self._connections.hold()
+        with self._open(self._session) as folder:
+            outcome = await self._session.run(folder)
+            return _result(self._session, folder, outcome)
+
+
+def _result(session: Session, folder: RunFolder, outcome: Outcome) -> Result:
+    texts = {name: folder.read(session.file(name)) for name in outcome.done}
+    return Result(
+        folder=folder.path,
+        done=outcome.done,
+        failed=outcome.failed,
+        blocked=outcome.blocked,
+        cut=outcome.cut,
+        deliverables={name: text for name, text in texts.items() if text is not None},
+        plan=folder.read(PLAN),
+        ledger=session.ledger,
+    )

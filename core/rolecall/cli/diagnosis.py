@@ -1,0 +1,183 @@
+"""Looks at all that is configured, what is missing, and what falls back to what."""
+
+import asyncio
+import os
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from attrs import fields
+
+from ..config.settings import UNSET, ProviderSettings, Settings
+from ..errors import RolecallError
+from ..execution.attempt import Caller
+from ..plugin.assignment import current_team
+from ..scheduling.session import Shared
+from ..types.agents import Agent, Route, Team
+from ..types.events import CallEnded, Event
+from ..types.messages import Message, Request, diagnosed, lacking
+from .options import App
+
+PACKAGES = ("rolecall", "litellm", "pluggy", "vcrpy")
+NAMED = ("providers", "agents", "limiters")  # hooks whose results have names of their own
+LIMITS = tuple(field.name for field in fields(ProviderSettings) if "_per_" in field.name)
+HELLO = "Answer with the one word OK."
+
+
+def examine(app: App) -> dict[str, Any]:
+    """Look at all that can be known without a call; what cannot be looked at is a problem."""
+    problems = [plugin.failure for plugin in app.host.plugins if plugin.failure]
+    found: dict[str, Any] = {
+        "environment": _environment(app.settings),
+        "providers": [],
+        "plugins": [
+            {
+                "plugin": each.name,
+                "from": f"{each.distribution} {each.version}".strip(),
+                "supplies": [hook.removeprefix("rolecall_") for hook in each.hooks],
+                "state": "blocked" if each.blocked else "failed" if each.failure else "loaded",
+            }
+            for each in app.host.plugins
+        ],
+        "settings": list(_settings(app.settings)),
+        "fallbacks": [],
+        "problems": problems,
+    }
+    try:
+        _examine_team(app, found)
+    except RolecallError as error:
+        if str(error) not in problems:
+            problems.append(str(error))
+    problems += _examine_folders(app.settings)
+    return found
+
+
+def _examine_team(app: App, found: dict[str, Any]) -> None:
+    host, settings = app.host, app.settings
+    providers = host.providers(settings)
+    supplied: dict[str, list[str]] = {}
+    for name, (provider, plugin) in providers.items():
+        own = settings.provider(name)
+        supplied.setdefault(plugin, []).append(f"provider {name}")
+        found["providers"].append(
+            {
+                "provider": name,
+                "model": getattr(provider, "model", ""),
+                "plugin": plugin,
+                "state": lacking(provider) or "ready",
+                "limits": {each: getattr(own, each) for each in LIMITS if getattr(own, each)},
+                "concurrency": own.concurrency,
+            }
+        )
+    for name, (_, plugin) in host.limiters(settings).items():
+        supplied.setdefault(plugin, []).append(f"limiter {name}")
+    for _, plugin in host.agents().values():
+        supplied.setdefault(plugin, []).append("agent")
+    for row in found["plugins"]:
+        others = [hook for hook in row["supplies"] if hook not in NAMED]
+        row["supplies"] = [*_counted(supplied.get(row["plugin"], ())), *others]
+    team = current_team(host, settings)
+    routes = [route for agent in team for route in agent.routes]
+    for name, (provider, _) in providers.items():
+        used = dict.fromkeys(route.model for route in routes if route.provider == name)
+        if used:
+            found["problems"] += [f"{name}: {line}" for line in diagnosed(provider, used)]
+    found["fallbacks"] += _fallbacks(team)
+
+
+def _counted(supplied: Sequence[str]) -> list[str]:
+    agents = supplied.count("agent")
+    told = [each for each in supplied if each != "agent"]
+    return [*told, f"{agents} agents"] if agents else told
+
+
+def _fallbacks(team: Team) -> Iterator[str]:
+    chains: dict[tuple[str, ...], list[str]] = {}
+    for agent in team:
+        chains.setdefault(tuple(map(str, agent.routes)), []).append(agent.name)
+    for chain, names in chains.items():
+        falls = ", falling back to ".join(chain) if len(chain) > 1 else f"{chain[0]} alone"
+        yield f"{len(names)} of {len(team)} agents run on {falls}: {', '.join(names)}"
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    found = {"python": platform.python_version(), "system": platform.platform(terse=True)}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found | {"settings": settings.source, "shared state": settings.state or "none"}
+
+
+def _settings(settings: Settings) -> Iterator[dict[str, Any]]:
+    for field in fields(Settings):
+        if field.name not in UNSET:
+            value = getattr(settings, field.name)
+            source = settings.sources.get(field.name, "default")
+            yield {"setting": field.name, "value": _plain(value), "source": source}
+
+
+def _plain(value: Any) -> Any:
+    """Give a setting as JSON has it."""
+    if isinstance(value, Mapping):
+        return {str(name): _plain(each) for name, each in value.items()}
+    if hasattr(value, "__attrs_attrs__"):
+        return {each.name: _plain(getattr(value, each.name)) for each in fields(type(value))}
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _examine_folders(settings: Settings) -> Iterator[str]:
+    for what, folder in (("runs", settings.runs), ("state", settings.state)):
+        path = Path(folder).absolute()
+        there = next(each for each in (path, *path.parents) if each.exists())
+        if folder and not (there.is_dir() and os.access(there, os.W_OK)):
+            yield (
+                f"{path} cannot be written; make {there} writable, or name another folder "
+                f"under tool.rolecall.{what}"
+            )
+
+
+def call(app: App, found: dict[str, Any]) -> int:
+    """Make one small call to each provider that can be called, inside the limits; count them."""
+    ready = [row for row in found["providers"] if row["state"] == "ready"]
+    settings = app.settings
+    shared = Shared.collect(app.host, settings)
+    ends: list[CallEnded] = []
+
+    def hear(event: Event) -> None:
+        if isinstance(event, CallEnded):
+            ends.append(event)
+
+    caller = Caller(shared.providers, shared.limiters, settings, app.clock, hear)
+
+    async def ask(row: dict[str, Any]) -> None:
+        route = Route(row["provider"])
+        agent = Agent("doctor", "Doctor", "see whether it answers", HELLO, (route,))
+        request = Request("", (Message("user", HELLO),), max_output_tokens=256)
+        result = await caller.call(agent, route, request, step="", priority=0.0)
+        row["seconds"] = next(
+            (round(end.took, 3) for end in ends if end.provider == row["provider"]), None
+        )
+        reply = result.response or result.error
+        row["headers"] = dict(reply.headers) if reply else {}
+        row["cost_usd"] = result.response.cost if result.response else None
+        row["live"] = "answers" if result.error is None else str(result.error.cause)
+        # A short budget may all go to thinking: the provider answers all the same.
+        if result.response is None and result.error is not None:
+            why = f"{result.error.cause}: {result.error}"
+            found["problems"].append(f"{row['provider']} does not answer: {why}")
+
+    async def ask_all() -> None:
+        try:
+            await asyncio.gather(*map(ask, ready))
+        finally:
+            await caller.aclose()
+
+    try:
+        asyncio.run(ask_all())
+    except RolecallError as error:
+        found["problems"].append(str(error))
+    return len(ready)

@@ -1,0 +1,84 @@
+"""The command that says what is configured, what is missing, and what falls back to what."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from .console import say, show_tables, tell, tell_warnings
+from .options import JSON, App
+from .render import Grid, grid
+
+
+@click.command()
+@click.option("--live", is_flag=True, help="Make one small call per provider; it is billed.")
+@JSON
+@click.pass_obj
+def doctor(app: App, /, live: bool, as_json: bool, **added: Any) -> int:
+    """Say what is configured, what is missing and how to mend it."""
+    from .diagnosis import call, examine
+
+    tell_warnings()
+    found = examine(app)
+    if live and not call(app, found):
+        tell(["no provider can be called, so no call was made"])
+    if as_json:
+        say(json.dumps(found, indent=2))
+    else:
+        show_tables(_tables(found))
+        for line in found["fallbacks"]:
+            say(line)
+        problems = found["problems"]
+        count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}:"
+        say(f"\n{count}" if problems else "\nNo problem found.")
+        for number, problem in enumerate(problems, 1):
+            say(f"{number}. {problem}")
+    return 1 if found["problems"] else 0
+
+
+def _tables(found: Mapping[str, Any]) -> list[Grid]:
+    live = any("live" in row for row in found["providers"])
+    return [
+        grid("Environment", "what value~", found["environment"].items()),
+        grid(
+            "Providers",
+            f"provider default_model plugin state~ limits~{' live seconds> headers~' * live}",
+            (
+                (
+                    row["provider"],
+                    row["model"],
+                    row["plugin"],
+                    row["state"],
+                    ", ".join(f"{name} {most}" for name, most in row["limits"].items()) or "–",
+                    *(
+                        (
+                            row.get("live", "not called"),
+                            f"{row.get('seconds') or 0:.2f}",
+                            "\n".join(f"{n}: {v}" for n, v in row.get("headers", {}).items()),
+                        )
+                        if live
+                        else ()
+                    ),
+                )
+                for row in found["providers"]
+            ),
+        ),
+        grid(
+            "Plugins",
+            "plugin from supplies~ state",
+            (
+                (row["plugin"], row["from"], ", ".join(row["supplies"]), row["state"])
+                for row in found["plugins"]
+            ),
+        ),
+        grid(
+            "Settings",
+            "setting value~ source~",
+            ((row["setting"], _shown(row["value"]), row["source"]) for row in found["settings"]),
+        ),
+    ]
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) and value else json.dumps(value)

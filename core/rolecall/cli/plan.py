@@ -1,0 +1,115 @@
+"""The command that says what a run will come to, and spends nothing."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..errors import UsageError
+from .console import say, show_tables, tell
+from .options import ASSIGN, BUDGET, JSON, ONLY, SKIP, App, options, read_request
+from .render import Grid, grid
+
+
+@click.command()
+@click.argument("request_text", metavar="[REQUEST]", required=False)
+@click.option("-f", "--file", "path", metavar="FILE", help="Read the request; - is stdin.")
+@options(ASSIGN, ONLY, SKIP, BUDGET, JSON)
+@click.pass_obj
+def plan(
+    app: App,
+    request_text: str | None,
+    path: str | None,
+    assign: Mapping[str, Sequence[str]],
+    only: Sequence[str],
+    skip: Sequence[str],
+    budget: float | None,
+    as_json: bool,
+) -> None:
+    """Say what a run would do, take and cost, before the first call."""
+    import json
+
+    from ..scheduling.session import Choices, Session
+    from ..storage.run_index import past_figures
+
+    request = read_request(request_text, path)
+    session = Session(app.host, app.settings, Choices(assign, only, skip, budget))
+    with suppress(UsageError):  # without a key there is nothing to run, but all to plan
+        tell(session.notes)
+    estimate = session.estimate(request, past_figures(Path(app.settings.runs), ()))
+    if as_json:
+        say(json.dumps(plan_json(estimate, session.team), indent=2))
+        return
+    show_tables([plan_table(estimate, session.team)])
+    for line in _words(estimate, app.settings.continuations):
+        say(line)
+
+
+def plan_json(estimate: Any, team: Any) -> dict[str, Any]:
+    """Give the plan for programs; costs that are not known are null."""
+    forecast = estimate.forecast
+    return {
+        "agents": [
+            {
+                "agent": each.agent.name,
+                "needs": list(team.needs(each.agent.name)),
+                "routes": [str(route) for route in each.agent.routes],
+                "model": each.route.model,
+                "calls": each.calls,
+                "input_tokens": round(each.input),
+                "output_tokens": round(each.output),
+                "seconds": round(each.seconds, 1),
+                "cost_usd": {"low": each.low, "expected": each.cost, "at_most": each.most},
+                "from_past_runs": each.known,
+            }
+            for each in estimate.agents
+        ],
+        "calls": forecast.calls,
+        "input_tokens": forecast.input,
+        "output_tokens": forecast.output,
+        "seconds": round(forecast.seconds, 1),
+        "cost_usd": {"low": forecast.low, "expected": forecast.cost, "at_most": forecast.most},
+        "critical_path": list(estimate.critical),
+    }
+
+
+def plan_table(estimate: Any, team: Any) -> Grid:
+    """Show who runs where, after whom, and what that will take."""
+    place = {each.agent.name: f"{number}" for number, each in enumerate(estimate.agents, 1)}
+    everyone = len(team) - 1
+    return grid(
+        f"{len(team)} agents",
+        "#> agent runs_on after~ in> out> cost_$> time_s>",
+        (
+            (
+                f"{place[each.agent.name]}{'*' if each.agent.name in estimate.critical else ''}",
+                each.agent.name,
+                ", else ".join(str(route) for route in each.agent.routes),
+                "everyone"
+                if len(needs := team.needs(each.agent.name)) == everyone > 1
+                else " ".join(place[name] for name in needs if name in place),
+                f"{each.input:,.0f}",
+                f"{each.output:,.0f}",
+                "unknown" if each.cost is None else f"{each.cost:.4f}",
+                f"{each.seconds:.0f}",
+            )
+            for each in estimate.agents
+        ),
+    )
+
+
+def _words(estimate: Any, continuations: int) -> Iterator[str]:
+    known = sum(each.known for each in estimate.agents)
+    yield f"Expected: {estimate.forecast.words}"
+    yield (
+        f"At most: each answer at its output limit, continued {continuations} times, on its "
+        "dearest route; calls that fail are rarely billed"
+    )
+    yield f"* the longest path: {', '.join(estimate.critical)}"
+    if estimate.unpriced:
+        yield f"Price unknown: {', '.join(estimate.unpriced)}"
+    guessed = len(estimate.agents) - known
+    if guessed:
+        yield f"Of {guessed} of {len(estimate.agents)} agents no past run tells; theirs is a guess"

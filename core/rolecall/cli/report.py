@@ -1,0 +1,130 @@
+"""The command that says what a run's calls came to, from its journal alone."""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .console import say, show_tables
+from .options import JSON, RUN, App
+from .render import Grid, grid
+
+
+@click.command()
+@RUN
+@JSON
+@click.option("--csv", "as_csv", is_flag=True, help="Print a line per call.")
+@click.pass_obj
+def report(app: App, name: str | None, as_json: bool, as_csv: bool) -> None:
+    """Show what a run's calls came to: by agent, by model and in all."""
+    from ..execution.pricing import Prices
+    from ..observers.cost_comparison import Savings
+    from ..observers.ledger import Ledger
+    from ..plugin.manager import supplied
+    from ..storage.run_folder import find_run
+    from ..storage.step_store import past_calls
+    from ..types.agents import Route
+    from .summary import comparison
+
+    path = find_run(Path(app.settings.runs), name)
+    calls = past_calls(path)
+    if as_csv:
+        say(_csv(calls))
+        return
+    ledger = Ledger()
+    providers = supplied(app.host.providers(app.settings))
+    called = [Route(call.provider) for call in calls if call.provider in providers]
+    savings = Savings(Prices(app.settings, providers), called, ledger.notify)
+    for call in calls:
+        ledger.notify(call)
+        savings.notify(call)
+    if all(call.provider in providers for call in calls):
+        ledger.notify(savings.compared())
+    if as_json:
+        say(json.dumps({"run": str(path), **report_json(ledger, calls)}, indent=2))
+    else:
+        show_tables(report_tables(ledger))
+        if line := comparison(ledger):
+            say(line)
+
+
+def report_json(ledger: Any, calls: Sequence[Any]) -> dict[str, Any]:
+    """Give the sums for programs, and each call without its text."""
+    from .summary import comparison_json, sums_json
+
+    def each(totals: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: sums_json(one) for name, one in totals.items()}
+
+    return {
+        "total": sums_json(ledger.total),
+        "agents": each(ledger.agents),
+        "providers": each(ledger.providers),
+        "models": each(ledger.models),
+        "calls": [_row(call) for call in calls],
+        **comparison_json(ledger),
+    }
+
+
+def report_tables(ledger: Any) -> list[Grid]:
+    """Show the sums by agent and by model."""
+    columns = "calls> failed> in> cached> out> thought> cost_$> time_s> first_s> wait_s>"
+    total = ("all", *_cells(ledger.total))
+    return [
+        grid("By agent", f"agent~ {columns}", _rows(ledger.agents.items())),
+        grid("By model", f"model~ {columns}", _rows(ledger.models.items()), total),
+    ]
+
+
+def _rows(totals: Iterable[tuple[str, Any]]) -> Iterable[tuple[str, ...]]:
+    return ((name, *_cells(one)) for name, one in totals)
+
+
+def _cells(totals: Any) -> tuple[str, ...]:
+    usage = totals.usage
+    return (
+        f"{totals.calls}",
+        f"{totals.failed or '–'}",
+        f"{usage.input:,}",
+        f"{usage.cache_read:,}" if usage.cache_read else "–",
+        f"{usage.output:,}",
+        f"{usage.thinking:,}" if usage.thinking else "–",
+        totals.money.replace("$", ""),
+        f"{totals.took:.1f}",
+        "–" if totals.first is None else f"{totals.first:.1f}",
+        f"{totals.waited:.1f}",
+    )
+
+
+def _csv(calls: Sequence[Any]) -> str:
+    """Write a line per call; what is not known stays empty."""
+    text = io.StringIO()
+    rows = [_row(call) for call in calls]
+    writer = csv.DictWriter(text, list(rows[0]) if rows else ["call"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().rstrip("\n")
+
+
+def _row(call: Any) -> dict[str, Any]:
+    return {
+        "call": call.call,
+        "agent": call.agent,
+        "provider": call.provider,
+        "model": call.model,
+        "cause": None if call.cause is None else str(call.cause),
+        "stop": str(call.stop),
+        "input_tokens": call.usage.input,
+        "cache_read_tokens": call.usage.cache_read,
+        "cache_write_tokens": call.usage.cache_write,
+        "output_tokens": call.usage.output,
+        "thinking_tokens": call.usage.thinking,
+        "cost_usd": call.cost,
+        "seconds": round(call.took, 3),
+        "first_token_seconds": None if call.first_text is None else round(call.first_text, 3),
+        "waiting_seconds": round(call.waited, 3),
+        "request_id": call.request_id,
+    }

@@ -1,0 +1,306 @@
+"""One HTTP attempt: permits, the provider's call, and what its reply is worth."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
+
+from attrs import evolve
+
+from ..config.settings import Settings
+from ..errors import ProviderError, RolecallError
+from ..types.agents import Agent, Route
+from ..types.causes import Cause
+from ..types.events import Event
+from ..types.limits import Call, Clock, Limiter, Outcome, SendLimiter
+from ..types.messages import (
+    Closeable,
+    Preparable,
+    Provider,
+    Request,
+    Response,
+    Stop,
+    Usage,
+    default_model,
+    lacking,
+)
+from .budget import Budget
+from .call_recorder import CallWatch, Result, guarded
+from .pricing import Prices
+from .redaction import Redactor
+
+_log = logging.getLogger("rolecall")
+CHARACTERS_PER_TOKEN = 4
+UNFIT = {
+    Stop.SAFETY: Cause.SAFETY,
+    Stop.REFUSAL: Cause.REFUSAL,
+    Stop.BAD_TOOL_CALL: Cause.BAD_TOOL_CALL,
+}
+MEANING = {
+    Cause.EMPTY: "the reply holds no text",
+    Cause.THINKING_ONLY: "the whole output budget went to thinking",
+    Cause.TRUNCATED: "the output limit cut the reply",
+    Cause.SAFETY: "the vendor's filter blocked the reply",
+    Cause.REFUSAL: "the model refused",
+    Cause.BAD_TOOL_CALL: "the reply is a tool call, and no tool was offered",
+}
+
+
+def judge(response: Response) -> Cause | None:
+    """Say why a response is not an answer, or None where it is one."""
+    if response.stop in UNFIT:
+        return UNFIT[response.stop]
+    blank = not response.text.strip()
+    if response.stop is Stop.LENGTH:
+        return Cause.THINKING_ONLY if blank else Cause.TRUNCATED
+    return Cause.EMPTY if blank else None
+
+
+def estimate(request: Request) -> int:
+    """Estimate a prompt's tokens; the vendor's own count corrects it afterwards."""
+    characters = len(request.system) + sum(len(message.text) for message in request.messages)
+    return characters // CHARACTERS_PER_TOKEN + 1
+
+
+class Caller:
+    """Makes single calls; the dispatcher decides which."""
+
+    def __init__(
+        self,
+        providers: Mapping[str, Provider],
+        limiters: Sequence[Limiter],
+        settings: Settings,
+        clock: Clock,
+        emit: Callable[[Event], None],
+        calls: int = 0,
+        spent: float = 0.0,
+    ) -> None:
+        self._providers = providers
+        self._prices = Prices(settings, providers)
+        self._budget = Budget(settings.budget, self._prices, settings.allow_unpriced, spent)
+        self._limiters = limiters
+        self._senders = [each for each in limiters if isinstance(each, SendLimiter)]
+        self._redact = Redactor(settings.environment)
+        self._clock = clock
+        self._emit = emit
+        self._start = clock.now()
+        self._count = calls
+        self._preparing: dict[str, Future[None]] = {}
+
+    @property
+    def at(self) -> float:
+        """Give the seconds since the start, as events carry them."""
+        return self._clock.now() - self._start
+
+    def missing(self, route: Route) -> str | None:
+        """Say what must be set before a route can be called, or None."""
+        return lacking(self.provider(route))
+
+    def provider(self, route: Route) -> Provider:
+        return self._providers[route.provider]
+
+    def model(self, route: Route) -> str:
+        """Name the model that a route means."""
+        return route.model or default_model(self.provider(route))
+
+    def prepare(self, name: str) -> "Future[None] | None":
+        """Start a provider's slow imports in a thread, once; give what to wait for."""
+        provider = self._providers[name]
+        if name not in self._preparing and isinstance(provider, Preparable):
+            self._preparing[name] = _in_thread(provider.prepare)
+        return self._preparing.get(name)
+
+    async def aclose(self) -> None:
+        """Close what the providers hold open in this event loop."""
+        await close(self._providers.values())
+
+    async def call(
+        self,
+        agent: Agent,
+        route: Route,
+        request: Request,
+        step: str,
+        priority: float,
+        asked: float | None = None,
+    ) -> Result:
+        """Make one call; provider failures come back as a result, cancellation is raised.
+
+        asked: when its step was first asked, by the clock: a retry keeps its place in line.
+        """
+        provider = self.provider(route)
+        if missing := self.missing(route):
+            return Result(error=ProviderError(Cause.MISSING_KEY, missing))
+        preparing = self.prepare(route.provider)
+        if preparing is not None:
+            try:
+                await asyncio.shield(asyncio.wrap_future(preparing))
+            except Exception as error:
+                return Result(error=_broken(provider, f"{type(error).__name__}: {error}", error))
+        full = self._prices.full(route)
+        reserved = await self._budget.reserve(full, request)
+        self._count += 1
+        call = Call(
+            number=self._count,
+            agent=agent.name,
+            provider=route.provider,
+            model=full.model,
+            input_tokens=estimate(request),
+            max_output_tokens=request.max_output_tokens,
+            priority=priority,
+            began=self._start,
+            asked=asked,
+        )
+        return await self._limited(provider, call, request, step, reserved)
+
+    async def _limited(
+        self, provider: Provider, call: Call, request: Request, step: str, reserved: float
+    ) -> Result:
+        watch = CallWatch(
+            call, step, self._senders, self._clock, self._start, self._emit, self._redact
+        )
+        call = evolve(call, held=watch.held)
+        granted: list[Limiter] = []
+        outcome = Outcome(started=False)
+        result: Result | None = None
+        try:
+            watch.waiting()
+            for limiter in self._limiters:
+                await guarded(limiter, limiter.acquire(call))
+                granted.append(limiter)
+            watch.started()
+            outcome = Outcome()
+            asked = evolve(request, model=call.model, watch=watch)
+            result = await _complete(provider, asked, watch)
+            result = self._priced(_redacted(result, self._redact), call)
+            outcome = _outcome(result)
+            watch.ended(result)
+            return result
+        except ProviderError as refused:  # by a limiter, for which waiting is no use
+            return Result(error=refused)
+        finally:
+            for limiter in reversed(granted):
+                _tell(limiter, call, outcome)
+            self._settle(reserved, outcome, result)
+
+    def _priced(self, result: Result, call: Call) -> Result:
+        """Let the user's own price of a model win over what its provider made of it."""
+        own = self._prices.own(Route(call.provider, call.model))
+        if own is None or result.response is None:
+            return result
+        priced = evolve(result.response, cost=own.cost(result.response.usage))
+        return Result(priced, result.error)
+
+    def _settle(self, reserved: float, outcome: Outcome, result: Result | None) -> None:
+        if not outcome.started:
+            self._budget.give_back(reserved)
+            return
+        response = result.response if result else None
+        self._budget.settle(reserved, response.cost if response else None, outcome.cause)
+
+
+async def close(providers: Iterable[Provider]) -> None:
+    """Close what providers hold open in this event loop; one that breaks is logged."""
+    for provider in providers:
+        if isinstance(provider, Closeable):
+            try:
+                await provider.aclose()
+            except Exception as error:
+                why = f"{type(error).__name__}: {error}"
+                _log.warning("the provider %r did not close: %s", provider.name, why)
+
+
+async def _complete(provider: Provider, request: Request, watch: "CallWatch") -> Result:
+    try:
+        async with asyncio.timeout(request.timeout) as deadline:
+            watch.deadline = (deadline, request.timeout)
+            response = await provider.complete(request)
+    except ProviderError as error:
+        if error.cause not in list(Cause):
+            return Result(error=_broken(provider, f"its error has no known cause: {error.cause!r}"))
+        return Result(error=error)
+    except TimeoutError:
+        late = ProviderError(Cause.TIMEOUT, f"no whole answer within {request.timeout:g} s")
+        return Result(error=late)
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        return Result(error=_broken(provider, "it cancelled the call that it was to make"))
+    except (RolecallError, KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:
+        return Result(error=_broken(provider, f"{type(error).__name__}: {error}", error))
+    if not isinstance(response, Response):
+        return Result(error=_broken(provider, f"it returned {response!r}, not a Response"))
+    cause = judge(response)
+    if cause is None:
+        return Result(response)
+    return Result(response, ProviderError(cause, response.detail or MEANING[cause]))
+
+
+def _in_thread(work: Callable[[], None]) -> "Future[None]":
+    """Run something in a thread that does not keep the process alive."""
+    future: Future[None] = Future()
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:
+            future.set_exception(error)
+        else:
+            future.set_result(None)
+
+    threading.Thread(target=run, daemon=True).start()
+    return future
+
+
+def _tell(limiter: Limiter, call: Call, outcome: Outcome) -> None:
+    try:
+        limiter.ended(call, outcome)
+    except Exception as error:  # the answer is there, and paid for
+        _log.warning("the limiter %r broke: %s: %s", limiter.name, type(error).__name__, error)
+
+
+def _broken(provider: Provider, why: str, error: BaseException | None = None) -> ProviderError:
+    broken = ProviderError(Cause.PLUGIN_ERROR, f"the provider {provider.name!r} broke: {why}")
+    broken.__cause__ = error
+    return broken
+
+
+def _redacted(result: Result, redact: Redactor) -> Result:
+    """Keep secrets that a vendor echoes, and what is no Unicode, out of all that follows."""
+    response, error = result.response, result.error
+
+    def clean(text: str) -> str:
+        return redact(_joined(text))
+
+    if response is not None:
+        told = response.text, response.detail, response.request_id
+        text, detail, request_id = cleaned = (
+            clean(response.text),
+            clean(response.detail),
+            response.request_id and clean(response.request_id),
+        )
+        if cleaned != told:
+            response = evolve(response, text=text, detail=detail, request_id=request_id)
+    if error is not None:
+        error.args = (clean(str(error)),)
+        error.request_id = error.request_id and clean(error.request_id)
+    return Result(response, error)
+
+
+def _joined(text: str) -> str:
+    """Join the halves of surrogate pairs that came apart in a stream; replace those left alone."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _outcome(result: Result) -> Outcome:
+    response, error = result.response, result.error
+    return Outcome(
+        cause=Cause(error.cause) if error else None,
+        retry_after=error.retry_after if error else None,
+        usage=response.usage if response else Usage(),
+        headers=response.headers if response else error.headers if error else {},
+        limits=error.limits if error else {},
+    )

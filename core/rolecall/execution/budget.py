@@ -1,0 +1,97 @@
+"""What a run may cost: each call's worst case is reserved before it is made."""
+
+import asyncio
+from collections import deque
+
+from ..errors import BudgetReached, UsageError
+from ..types.agents import Route
+from ..types.causes import Cause
+from ..types.messages import Request, Usage
+from .pricing import Prices
+
+BYTES_PER_TOKEN = 2  # of a prompt, at least
+# Where a call failed otherwise, something may have been generated, and billed.
+UNBILLED = frozenset(
+    {
+        Cause.RATE_LIMITED,
+        Cause.QUOTA_EXHAUSTED,
+        Cause.OVERLOADED,
+        Cause.SERVER_ERROR,
+        Cause.AUTH,
+        Cause.MISSING_KEY,
+        Cause.FORBIDDEN,
+        Cause.UNKNOWN_MODEL,
+        Cause.CONTEXT_OVERFLOW,
+        Cause.INVALID_REQUEST,
+    }
+)
+
+
+class Budget:
+    """Keeps calls within an amount of US dollars; calls under way count as if they cost their most.
+
+    most: None is no limit. spent: by the run's earlier processes.
+    """
+
+    def __init__(
+        self, most: float | None, prices: Prices, allow_unpriced: bool = False, spent: float = 0.0
+    ) -> None:
+        self._most = most
+        self._prices = prices
+        self._allow_unpriced = allow_unpriced
+        self._spent = spent
+        self._reserved: list[float] = []
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    def check(self, route: Route) -> None:
+        """Raise UsageError where a route's price is unknown, so that no budget could hold."""
+        known = self._prices.cost(route, Usage(input=1, output=1)) is not None
+        if self._most is not None and not known and not self._allow_unpriced:
+            raise UsageError(
+                f"the price of {route} is unknown, so the budget cannot hold; set "
+                f'[tool.rolecall.prices."{route.model or route}"], or allow_unpriced = true'
+            )
+
+    async def reserve(self, route: Route, request: Request) -> float:
+        """Reserve the most that a call can cost, once calls under way have left enough.
+
+        Raises BudgetReached where there is not enough however they end.
+        """
+        if self._most is None:
+            return 0.0
+        self.check(route)
+        worst = self._prices.cost(route, worst_case(request)) or 0.0
+        while self._spent + sum(self._reserved) + worst > self._most:
+            if not self._reserved:
+                raise BudgetReached(
+                    f"the budget of ${self._most:.2f} is reached: ${self._spent:.4f} is spent, "
+                    f"and the next call may cost ${worst:.4f}"
+                )
+            place = asyncio.get_running_loop().create_future()
+            self._waiting.append(place)
+            await place
+        self._reserved.append(worst)
+        return worst
+
+    def settle(self, reserved: float, cost: float | None, cause: Cause | None) -> None:
+        """Let a call that ended have cost this much; what is not known is taken as its most."""
+        if cost is None:
+            cost = 0.0 if cause in UNBILLED else reserved
+        self._spent += cost
+        self.give_back(reserved)
+
+    def give_back(self, reserved: float) -> None:
+        """Let a call that was never sent have cost nothing."""
+        if self._most is not None:
+            self._reserved.remove(reserved)
+        while self._waiting:
+            place = self._waiting.popleft()
+            if not place.done():
+                place.set_result(None)
+
+
+def worst_case(request: Request) -> Usage:
+    """Give the most tokens that a call may use."""
+    texts = [request.system, *(message.text for message in request.messages)]
+    size = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
+    return Usage(input=size // BYTES_PER_TOKEN + 1, output=request.max_output_tokens)

@@ -1,0 +1,139 @@
+"""What is told of one HTTP attempt while it is under way, and to whom."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from attrs import frozen
+
+from ..errors import PluginError, ProviderError, RolecallError
+from ..types.causes import Cause
+from ..types.events import CallEnded, CallHeld, CallStarted, CallText, CallWaiting, Event
+from ..types.limits import Call, Clock, Limiter, SendLimiter
+from ..types.messages import Response, Stop, Usage, Watch
+
+
+@frozen
+class Result:
+    """What a call came to: a response, an error, or both where the response is not an answer."""
+
+    response: Response | None = None
+    error: ProviderError | None = None
+
+
+class CallWatch(Watch):
+    """Tells the events of one call, and asks the limiters again when it is really sent."""
+
+    def __init__(
+        self,
+        call: Call,
+        step: str,
+        limiters: Sequence[SendLimiter],
+        clock: Clock,
+        start: float,
+        emit: Callable[[Event], None],
+        redact: Callable[[str], str],
+    ) -> None:
+        self._redact = redact
+        self._call = call
+        self._step = step
+        self._limiters = limiters
+        self._clock = clock
+        self._origin = start
+        self._emit = emit
+        self._asked = self._began = clock.now()
+        self._waited = 0.0
+        self._first: float | None = None
+        self._reason: tuple[str, float] | None = None
+        self._held: dict[str, float] = {}
+        self.deadline: tuple[asyncio.Timeout, float] | None = None
+
+    async def sending(self) -> None:
+        asked = self._clock.now()
+        if self.deadline is not None:
+            self.deadline[0].reschedule(None)  # waiting is not answering
+        for limiter in self._limiters:
+            await guarded(limiter, limiter.sending(self._call))
+        self._began = self._clock.now()
+        self._waited += self._began - asked
+        if self.deadline is not None:
+            limit, seconds = self.deadline
+            limit.reschedule(asyncio.get_running_loop().time() + seconds)
+
+    def text(self, delta: str) -> None:
+        if self._first is None:
+            self._first = self._clock.now()
+        self._emit(CallText(delta=self._redact(delta), **self._identity))
+
+    def waiting(self) -> None:
+        self._emit(CallWaiting(**self._identity))
+
+    def held(self, reason: str, seconds: float) -> None:
+        if self._reason is None or self._reason[0] != reason:
+            self._emit(CallHeld(reason=reason, seconds=seconds, **self._identity))
+        self._close_reason()
+        self._reason = (reason, self._clock.now())
+
+    def started(self) -> None:
+        self._close_reason()
+        self._began = self._clock.now()
+        self._waited = self._began - self._asked
+        self._emit(
+            CallStarted(
+                step=self._step,
+                waited=self._waited,
+                max_output_tokens=self._call.max_output_tokens,
+                **self._identity,
+            )
+        )
+
+    def ended(self, result: Result) -> None:
+        response, error = result.response, result.error
+        request_id = response.request_id if response else error.request_id if error else None
+        self._emit(
+            CallEnded(
+                step=self._step,
+                waited=self._waited,
+                max_output_tokens=self._call.max_output_tokens,
+                held=tuple(self._held.items()),
+                took=self._clock.now() - self._began,
+                cause=Cause(error.cause) if error else None,
+                detail=str(error) if error else "",
+                text=response.text if response else "",
+                stop=response.stop if response else Stop.END,
+                first_text=None if self._first is None else self._first - self._began,
+                usage=response.usage if response else Usage(),
+                cost=response.cost if response else None,
+                request_id=request_id,
+                **self._identity,
+            )
+        )
+
+    def _close_reason(self) -> None:
+        if self._reason is not None:
+            reason, since = self._reason
+            name = reason.partition(",")[0]
+            self._held[name] = self._held.get(name, 0.0) + self._clock.now() - since
+            self._reason = None
+
+    @property
+    def _identity(self) -> dict[str, Any]:
+        call = self._call
+        return {
+            "at": self._clock.now() - self._origin,
+            "call": call.number,
+            "agent": call.agent,
+            "provider": call.provider,
+            "model": call.model,
+        }
+
+
+async def guarded(limiter: Limiter, asking: Awaitable[None]) -> None:
+    """Ask a limiter; where its plugin breaks, say whose it is."""
+    try:
+        await asking
+    except RolecallError:
+        raise
+    except Exception as error:
+        why = f"{type(error).__name__}: {error}"
+        raise PluginError(f"the limiter {limiter.name!r} broke: {why}") from error

@@ -1,0 +1,214 @@
+"""One step of an agent: call, and then done, retry or fall back."""
+
+import random
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+
+from attrs import evolve, frozen
+
+from ..config.settings import Settings
+from ..errors import AllRoutesFailed, CallFailed, ProviderError
+from ..types.agents import Agent, Route
+from ..types.causes import Action, Cause
+from ..types.events import Event, FellBack, Retrying, RouteClosed, RouteOpened, RouteProbed
+from ..types.limits import Clock, Limiter
+from ..types.messages import Provider, Request, Response, ceiling
+from .attempt import Caller
+from .call_recorder import Result
+from .circuit_breaker import Breaker
+
+LONGEST_BACKOFF = 30.0
+
+
+class Dispatcher:
+    """Gets an answer from the first of an agent's routes that gives one.
+
+    Every HTTP attempt of a run passes here; one dispatcher serves all its steps.
+
+    calls, spent: the number of the last call that the run made before, and the US dollars that it
+        has cost so far.
+    """
+
+    def __init__(
+        self,
+        providers: Mapping[str, Provider],
+        limiters: Sequence[Limiter],
+        settings: Settings,
+        clock: Clock,
+        emit: Callable[[Event], None] = lambda event: None,
+        rng: random.Random | None = None,
+        calls: int = 0,
+        spent: float = 0.0,
+    ) -> None:
+        self._caller = Caller(providers, limiters, settings, clock, emit, calls, spent)
+        self._settings = settings
+        self._actions = settings.actions
+        self._clock = clock
+        self._emit = emit
+        self._rng = rng or random.Random()
+        self._breaker = Breaker(clock.now, settings.breaker_failures, settings.breaker_cooldown)
+
+    @property
+    def at(self) -> float:
+        """Give the seconds since the dispatcher was made, as events carry them."""
+        return self._caller.at
+
+    def prepare(self, providers: Sequence[str]) -> None:
+        """Start the slow imports of these providers, in threads."""
+        for name in providers:
+            self._caller.prepare(name)
+
+    async def aclose(self) -> None:
+        """Close what the providers hold open in this event loop."""
+        await self._caller.aclose()
+
+    async def run(
+        self, agent: Agent, request: Request, step: str = "", priority: float = 0.0
+    ) -> tuple[Response, Route]:
+        """Answer a request, and name the provider and the model that did.
+
+        A text that the output limit cut comes back with `Stop.LENGTH` where the action for
+        `truncated` is to continue. Raises AllRoutesFailed, or CallFailed where it is to stop.
+        """
+        failures: list[tuple[str, ProviderError]] = []
+        patience = _Patience(self._settings.max_wait)
+        asked = self._clock.now()
+        for place, route in enumerate(agent.routes):
+            full = self._full(route)
+            others = agent.routes[place + 1 :]
+            has_other = any(self._usable(other) for other in others)
+            open_for = self._breaker.why_open(str(full)) if has_other else None
+            if open_for is not None:
+                error = ProviderError(open_for, "left alone after failures; not asked")
+            else:
+                asking = _Asking(agent, full, step, priority, asked, patience, has_other)
+                try:
+                    return await self._ask(asking, request), full
+                except ProviderError as raised:
+                    error = raised
+            failures.append((str(route), error))
+            if open_for is None and self._actions[Cause(error.cause)] is Action.STOP:
+                raise CallFailed(agent.name, failures) from error
+            for to in others[:1]:
+                self._emit(
+                    FellBack(
+                        at=self.at,
+                        agent=agent.name,
+                        route=str(route),
+                        to=str(to),
+                        cause=Cause(error.cause),
+                        asked=open_for is None,
+                    )
+                )
+        raise AllRoutesFailed(agent.name, failures) from (failures[-1][1] if failures else None)
+
+    def _full(self, route: Route) -> Route:
+        return Route(route.provider, self._caller.model(route))
+
+    def _usable(self, route: Route) -> bool:
+        """Tell whether a route could be asked now: it lacks nothing and is not left alone."""
+        is_open = self._breaker.why_open(str(self._full(route))) is not None
+        return not is_open and not self._caller.missing(route)
+
+    async def _ask(self, asking: "_Asking", request: Request) -> Response:
+        seen: Counter[str] = Counter()
+        while True:
+            result, probe = await self._call(asking, request)
+            error = result.error
+            if result.response is not None and (
+                error is None or self._actions[Cause(error.cause)] is Action.CONTINUE
+            ):
+                return result.response
+            assert error is not None
+            seen[error.cause] += 1
+            if probe or seen.total() >= self._settings.attempts or not error.retryable:
+                raise error
+            match self._actions[Cause(error.cause)]:
+                case Action.RETRY:
+                    delay = self._delay(error, seen.total())
+                case Action.RETRY_ONCE if seen[error.cause] == 1:
+                    delay = 0.0
+                case Action.ENLARGE if larger := self._enlarged(asking.route, request):
+                    request, delay = larger, 0.0
+                case _:
+                    raise error
+            if not asking.patience.spend(delay):
+                raise error
+            self._emit(
+                Retrying(
+                    at=self.at,
+                    agent=asking.agent.name,
+                    route=str(asking.route),
+                    cause=Cause(error.cause),
+                    delay=delay,
+                )
+            )
+            await self._clock.sleep(delay)
+            if asking.has_other and self._breaker.why_open(str(asking.route)) is not None:
+                raise error  # others found out meanwhile that the route is down
+
+    async def _call(self, asking: "_Asking", request: Request) -> tuple[Result, bool]:
+        """Make one call, and tell the breaker; also tell whether it was a probe."""
+        route = str(asking.route)
+        probe = self._breaker.asking(route)
+        if probe:
+            self._emit(RouteProbed(at=self.at, route=route, agent=asking.agent.name))
+        try:
+            result = await self._caller.call(
+                asking.agent, asking.route, request, asking.step, asking.priority, asking.asked
+            )
+        except BaseException:
+            self._breaker.given_up(route)
+            raise
+        cause = Cause(result.error.cause) if result.error else None
+        asked = (result.error.retry_after if result.error else None) or 0.0
+        too_long = asked if asked > self._settings.max_wait else 0.0
+        seconds = self._breaker.ended(route, cause, probe, too_long)
+        if seconds is not None and cause is not None:
+            self._emit(RouteOpened(at=self.at, route=route, cause=cause, seconds=seconds))
+        elif probe:
+            self._emit(RouteClosed(at=self.at, route=route))
+        return result, probe
+
+    def _delay(self, error: ProviderError, attempt: int) -> float:
+        """Wait as the vendor says, else exponentially with full jitter.
+
+        Source: Marc Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
+        """
+        if error.retry_after is not None:
+            return error.retry_after
+        return self._rng.uniform(0, min(LONGEST_BACKOFF, 2.0 ** (attempt - 1)))
+
+    def _enlarged(self, route: Route, request: Request) -> Request | None:
+        most = ceiling(self._caller.provider(route), self._caller.model(route))
+        wanted = 2 * request.max_output_tokens
+        budget = wanted if most is None else min(wanted, most)
+        if budget <= request.max_output_tokens:
+            return None
+        return evolve(request, max_output_tokens=budget)
+
+
+@frozen
+class _Asking:
+    """What stays the same while one route is asked for one step."""
+
+    agent: Agent
+    route: Route
+    step: str
+    priority: float
+    asked: float
+    patience: "_Patience"
+    has_other: bool
+
+
+class _Patience:
+    """The seconds an agent may still spend waiting for retries."""
+
+    def __init__(self, seconds: float) -> None:
+        self._left = seconds
+
+    def spend(self, seconds: float) -> bool:
+        if seconds > self._left:
+            return False
+        self._left -= seconds
+        return True

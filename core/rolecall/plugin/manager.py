@@ -1,0 +1,336 @@
+"""Finds plugins and asks their hooks; the only file that talks to pluggy's manager."""
+
+import inspect
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import pluggy
+
+from ..errors import PluginError, RolecallError, SettingsError, nearest
+from . import spec as hookspecs
+from .entry_points import GROUP, Point, installed
+
+if TYPE_CHECKING:
+    from ..config.settings import Settings
+    from ..types.agents import Agent
+    from ..types.events import Observer
+    from ..types.limits import Limiter
+    from ..types.messages import Provider
+
+OWN = "rolecall"
+
+T = TypeVar("T")
+
+
+class Plugin(NamedTuple):
+    """One plugin: its entry point, and why it is not at work if it is not.
+
+    seconds: what its import took.
+    """
+
+    name: str
+    module: str
+    distribution: str = ""
+    version: str = ""
+    blocked: bool = False
+    failure: str = ""
+    hooks: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+class Host:
+    """The plugins that are at work.
+
+    A plugin that fails to load is remembered, not raised, so that the others can still be
+    listed; `check` raises the first failure.
+    """
+
+    def __init__(self, points: Iterable[Point] | None = None, block: Collection[str] = ()) -> None:
+        self._manager = pluggy.PluginManager(GROUP)
+        self._manager.add_hookspecs(hookspecs)
+        self.plugins: list[Plugin] = []
+        self._failures: list[PluginError] = []
+        for point in sorted(installed() if points is None else points, key=_order):
+            self._load(point, block)
+        unknown = set(block) - {plugin.name for plugin in self.plugins}
+        if unknown:
+            name = min(unknown)
+            hint = nearest(name, [plugin.name for plugin in self.plugins])
+            self._failures.append(PluginError(f"no plugin is called {name!r}{hint}"))
+
+    def check(self) -> None:
+        """Raise the first plugin's failure, if any failed."""
+        if self._failures:
+            raise self._failures[0]
+
+    def register(self, name: str, module: object) -> None:
+        """Add a plugin by hand, as tests and scripts do; raise PluginError if it is unsound."""
+        _check_hooks(name, module)
+        try:
+            self._manager.register(module, name)
+            self._manager.check_pending()
+        except (ValueError, pluggy.PluginValidationError) as error:
+            if self._manager.has_plugin(name):
+                self._manager.unregister(name=name)
+            why = _in_one_line(error)
+            raise PluginError(f"the plugin {name!r} is unsound: {why}{_skip(name)}") from error
+
+    def _load(self, point: Point, block: Collection[str]) -> None:
+        origin = point.distribution
+        plugin = Plugin(point.name, point.value, origin.name, origin.version)
+        twin = next((other for other in self.plugins if other.name == point.name), None)
+        if point.name in block:
+            self.plugins.append(plugin._replace(blocked=True))
+            return
+        try:
+            if twin is not None:
+                raise PluginError(
+                    f"two plugins are called {point.name!r}: {_owner(twin)} and {_owner(plugin)}; "
+                    f"uninstall one, or skip both with -p no:{point.name}"
+                )
+            _check_version(point)
+            began = perf_counter()
+            module = _import(point)
+            plugin = plugin._replace(seconds=perf_counter() - began)
+            self.register(point.name, module)
+        except PluginError as error:
+            self._failures.append(error)
+            self.plugins.append(plugin._replace(failure=str(error)))
+        else:
+            self.plugins.append(plugin._replace(hooks=self._hooks(point.name)))
+
+    def _hooks(self, name: str) -> tuple[str, ...]:
+        callers = self._manager.get_hookcallers(self._manager.get_plugin(name)) or []
+        return tuple(sorted(caller.name for caller in callers))
+
+    def providers(self, settings: "Settings") -> "dict[str, tuple[Provider, str]]":
+        """Collect the providers: name to the provider and the plugin that supplied it."""
+        from ..types.agents import NAME
+
+        found: dict[str, tuple[Provider, str]] = {}
+        for plugin, item in self._collect("rolecall_providers", settings=settings):
+            _expect(plugin, item, "a provider", "complete", is_async=True)
+            if not NAME.fullmatch(item.name):
+                raise _wrong(plugin, f"{item.name!r} is no name that a route could have")
+            _enlist(found, "providers", item.name, item, plugin)
+        for name in settings.providers:
+            if name not in found:
+                raise SettingsError(
+                    f"{settings.source}: tool.rolecall.providers.{name}: "
+                    f"no such provider{nearest(name, found)}"
+                )
+        return found
+
+    def limiters(self, settings: "Settings") -> "dict[str, tuple[Limiter, str]]":
+        """Collect the limiters: name to the limiter and the plugin that supplied it."""
+        found: dict[str, tuple[Limiter, str]] = {}
+        for plugin, item in self._collect("rolecall_limiters", settings=settings):
+            _expect(plugin, item, "a limiter", "acquire", is_async=True)
+            _expect(plugin, item, "a limiter", "ended")
+            _enlist(found, "limiters", item.name, item, plugin)
+        return found
+
+    def observers(self, settings: "Settings") -> "list[Observer]":
+        """Collect the observers, in the order of the plugins."""
+        found = []
+        for plugin, item in self._collect("rolecall_observers", settings=settings):
+            _expect(plugin, item, "an observer", "notify", named=False)
+            found.append(item)
+        return found
+
+    def commands(self, cli: object) -> None:
+        """Let the plugins add to the command line; remember those that fail."""
+        for plugin in self._askable("rolecall_commands"):
+            try:
+                self._ask(plugin, "rolecall_commands", cli=cli)
+            except PluginError as error:
+                self._failures.append(error)
+
+    def agents(self) -> "dict[str, tuple[Agent, str]]":
+        """Collect the agents: name to the agent and the plugin that supplied or changed it."""
+        found: dict[str, tuple[Agent, str]] = {}
+        for plugin, item in self._collect("rolecall_agents"):
+            _enlist(found, "agents", _agent(plugin, "rolecall_agents", item).name, item, plugin)
+        for plugin in self._in_order("rolecall_team"):
+            found = self._changed(plugin, found)
+        return found
+
+    def _changed(
+        self, plugin: str, found: "Mapping[str, tuple[Agent, str]]"
+    ) -> "dict[str, tuple[Agent, str]]":
+        """Let a plugin change the team; what it leaves alone stays its former owner's."""
+        agents = tuple(agent for agent, _ in found.values())
+        answer = self._ask(plugin, "rolecall_team", agents=agents)
+        changed: dict[str, tuple[Agent, str]] = {}
+        for item in agents if answer is None else _listed(plugin, "rolecall_team", answer):
+            name = _agent(plugin, "rolecall_team", item).name
+            if name in changed:
+                raise _wrong(plugin, f"rolecall_team gave two agents called {name!r}")
+            is_same = name in found and found[name][0] == item
+            changed[name] = (item, found[name][1] if is_same else plugin)
+        return changed
+
+    def assignment(self, agent: "Agent") -> tuple[str, object] | None:
+        """Ask the plugins where an agent runs: the first that answers, and its answer."""
+        for plugin in self._askable("rolecall_assign"):
+            answer = self._ask(plugin, "rolecall_assign", agent=agent)
+            if answer is not None:
+                return plugin, answer
+        return None
+
+    def _collect(self, hook: str, **arguments: Any) -> Iterator[tuple[str, Any]]:
+        """Ask every plugin, in the order they were loaded, and give what each supplied."""
+        for plugin in self._in_order(hook):
+            answer = self._ask(plugin, hook, **arguments)
+            for item in () if answer is None else _listed(plugin, hook, answer):
+                yield plugin, item
+
+    def _in_order(self, hook: str) -> list[str]:
+        """Name the plugins that implement a hook, in the order they were loaded."""
+        askable = set(self._askable(hook))
+        return [name for name, _ in self._manager.list_name_plugin() if name in askable]
+
+    def _askable(self, hook: str) -> list[str]:
+        """Name the plugins that implement a hook, in pluggy's order: the last loaded first."""
+        caller = getattr(self._manager.hook, hook)
+        return [implementation.plugin_name for implementation in reversed(caller.get_hookimpls())]
+
+    def _ask(self, plugin: str, hook: str, **arguments: Any) -> Any:
+        others = [each for name, each in self._manager.list_name_plugin() if name != plugin]
+        caller = self._manager.subset_hook_caller(hook, others)
+        firstresult = caller.spec is not None and caller.spec.opts.get("firstresult")
+        try:
+            answer = caller(**arguments)
+            answer = answer if firstresult else (answer[0] if answer else None)
+            return list(answer) if isinstance(answer, Iterator) else answer
+        except RolecallError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise _wrong(plugin, f"{hook} raised {_told(error)}") from error
+
+
+def supplied(found: "Mapping[str, tuple[T, str]]") -> "dict[str, T]":
+    """Give what the plugins supplied, by name, whoever supplied it."""
+    return {name: item for name, (item, _) in found.items()}
+
+
+def _order(point: Point) -> tuple[bool, str, str]:
+    return point.distribution.name != OWN, point.distribution.name, point.name
+
+
+def _check_version(point: Point) -> None:
+    """Refuse a plugin that says that it wants another rolecall than this one."""
+    origin = point.distribution
+    wanted = [each for each in origin.requires if re.match(rf"{OWN}\b(?!-)", each)]
+    if not wanted or origin.name == OWN:
+        return
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    from .._version import __version__
+
+    for each in wanted:
+        try:
+            requirement = Requirement(each)
+        except InvalidRequirement:
+            continue  # pip would not have installed it; it is not for us to judge
+        if requirement.marker is None and not requirement.specifier.contains(__version__, True):
+            raise PluginError(
+                f"the plugin {point.name!r} ({origin.name} {origin.version}) wants "
+                f"rolecall{requirement.specifier}, and this is {__version__}; install a version of "
+                f"either that fits{_skip(point.name)}"
+            )
+
+
+def _import(point: Point) -> object:
+    try:
+        return point.load()
+    except (Exception, SystemExit) as error:
+        raise PluginError(
+            f"the plugin {point.name!r} ({point.value}) does not load: "
+            f"{_told(error)}{_skip(point.name)}"
+        ) from error
+
+
+def _skip(name: str) -> str:
+    return f"; skip it with -p no:{name}"
+
+
+def _owner(plugin: Plugin) -> str:
+    return f"{plugin.distribution or 'an unnamed distribution'} ({plugin.module})"
+
+
+def _wrong(plugin: str, why: str) -> PluginError:
+    return PluginError(f"the plugin {plugin!r} breaks a hook's contract: {why}{_skip(plugin)}")
+
+
+def _told(error: BaseException) -> str:
+    return f"{type(error).__name__}: {_in_one_line(error)}"
+
+
+def _in_one_line(error: BaseException) -> str:
+    line = " ".join(str(error).split())
+    return line if len(line) <= 200 else f"{line[:199]}…"
+
+
+def _check_hooks(name: str, module: object) -> None:
+    """Refuse what pluggy takes in silence and then does not do as it was meant."""
+    for attribute in dir(module):
+        function: Any = getattr(module, attribute, None)
+        options = getattr(function, f"{GROUP}_impl", None)
+        if not isinstance(options, dict):
+            continue
+        if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+            raise _wrong(name, f"{attribute} is async; hooks are plain functions")
+        if options.get("wrapper") or options.get("hookwrapper"):
+            raise _wrong(name, f"{attribute} is a wrapper; each plugin is asked by itself")
+        hook = options.get("specname") or attribute
+        spec = getattr(hookspecs, hook, None)
+        if spec is None and not options.get("optionalhook"):
+            hooks = [each for each in dir(hookspecs) if each.startswith(f"{GROUP}_")]
+            raise _wrong(name, f"there is no hook {hook!r}{nearest(hook, hooks)}")
+        passed = inspect.signature(spec).parameters if spec is not None else {}
+        for argument in inspect.signature(function).parameters.values():
+            if spec and argument.name not in passed and argument.default is argument.empty:
+                why = f"passes {', '.join(passed) or 'nothing'}, and not {argument.name!r}"
+                raise _wrong(name, f"{attribute} {why}")
+            if argument.name in passed and argument.default is not argument.empty:
+                why = f"the argument {argument.name!r} has a default, so it is never passed"
+                raise _wrong(name, f"{attribute}: {why}")
+
+
+def _listed(plugin: str, hook: str, answer: object) -> Iterable[Any]:
+    if isinstance(answer, str | bytes) or not isinstance(answer, Iterable):
+        raise _wrong(plugin, f"{hook} gave {answer!r}, not a list")
+    return answer
+
+
+def _agent(plugin: str, hook: str, item: object) -> "Agent":
+    from ..types.agents import Agent
+
+    if not isinstance(item, Agent):
+        raise _wrong(plugin, f"{hook} gave {item!r}, not an Agent")
+    return item
+
+
+def _expect(
+    plugin: str, item: Any, what: str, method: str, is_async: bool = False, named: bool = True
+) -> None:
+    function = getattr(item, method, None)
+    if inspect.isclass(item) or not callable(function):
+        raise _wrong(plugin, f"{item!r} is not {what}: it has no method {method}()")
+    if is_async != inspect.iscoroutinefunction(function):
+        must = "must" if is_async else "must not"
+        raise _wrong(plugin, f"{item!r} is not {what}: {method}() {must} be async")
+    if named and (not isinstance(getattr(item, "name", None), str) or not item.name):
+        raise _wrong(plugin, f"{item!r} is not {what}: it has no name")
+
+
+def _enlist(
+    found: dict[str, tuple[Any, str]], what: str, name: str, item: object, plugin: str
+) -> None:
+    if name in found:
+        owners = f"of the plugins {found[name][1]!r} and {plugin!r}"
+        raise PluginError(f"two {what} are called {name!r}, {owners}{_skip(plugin)}")
+    found[name] = (item, plugin)

@@ -1,0 +1,75 @@
+"""The hooks. A plugin is a module with functions of these names, marked `@hookimpl`.
+
+It is found through an entry point of the group `rolecall`. Hooks are plain functions that
+return values; an `async def` is refused. A hook may leave out arguments it does not use.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import pluggy
+
+if TYPE_CHECKING:
+    from ..config.settings import Settings
+    from ..types.agents import Agent, Route
+    from ..types.events import Observer
+    from ..types.limits import Limiter
+    from ..types.messages import Provider
+
+hookspec = pluggy.HookspecMarker("rolecall")
+hookimpl = pluggy.HookimplMarker("rolecall")
+
+
+@hookspec
+def rolecall_providers(settings: "Settings") -> "Iterable[Provider]":  # type: ignore[empty-body]
+    """Supply providers.
+
+    settings: what applies to this run; `settings.provider(NAME)` is a provider's own table,
+    `settings.variable(NAME)` an environment variable. Every plugin is asked; two providers of
+    one name are an error that names both plugins.
+    """
+
+
+@hookspec
+def rolecall_agents() -> "Iterable[Agent]":  # type: ignore[empty-body]
+    """Supply agents; they join the team in the order given.
+
+    Every plugin is asked; two agents of one name are an error that names both plugins.
+    """
+
+
+@hookspec
+def rolecall_team(agents: "Sequence[Agent]") -> "Iterable[Agent] | None":
+    """Change the team: replace, remove or add agents; None leaves it as it is.
+
+    agents: all that `rolecall_agents` supplied, as the plugins asked before have changed them.
+    Plugins are asked in the order in which they are loaded, ours first. Two agents of one name in
+    the answer are an error that names the plugin.
+    """
+
+
+@hookspec(firstresult=True)
+def rolecall_assign(agent: "Agent") -> "str | Route | Sequence[str | Route] | None":
+    """Say where an agent runs: a route, routes in order of preference, or None for no opinion.
+
+    Stops at the first answer; the plugin installed last is asked first. The user's settings and
+    command line win over every answer.
+    """
+
+
+@hookspec
+def rolecall_limiters(settings: "Settings") -> "Iterable[Limiter]":  # type: ignore[empty-body]
+    """Supply limiters; every call asks all of them, in the order of the plugins."""
+
+
+@hookspec
+def rolecall_observers(settings: "Settings") -> "Iterable[Observer]":  # type: ignore[empty-body]
+    """Supply observers; each hears every event of a run. One that raises is dropped."""
+
+
+@hookspec
+def rolecall_commands(cli: object) -> None:
+    """Add commands or options to the command line.
+
+    cli: the `click.Group` of `rolecall`; its `commands` may be given further options.
+    """

@@ -1,0 +1,87 @@
+"""How a step is asked: the role's prompt, the request, and the deliverables it needs."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Protocol, TypeVar
+
+from attrs import evolve
+
+from ..types.agents import Agent
+from ..types.messages import Message, Request, Stop
+
+CONTINUE = (
+    "Your answer was cut off by the output limit. Continue it exactly where it stopped: "
+    "repeat nothing, comment on nothing, and finish the deliverable."
+)
+
+
+def compose(
+    agent: Agent,
+    request: str,
+    deliverables: Mapping[str, tuple[str, str]],
+    left_out: Sequence[str] = (),
+    template: Request | None = None,
+) -> Request:
+    """Build what an agent is asked.
+
+    deliverables: of the agents it needs, in the team's order: name to (title, text).
+    left_out: names of needs that are not part of this run.
+    template: the settings' limits; the agent's own win.
+    """
+    parts = [material(request, deliverables, left_out)]
+    if agent.shared:
+        parts.append(agent.prompt.strip())
+    parts.append(f"Write the deliverable of {agent.title} now.")
+    base = template or Request(system="", messages=())
+    return evolve(
+        base,
+        system=agent.shared or agent.prompt,
+        shares_system=bool(agent.shared),
+        messages=(Message("user", "\n\n".join(parts)),),
+        max_output_tokens=agent.max_output_tokens or base.max_output_tokens,
+        temperature=base.temperature if agent.temperature is None else agent.temperature,
+    )
+
+
+def material(
+    request: str, deliverables: Mapping[str, tuple[str, str]], left_out: Sequence[str] = ()
+) -> str:
+    """Write out what agents get to read."""
+    parts = [f"<request>\n{request.strip()}\n</request>"]
+    parts += [
+        f'<deliverable agent="{name}" title="{title}">\n{text.strip()}\n</deliverable>'
+        for name, (title, text) in deliverables.items()
+    ]
+    parts += [f'<left-out agent="{name}"/>' for name in left_out]
+    return "\n\n".join(parts)
+
+
+class Written(Protocol):
+    """A piece of an answer: a `Response`, or one that was remembered."""
+
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def stop(self) -> Stop: ...
+
+
+Piece = TypeVar("Piece", bound=Written)
+
+
+async def write(
+    request: Request, ask: Callable[[int, Request], Awaitable[Piece]], continuations: int
+) -> tuple[str, Piece]:
+    """Get a whole text: as long as the output limit cuts it, ask for the rest.
+
+    ask: answers the request of a given ordinal. Gives the text and the last piece, whose
+    `stop` is still `Stop.LENGTH` where the continuations did not suffice.
+    """
+    piece = await ask(0, request)
+    text = piece.text
+    for ordinal in range(1, 1 + continuations):
+        if piece.stop is not Stop.LENGTH:
+            break
+        said = (Message("assistant", text), Message("user", CONTINUE))
+        piece = await ask(ordinal, evolve(request, messages=(*request.messages, *said)))
+        text += piece.text
+    return text, piece

@@ -1,0 +1,85 @@
+"""What the operator's changes mean for a run: who revises, and whose work stands."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from functools import cached_property
+
+from attrs import evolve
+
+from ..errors import CallFailed, ProviderError
+from ..storage.step_store import Answer, Memo
+from ..types.agents import Agent, Team
+from ..types.messages import Message, Request
+from ..types.update import Update
+from .prompts import write
+from .triage import AGAIN, read_triage, revisers, revision, roots, triage
+
+Step = Callable[[int, Request], Awaitable[Answer]]
+
+
+class Changes:
+    """The changes that a run's journal holds, applied to its team."""
+
+    def __init__(self, team: Team, memo: Memo, template: Request, continuations: int) -> None:
+        self._team = team
+        self._memo = memo
+        self._template = template
+        self._continuations = continuations
+
+    @property
+    def open(self) -> Update | None:
+        """Give the change of which it is not known yet whose work it touches."""
+        updates = self._memo.updates
+        return updates[-1] if updates and updates[-1].touched is None else None
+
+    @cached_property
+    def first(self) -> tuple[str, ...]:
+        """Name the agents that interpret a change before the others hear of it."""
+        return roots(self._team)
+
+    def asked(self, request: Request, agent: Agent) -> Request:
+        """Let an agent revise what it wrote, where one of the changes is its business."""
+        concerned = [each.number for each in self._memo.updates if self._revises(agent, each)]
+        if not concerned:
+            return request
+        return revision(request, agent.name, self._memo.updates[: concerned[-1]])
+
+    def stands(self, agent: Agent) -> bool:
+        """Tell whether the last change leaves an agent's work alone, and that is not noted yet."""
+        updates = self._memo.updates
+        untouched = bool(updates) and not self._revises(agent, updates[-1])
+        return untouched and not self._memo.is_adopted(agent.name)
+
+    def told(self, text: str) -> str:
+        """Add to a plan what was changed since the first one."""
+        sections = [each.section for each in self._memo.updates if each.touched is not None]
+        return "\n\n".join([text.strip(), *sections])
+
+    async def find_touched(self, request: str, texts: Mapping[str, str], step: Step) -> Update:
+        """Ask the planner whose work the open change touches; raise CallFailed if it cannot say."""
+        update = self._memo.updates[-1]
+        planner = self.planner
+        deliverables = {
+            agent.name: (agent.title, texts.get(agent.name, update.former[agent.name]))
+            for agent in self._team
+            if agent.name != planner.name
+        }
+        asked = triage(planner, self._team, request, deliverables, update, self._template)
+        for _ in range(2):
+            text, answer = await write(asked, step, self._continuations)
+            touched = read_triage(text, self._team)
+            if touched is not None:
+                return self._memo.touched(touched)
+            said = (Message("assistant", text), Message("user", AGAIN))
+            asked = evolve(asked, messages=(*asked.messages, *said))
+        why = ProviderError("invalid_request", "it did not say whose work the change touches")
+        raise CallFailed(planner.name, [(answer.route, why)])
+
+    @cached_property
+    def planner(self) -> Agent:
+        """Give the agent that writes the plan."""
+        return next(agent for agent in self._team if agent.plan)
+
+    def _revises(self, agent: Agent, update: Update) -> bool:
+        if update.touched is None:
+            return agent.name in self.first
+        return agent.name in revisers(self._team, update.touched)

@@ -1,0 +1,314 @@
+"""One run of a team, put together from the plugins: the same for a new run and a resumed one."""
+
+import asyncio
+import signal
+import time
+from collections.abc import Collection, Coroutine, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from attrs import asdict, evolve, field, filters, frozen
+
+from .._version import __version__
+from ..config.settings import Settings
+from ..errors import UsageError, nearest
+from ..execution.budget import Budget
+from ..execution.dispatcher import Dispatcher
+from ..execution.pricing import Prices
+from ..observers.cost_comparison import Savings
+from ..observers.event_bus import Bus
+from ..observers.ledger import Ledger
+from ..plugin.assignment import assemble, assign, check_routes, forecast, switched_off, unusable
+from ..plugin.manager import Host, supplied
+from ..storage.history import Figures
+from ..storage.run_folder import RunFolder, deliverable_file, read_about
+from ..storage.run_index import StateKeeper, past_figures
+from ..storage.step_cache import Elsewhere
+from ..storage.step_store import Memo
+from ..types.agents import EVERYONE, Agent, Route, Team
+from ..types.events import Observer
+from ..types.limits import Clock, Limiter, SystemClock
+from ..types.messages import Provider
+from .estimate import Estimate, estimate_run
+from .scheduler import Outcome, Runner
+from .triage import check_updatable
+
+# What run.toml keeps of the settings: nothing secret, and no path of this machine.
+KEPT = (
+    "interval",
+    "attempts",
+    "max_wait",
+    "continuations",
+    "max_output_tokens",
+    "temperature",
+    "timeout",
+    "idle_timeout",
+    "stream",
+)
+
+
+@frozen
+class Choices:
+    """What the command line chose of a team; a run keeps it.
+
+    assign: agent to its routes. only, skip: agents, by name. budget: most US dollars.
+    """
+
+    assign: Mapping[str, Sequence[str]] = field(factory=dict)
+    only: Sequence[str] = ()
+    skip: Sequence[str] = ()
+    budget: float | None = None
+
+    @classmethod
+    def read(cls, about: Mapping[str, Any]) -> "Choices":
+        """Read what run.toml keeps."""
+        return cls(
+            about.get("assign", {}),
+            about.get("only", ()),
+            about.get("skip", ()),
+            about.get("budget"),
+        )
+
+    def changed(
+        self,
+        assign: Mapping[str, Sequence[str]],
+        only: Sequence[str] = (),
+        skip: Sequence[str] = (),
+        budget: float | None = None,
+    ) -> "Choices":
+        """Give these choices with what is newly chosen in their place."""
+        return Choices(
+            {**self.assign, **assign},
+            only or self.only,
+            skip or self.skip,
+            self.budget if budget is None else budget,
+        )
+
+
+@frozen
+class Rerun:
+    """Agents that are asked again, and those whose deliverables stay as they are."""
+
+    agents: tuple[str, ...]
+    frozen: tuple[str, ...]
+    words: str
+
+    @classmethod
+    def plan(cls, team: Team, memo: Memo, start: Collection[str], only: Collection[str]) -> "Rerun":
+        """Say who runs again from `start`, or `only` these, and what that cost before."""
+        for name in (*start, *only):
+            if name not in team.agents:
+                raise UsageError(f"no agent is called {name!r}{nearest(name, team.agents)}")
+        chosen = {*start, *only}.union(*(team.downstream(name) for name in start))
+        agents = tuple(name for name in team.agents if name in chosen)
+        others = tuple(name for name in team.agents if name not in chosen) if only else ()
+        costs = [memo.spent[name].answer if name in memo.spent else None for name in agents]
+        known = [cost for cost in costs if cost is not None]
+        rest = f" and {len(costs) - len(known)} of unknown cost" if len(known) < len(costs) else ""
+        words = f"to run again, for about ${sum(known):.4f}{rest}: {', '.join(agents)}"
+        return cls(agents, others, words)
+
+
+@frozen
+class Shared:
+    """What runs may have in common: then their calls queue in one line, on the same connections."""
+
+    providers: Mapping[str, Provider]
+    limiters: Sequence[Limiter]
+
+    @classmethod
+    def collect(cls, host: Host, settings: Settings) -> "Shared":
+        """Ask the plugins for them."""
+        providers, limiters = host.providers(settings), host.limiters(settings)
+        return cls(supplied(providers), list(supplied(limiters).values()))
+
+
+class Session:
+    """A team ready to run; everything that can be found wrong is found before the first call.
+
+    team: instead of the plugins' and the settings'. shared: instead of limiters and providers of
+    its own; who shares them closes the providers.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        settings: Settings,
+        choices: Choices,
+        clock: Clock | None = None,
+        team: Team | None = None,
+        shared: "Shared | None" = None,
+    ) -> None:
+        host.check()
+        if choices.budget is not None:
+            settings = evolve(settings, budget=choices.budget)
+        self._clock = clock or SystemClock()
+        self._settings = settings
+        self._choices = choices
+        self._closes = shared is None
+        shared = shared or Shared.collect(host, settings)
+        self._providers = shared.providers
+        whole, off = _whole(host, settings, self._providers, choices, team)
+        self._numbers = {agent.name: number for number, agent in enumerate(whole, 1)}
+        self.team, self._left_out = assemble(whole, choices.only, (*choices.skip, *off))
+        self._limiters = shared.limiters
+        self.prices = Prices(settings, self._providers)
+        if settings.budget is not None:
+            check = Budget(settings.budget, self.prices, settings.allow_unpriced).check
+            for agent in self.team:
+                for route in agent.routes:
+                    check(self.prices.full(route))
+        self._observers = host.observers(settings)
+        self.ledger = Ledger()
+
+    @property
+    def notes(self) -> list[str]:
+        """Say what a person should know first: who falls back, has no route, or does not get all.
+
+        Raises UsageError where no agent has a route.
+        """
+        notes = forecast(self.team, unusable(self.team, self._providers))
+        notes += [
+            f"{name} goes without {', '.join(needs)}, left out of this run"
+            for name, needs in self._left_out.items()
+        ]
+        for agent in self.team:
+            if EVERYONE in agent.needs and (behind := self.team.downstream(agent.name)):
+                waiting = ", ".join(name for name in self.team.agents if name in behind)
+                notes.append(
+                    f"{agent.name} needs everyone, but goes without {waiting}, who need it"
+                )
+        return notes
+
+    def check(self) -> None:
+        """Raise UsageError where no agent has a route that can be called."""
+        forecast(self.team, unusable(self.team, self._providers))
+
+    def describe(self, flags: Sequence[str]) -> dict[str, Any]:
+        """Give what run.toml keeps: the settings as they were resolved, and no secret."""
+        kept = {
+            name: value
+            for name, value in asdict(self._settings, filter=filters.include(*KEPT)).items()
+            if value is not None
+        }
+        actions = {str(cause): str(action) for cause, action in self._settings.actions.items()}
+        return {
+            "rolecall": __version__,
+            "flags": list(flags),
+            "assign": {name: list(routes) for name, routes in self._choices.assign.items()},
+            "only": list(self._choices.only),
+            "skip": list(self._choices.skip),
+            **({} if self._settings.budget is None else {"budget": self._settings.budget}),
+            "settings": {**kept, "on": actions},
+            "routes": {agent.name: [str(route) for route in agent.routes] for agent in self.team},
+        }
+
+    def estimate(self, request: str, past: Mapping[str, Figures]) -> Estimate:
+        """Say what a run will come to, from what past ones did."""
+        return estimate_run(self.team, request, self._settings, self.prices, past)
+
+    def edits(self, folder: RunFolder) -> list[str]:
+        """Say whose deliverables a person edited since the last time, and who is asked again."""
+        edited = [
+            name
+            for name in self.team.agents
+            if (text := folder.read(self.file(name))) and folder.memo.is_new_edit(name, text)
+        ]
+        if not edited:
+            return []
+        again = frozenset[str]().union(*(self.team.downstream(name) for name in edited))
+        asked = [name for name in self.team.agents if name in again - set(edited)]
+        rest = f"; asked again: {', '.join(asked)}" if asked else ""
+        return [f"edited, and kept as it is: {', '.join(edited)}{rest}"]
+
+    def update(self, folder: RunFolder, change: str, date: str) -> None:
+        """Let a finished run be changed by its next `run`; raise UsageError where it cannot be."""
+        memo = folder.memo
+        if memo.updates and memo.updates[-1].touched is None:
+            raise UsageError("the last change is not worked in yet; finish it with resume")
+        files = {name: self.file(name) for name in self.team.agents}
+        texts = {name: text for name, file in files.items() if (text := folder.read(file))}
+        check_updatable(self.team, texts)
+        told = "\n\n".join(each.section for each in memo.updates)
+        for agent in self.team:
+            memo.wrote(agent.name, texts[agent.name])  # a person's edits are revised like the rest
+            if agent.plan:
+                texts[agent.name] = texts[agent.name].strip().removesuffix(told)
+        memo.begin(change, date, texts)
+
+    def file(self, agent: str) -> str:
+        """Name the file of an agent's deliverable."""
+        return deliverable_file(self._numbers[agent], agent)
+
+    def observe(self, observer: Observer) -> None:
+        """Let one more observer hear what `run` tells."""
+        self._observers.append(observer)
+
+    async def run(self, folder: RunFolder, frozen: Collection[str] = ()) -> Outcome:
+        """Run the team in a folder.
+
+        frozen: agents that are not asked; their deliverables stand as they are.
+        """
+        if self._settings.reuse:
+            folder.memo.look_in(Elsewhere(map(Path, self._settings.reuse), folder.path))
+        flags = read_about(folder.path).get("flags", ())
+        bus = Bus([folder.memo, self.ledger, StateKeeper(folder, flags)], self._observers)
+        providers = {route.provider: Route(route.provider) for a in self.team for route in a.routes}
+        bus.keep(Savings(self.prices, providers.values(), bus))
+        dispatcher = Dispatcher(
+            self._providers,
+            self._limiters,
+            self._settings,
+            self._clock,
+            bus,
+            calls=folder.memo.calls,
+            spent=folder.memo.total.cost,
+        )
+        figures = past_figures(folder.path.parent, flags)
+        runner = Runner(
+            self.team,
+            dispatcher,
+            folder,
+            self._settings,
+            bus,
+            self._numbers,
+            self._left_out,
+            frozen,
+            {name: each.seconds for name, each in figures.items()},
+            None
+            if folder.memo.calls or self._settings.rehearsal
+            else self.estimate(folder.request, figures).forecast,
+            time.time(),
+        )
+        try:
+            return await runner.run(folder.request)
+        finally:
+            if self._closes:
+                await dispatcher.aclose()
+            await bus.aclose()
+
+
+async def terminable(run: Coroutine[Any, Any, Outcome]) -> Outcome:
+    """Let SIGTERM end a run as Ctrl-C does."""
+    task = asyncio.current_task()
+    assert task is not None
+    with suppress(NotImplementedError, RuntimeError):  # Windows, or not the main thread
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await run
+
+
+def _whole(
+    host: Host,
+    settings: Settings,
+    providers: Collection[str],
+    choices: Choices,
+    team: Team | None,
+) -> tuple[Sequence[Agent], Sequence[str]]:
+    """Give all agents, also those that are not part of the run, and who is switched off."""
+    if team is not None:
+        for agent in team:
+            check_routes(agent.name, agent.routes, providers)
+        return tuple(team), ()
+    assigned = assign(host, settings, providers, choices.assign)
+    return [each.agent for each in assigned.values()], switched_off(assigned, choices.only)

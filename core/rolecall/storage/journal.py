@@ -1,0 +1,145 @@
+"""An append-only file of records, one JSON object a line, on disk before anyone relies on it."""
+
+import json
+import os
+import re
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from ..errors import JournalCorrupt, RunError
+
+VERSION = 1
+PAUSE = 20  # times what a flush took, before `settle` does the next
+_CHECKED = re.compile(rb'(\{.*),"crc":"([0-9a-f]{8})"\}', re.DOTALL)
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+Record = dict[str, Any]
+
+
+class Journal:
+    """A journal open for appending.
+
+    `records` holds what was in it; `torn` is the number of bytes of an unfinished last line
+    that were dropped, 0 where there was none. One process at a time may have it open.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            content = path.read_bytes() if path.exists() else None
+            self.records, self._length = read(content or b"", path.name)
+            self.torn = len(content or b"") - self._length
+            self._file = open(path, "ab", buffering=0)
+            if self.torn:
+                self._file.truncate(self._length)
+            self._safe = self._length
+            self._next = 0.0
+            if content is None:
+                _sync_folder(path.parent)
+        except OSError as error:
+            raise RunError(f"{path}: cannot be opened: {error.strerror}") from error
+
+    def append(self, type: str, *, wait: bool = True, **values: Any) -> None:
+        """Write one record and wait until it is on the disk, with all before it.
+
+        wait: without it, `settle` does the waiting. Until then the record outlives the process, but
+        not a power cut.
+        """
+        line = _line({"v": VERSION, "type": type, **values})
+        try:
+            if self._file.write(line) != len(line):
+                raise OSError(28, "no space left")
+        except OSError as error:
+            # A half-written line must not stand before a later whole one.
+            self._file.truncate(self._length)
+            raise self._unwritten(error) from error
+        self._length += len(line)
+        if wait:
+            self._sync()
+
+    async def settle(self) -> None:
+        """Wait until all that was written so far is on the disk.
+
+        Many tasks that settle within a short time share one flush.
+        """
+        from asyncio import get_running_loop, sleep  # not where a command only reads
+
+        now = get_running_loop().time
+        written = self._length
+        await sleep(max(0.0, self._next - now()))
+        if self._safe < written:
+            began = now()
+            self._sync()
+            done = now()
+            self._next = done + PAUSE * (done - began)
+
+    def close(self) -> None:
+        try:
+            if self._safe < self._length:
+                self._sync()
+        finally:
+            self._file.close()
+
+    def _sync(self) -> None:
+        try:
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise self._unwritten(error) from error
+        self._safe = self._length
+
+    def _unwritten(self, error: OSError) -> RunError:
+        return RunError(f"{self.path}: cannot be written: {error.strerror}")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def read(content: bytes, name: str = "journal") -> tuple[list[Record], int]:
+    """Give the records of a journal and the length of its whole lines.
+
+    A last line without its end is dropped; any other damage raises JournalCorrupt.
+    """
+    whole = content.rfind(b"\n") + 1
+    return list(_records(content[:whole], name)), whole
+
+
+def _records(content: bytes, name: str) -> Iterator[Record]:
+    for number, line in enumerate(content.split(b"\n")[:-1], 1):
+        checked = _CHECKED.fullmatch(line)
+        if checked is None or f"{zlib.crc32(checked[1]):08x}".encode() != checked[2]:
+            raise JournalCorrupt(
+                f"{name}: line {number} is damaged; restore the file from a copy, "
+                f"or delete the lines from {number} on and resume"
+            )
+        record: Record = json.loads(checked[1] + b"}")
+        if record["v"] > VERSION:
+            raise JournalCorrupt(f"{name}: line {number} was written by a newer rolecall; update")
+        yield record
+
+
+def _line(record: Record) -> bytes:
+    text = _encode(record)[:-1]
+    body = text.encode("utf-8", "backslashreplace")  # half a surrogate pair, as JSON escapes it
+    return body + f',"crc":"{zlib.crc32(body):08x}"}}\n'.encode()
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name != "posix":
+        return  # Windows has no handle of a folder to flush
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,241 @@
+"""A run's folder: what is in it, who may write it, and where it is found."""
+
+import os
+import re
+import threading
+import tomllib
+import unicodedata
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime
+from itertools import count
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from ..errors import RunBusy, RunError, UsageError
+from .journal import Journal
+from .step_store import Memo
+
+if TYPE_CHECKING:
+    from filelock import FileLock
+
+LATEST = "latest"
+HISTORY = "history"
+HOLDER = ".holder"
+
+
+def name_run(request: str, now: datetime) -> str:
+    """Name a run's folder after its time and the request's first words."""
+    plain = unicodedata.normalize("NFKD", request).encode("ascii", "ignore").decode().lower()
+    words = re.findall(r"[a-z0-9]+", plain)
+    slug = ""
+    for word in words:
+        if len(slug) + len(word) > 48:
+            break
+        slug = f"{slug}-{word}"
+    return f"{now:%Y%m%d-%H%M%S}{slug or '-run'}"
+
+
+def deliverable_file(number: int, agent: str) -> str:
+    """Name the file of an agent's deliverable, by the agent's place in the whole team."""
+    return f"deliverables/{number:02}-{agent}.md"
+
+
+class RunFolder:
+    """A run's folder, open for this process alone; `memo` is what the run has paid for."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = take_lock(path)
+        _note_holder(path)
+        try:
+            self._journal = Journal(path / "journal.jsonl")
+        except BaseException:
+            self._lock.release()
+            raise
+        self.memo = Memo(self._journal)
+        self.torn = self._journal.torn
+        past = path / HISTORY
+        states = len(list(past.iterdir())) if past.is_dir() else 0
+        self._past = f"{HISTORY}/{states + 1:03}"
+
+    @classmethod
+    def create(cls, path: Path, request: str, about: Mapping[str, Any]) -> "RunFolder":
+        """Make a folder for a new run; `about` becomes run.toml."""
+        import tomli_w
+
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise UsageError(
+                f"{path} is there already and is not an empty folder; name another one"
+            )
+        try:
+            (path / "deliverables").mkdir(parents=True)
+            (path / "request.md").write_text(request.rstrip() + "\n", "utf-8")
+            (path / "run.toml").write_bytes(tomli_w.dumps(about).encode())
+        except OSError as error:
+            raise RunError(f"{path}: cannot be written: {error.strerror}") from error
+        return cls(path)
+
+    @classmethod
+    def begin(
+        cls, runs: Path, request: str, about: Mapping[str, Any], path: str | Path | None = None
+    ) -> "RunFolder":
+        """Make a folder for a new run, named after its time among `runs` where no path is given."""
+        if path is not None:
+            return cls.create(Path(path), request, about)
+        folder = cls.create(claim_folder(runs, name_run(request, datetime.now())), request, about)
+        point_latest(folder.path)
+        return folder
+
+    @property
+    def request(self) -> str:
+        text = self.read("request.md")
+        if text is None or not text.strip():
+            raise RunError(f"{self.path / 'request.md'}: there is no request")
+        return text
+
+    def save(self, name: str, text: str) -> str:
+        """Write a file of the run, whole or not at all; give its name within the folder."""
+        path = f"{self.path}/{name}"
+        partial = f"{path}.part"
+        content = (text.rstrip() + "\n").encode()
+        try:
+            try:
+                _write(partial, content)
+            except FileNotFoundError:
+                Path(path).parent.mkdir(parents=True, exist_ok=True)
+                _write(partial, content)
+            os.replace(partial, path)
+        except OSError as error:
+            with suppress(OSError):
+                os.unlink(partial)
+            raise RunError(f"{path}: cannot be written: {error.strerror}") from error
+        return name
+
+    def revise(self, name: str, text: str) -> None:
+        """Write a file of the run, and keep what it replaces in the history."""
+        before = self.read(name)
+        if before is not None and before.strip() != text.strip():
+            self.save(f"{self._past}/{name}", before)
+        self.save(name, text)
+
+    def read(self, name: str) -> str | None:
+        """Read a file of the run; None where there is none."""
+        try:
+            with open(f"{self.path}/{name}", encoding="utf-8") as file:
+                return file.read()
+        except FileNotFoundError:
+            return None
+        except (OSError, UnicodeDecodeError) as error:
+            raise RunError(f"{self.path / name}: cannot be read: {error}") from error
+
+    def close(self) -> None:
+        self._journal.close()
+        with suppress(OSError):
+            (self.path / HOLDER).unlink()
+        self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _write(path: str, content: bytes) -> None:
+    with open(path, "wb") as file:
+        file.write(content)
+
+
+def claim_folder(runs: Path, name: str) -> Path:
+    """Make a folder of this name, with a number added as long as another run has it already."""
+    path, numbers = runs / name, count(2)
+    while True:
+        try:
+            path.mkdir(parents=True)
+            return path
+        except FileExistsError:
+            path = runs / f"{name}-{next(numbers)}"
+        except OSError as error:
+            raise RunError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def point_latest(path: Path) -> None:
+    """Let `latest` beside a run's folder lead to it: a link, or a file where links are barred."""
+    latest = path.parent / LATEST
+    partial = path.parent / f"{LATEST}.{os.getpid()}.{threading.get_ident()}"
+    try:
+        partial.symlink_to(path.name, target_is_directory=True)
+    except OSError:
+        partial.write_text(path.name, "utf-8")
+    try:
+        os.replace(partial, latest)
+    except OSError as error:
+        partial.unlink()
+        raise RunError(f"{latest}: cannot be written: {error.strerror}") from error
+
+
+def find_run(runs: Path, name: str | None) -> Path:
+    """Find a run by path or by name in the folder of runs; the latest where none is named."""
+    candidates = [Path(name), runs / name] if name else [runs / LATEST]
+    for path in candidates:
+        if path.is_file() and path.name == LATEST:
+            path = runs / path.read_text("utf-8").strip()
+        if (path / "journal.jsonl").is_file():
+            return path.parent / path.readlink() if path.is_symlink() else path
+    if name is None:
+        raise UsageError(f"there is no run in {runs}; start one with: rolecall run 'REQUEST'")
+    nor = "" if candidates[0] == candidates[1] else f", nor has {candidates[1]}"
+    raise UsageError(f"{name} is no run: it has no journal.jsonl{nor}")
+
+
+def read_about(path: Path) -> dict[str, Any]:
+    """Read a run's run.toml."""
+    try:
+        about = tomllib.loads((path / "run.toml").read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path / 'run.toml'}: cannot be read: {error}") from error
+    kinds = {"flags": list, "only": list, "skip": list, "assign": dict}
+    for name, kind in kinds.items():
+        if not isinstance(about.get(name, kind()), kind):
+            what = "list" if kind is list else "table"
+            raise RunError(f"{path / 'run.toml'}: {name}: must be a {what}, not {about[name]!r}")
+    return about
+
+
+def take_lock(path: Path) -> "FileLock":
+    """Take the folder's lock, which the system frees when the process dies.
+
+    Raises RunBusy, which names the holder as far as it left a note of itself.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        who = f"another rolecall{_holder(path)}"
+        raise RunBusy(f"{path} is being written by {who}; wait for it") from error
+    except OSError as error:
+        raise RunError(f"{path}: cannot be locked: {error.strerror}") from error
+    return lock
+
+
+def _note_holder(path: Path) -> None:
+    """Leave a note of who writes a run; the lock is what counts, so it may fail or be stale."""
+    since = datetime.now().isoformat(" ", "seconds")
+    with suppress(OSError):
+        (path / HOLDER).write_text(f"process {os.getpid()}, since {since}\n", "utf-8")
+
+
+def _holder(path: Path) -> str:
+    try:
+        return f" ({(path / HOLDER).read_text('utf-8').strip()})"
+    except (OSError, UnicodeDecodeError):
+        return ""

@@ -1,0 +1,208 @@
+"""The runs in a folder: what state they are in, what differs between two, and their end."""
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import suppress
+from difflib import unified_diff
+from itertools import islice
+from math import inf
+from pathlib import Path
+
+from attrs import asdict, define, field, fields
+
+from ..errors import RunBusy, RunError
+from ..types.events import (
+    AgentDone,
+    AgentFailed,
+    CallEnded,
+    DeliverableKept,
+    Event,
+    RunEnded,
+    RunStarted,
+)
+from ..types.messages import Usage
+from .history import Figures, average
+from .run_folder import HISTORY, LATEST, RunFolder, take_lock
+from .step_store import Memo
+
+STATE = "state.json"
+RECENT = 20  # runs that figures are averaged over
+PAUSE = 50  # times what writing the state took, before it is written again
+
+
+@define
+class State:
+    """What a run's state.json tells, so that nobody who looks at many runs reads whole journals.
+
+    state: running, done, failed or interrupted. cost: US dollars, of all its processes so far.
+    updated: seconds since 1970. flags: those of the command line that the run keeps. figures: what
+    each agent's calls came to.
+    """
+
+    state: str = "running"
+    agents: int = 0
+    done: int = 0
+    failed: int = 0
+    calls: int = 0
+    cost: float = 0.0
+    updated: float = 0.0
+    flags: list[str] = field(factory=list)
+    figures: dict[str, Figures] = field(factory=dict)
+
+
+class StateKeeper:
+    """Listens to a run and keeps its state.json, at a small part of what the run takes.
+
+    now: seconds that never go back.
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        flags: Iterable[str] = (),
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._now = now
+        self._next = -inf
+        self._folder = folder
+        self._memo: Memo = folder.memo
+        self._state = State(flags=list(flags))
+
+    def notify(self, event: Event) -> None:
+        state = self._state
+        match event:
+            case RunStarted():
+                state.agents = len(event.agents)
+                for call in event.past:
+                    self._count(call)
+            case CallEnded():
+                self._count(event)
+                return
+            case AgentDone() | DeliverableKept():
+                state.done += 1
+            case AgentFailed():
+                state.failed += 1
+            case RunEnded():
+                whole = state.done == state.agents
+                ended = "done" if whole else "failed"
+                state.state = "interrupted" if event.interrupted else ended
+            case _:
+                return
+        began = self._now()
+        if began < self._next and not isinstance(event, RunEnded):
+            return
+        state.calls, state.cost = self._memo.total.calls, self._memo.total.cost
+        state.updated = time.time()
+        figures = {name: asdict(each, recurse=False) for name, each in state.figures.items()}
+        told = asdict(state, recurse=False) | {"figures": figures}
+        self._folder.save(STATE, json.dumps(told))
+        done = self._now()
+        self._next = done + PAUSE * (done - began)
+
+    def _count(self, call: CallEnded) -> None:
+        if call.usage == Usage():
+            return  # a call that failed tells nothing of what an answer takes
+        self._state.figures.setdefault(call.agent, Figures()).add(call)
+
+
+def past_figures(runs: Path, flags: Collection[str]) -> dict[str, Figures]:
+    """Average what agents came to in the latest runs in a folder that had the same flags."""
+    latest = (read_state(Path(path)) for _, path in sorted(_touched(runs), reverse=True))
+    alike = (state for state in latest if state.flags == list(flags))
+    return average(state.figures for state in islice(alike, RECENT))
+
+
+def _touched(runs: Path) -> Iterator[tuple[float, str]]:
+    """Tell, without reading them, when the states of the runs in a folder were written last."""
+    with suppress(OSError):
+        for name in set(os.listdir(runs)) - {LATEST}:
+            with suppress(OSError):  # no run, or one that has only begun
+                yield os.stat(f"{runs}/{name}/{STATE}").st_mtime, f"{runs}/{name}"
+
+
+def list_runs(runs: Path) -> list[tuple[Path, State]]:
+    """List the runs in a folder, the newest first, without reading their journals."""
+    listed = [(each, read_state(each)) for each in _folders(runs)]
+    return sorted(listed, key=lambda run: run[1].updated, reverse=True)
+
+
+def _folders(runs: Path) -> list[Path]:
+    if not runs.is_dir():
+        return []
+    return [each for each in runs.iterdir() if each.name != LATEST and _is_run(each)]
+
+
+def read_state(path: Path) -> State:
+    """Read a run's state, corrected where the process that ran it died."""
+    try:
+        told = json.loads((path / STATE).read_text("utf-8"))
+        figures = {name: Figures(**each) for name, each in told.pop("figures", {}).items()}
+        state = State(figures=figures, **told)
+        _check_numbers(state, *figures.values())
+    except (OSError, ValueError, TypeError, AttributeError):
+        return State("unknown")  # written by an older version, or damaged
+    if state.state == "running" and not is_busy(path):
+        state.state = "interrupted"
+    return state
+
+
+def _check_numbers(*values: State | Figures) -> None:
+    """Raise TypeError where what was read is not what was written."""
+    for each in values:
+        for attribute in fields(type(each)):
+            value = getattr(each, attribute.name)
+            if attribute.type in (int, float) and type(value) not in (int, float):
+                raise TypeError(f"{attribute.name} cannot be {value!r}")
+
+
+def is_busy(path: Path) -> bool:
+    """Tell whether a process is writing a run."""
+    try:
+        take_lock(path).release()
+    except RunBusy:
+        return True
+    return False
+
+
+def differences(old: Path, new: Path) -> Iterator[str]:
+    """Give a unified diff of all that two runs wrote."""
+    return _diff({*_texts(old), *_texts(new)}, old, new)
+
+
+def last_change(path: Path) -> Iterator[str]:
+    """Give a unified diff of what a run's last change replaced; raise RunError if nothing was."""
+    states = sorted((path / HISTORY).iterdir()) if (path / HISTORY).is_dir() else []
+    if not states:
+        raise RunError(f"{path} has only one state; name a second run to compare it with")
+    return _diff(_texts(states[-1]), states[-1], path)
+
+
+def remove(path: Path) -> None:
+    """Delete a run; raise RunBusy where a process is writing it."""
+    take_lock(path).release()
+    latest = path.parent / LATEST
+    if latest.is_symlink() and latest.readlink().name == path.name:
+        latest.unlink()
+    shutil.rmtree(path)
+
+
+def _diff(names: Collection[str], old: Path, new: Path) -> Iterator[str]:
+    for name in sorted(names):
+        before, after = (_lines(folder / name) for folder in (old, new))
+        yield from unified_diff(before, after, f"{old.name}/{name}", f"{new.name}/{name}")
+
+
+def _is_run(path: Path) -> bool:
+    return (path / "journal.jsonl").is_file()
+
+
+def _texts(folder: Path) -> set[str]:
+    files = [*folder.glob("deliverables/*.md"), *folder.glob("*.md")]
+    return {str(file.relative_to(folder)) for file in files if file.name != "report.md"}
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text("utf-8").splitlines(keepends=True) if path.is_file() else []

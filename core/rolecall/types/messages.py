@@ -1,0 +1,249 @@
+"""What goes to a provider and what comes back."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from enum import StrEnum
+from types import NoneType
+from typing import Any, Literal, Protocol, runtime_checkable
+
+from attrs import Attribute, field, frozen
+
+from ..errors import PluginError
+
+
+@frozen
+class Message:
+    """One turn of the conversation."""
+
+    role: Literal["user", "assistant"]
+    text: str
+
+
+class Watch:
+    """What a provider may tell while a call is under way; telling is optional.
+
+    The default ignores everything, so a provider can always call it.
+    """
+
+    async def sending(self) -> None:
+        """Await this right before the request's first byte leaves.
+
+        A provider that works for a while before it sends (imports, builds a body) is paced
+        exactly by this; one that never awaits it is paced by the call of `complete`.
+        """
+
+    def text(self, delta: str) -> None:
+        """Tell a piece of the answer as it arrives."""
+
+
+@frozen
+class Request:
+    """One question to a model.
+
+    model: the vendor's name for the model; empty means the provider's own default.
+    system: the role's prompt, or what several roles share.
+    shares_system: whether other requests begin with this very system prompt, so that it pays to
+        let the vendor keep it.
+    max_output_tokens: the most the answer may cost, thinking included.
+    temperature: sent only when set; the newest models refuse it.
+    timeout: seconds for the whole answer.
+    idle_timeout: seconds without a sign of life in a streamed answer.
+    stream: ask for the answer piece by piece where the provider can.
+    """
+
+    system: str
+    messages: tuple[Message, ...]
+    model: str = ""
+    max_output_tokens: int = 16_384
+    temperature: float | None = None
+    timeout: float = 600.0
+    idle_timeout: float = 60.0
+    stream: bool = True
+    shares_system: bool = False
+    watch: Watch = field(factory=Watch, eq=False, repr=False)
+
+
+@frozen
+class Usage:
+    """Tokens of one call.
+
+    input: the whole prompt, cached parts included.
+    output: everything generated, thinking included.
+    thinking: the part of `output` that was thought and not shown.
+    cache_read, cache_write: the parts of `input` taken from or put into the vendor's cache.
+    """
+
+    input: int = 0
+    output: int = 0
+    thinking: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            self.input + other.input,
+            self.output + other.output,
+            self.thinking + other.thinking,
+            self.cache_read + other.cache_read,
+            self.cache_write + other.cache_write,
+        )
+
+
+class Stop(StrEnum):
+    """Why a model stopped writing."""
+
+    END = "end"
+    LENGTH = "length"
+    SAFETY = "safety"
+    REFUSAL = "refusal"
+    BAD_TOOL_CALL = "bad_tool_call"
+
+
+def _is(*kinds: type) -> Any:
+    def check(_: object, attribute: "Attribute[Any]", value: object) -> None:
+        if not isinstance(value, kinds):
+            raise TypeError(f"{attribute.name} of a Response cannot be {value!r}")
+
+    return check
+
+
+@frozen
+class Response:
+    """What a vendor answered with success; whether it is an answer is judged by the dispatcher.
+
+    A field of the wrong type is a TypeError, so that it is the provider's and not a later one's.
+    detail: the vendor's own word on why it stopped, for the reader of an error.
+    cost: US dollars, or None where the price is unknown.
+    headers: the reply's rate-limit headers, lower-case names.
+    """
+
+    text: str = field(validator=_is(str))
+    usage: Usage = field(default=Usage(), validator=_is(Usage))
+    model: str = ""
+    stop: Stop = field(default=Stop.END, converter=Stop)
+    detail: str = field(default="", validator=_is(str))
+    request_id: str | None = field(default=None, validator=_is(str, NoneType))
+    cost: float | None = field(default=None, validator=_is(float, int, NoneType))
+    headers: Mapping[str, str] = field(factory=dict, eq=False)
+
+
+class Provider(Protocol):
+    """A vendor behind a name.
+
+    `complete` makes exactly one HTTP attempt and returns what came, or raises a `ProviderError`
+    with the cause. It never retries, waits or falls back: the dispatcher does.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    async def complete(self, request: Request) -> Response: ...
+
+
+@runtime_checkable
+class HasModel(Protocol):
+    """A provider that says which model answers when a route names none."""
+
+    @property
+    def model(self) -> str: ...
+
+
+@runtime_checkable
+class HasCeiling(Protocol):
+    """A provider that knows the largest output budget a model takes."""
+
+    def max_output_tokens(self, model: str) -> int | None: ...
+
+
+@runtime_checkable
+class HasPrices(Provider, Protocol):
+    """A provider that knows what its models cost."""
+
+    def cost(self, model: str, usage: Usage) -> float | None:
+        """Price a call in US dollars, None where that is unknown."""
+        ...
+
+
+@runtime_checkable
+class NeedsSetup(Protocol):
+    """A provider that knows, without a call, that it cannot be called."""
+
+    def missing(self) -> str | None:
+        """Say what must be set first ("ANTHROPIC_API_KEY is not set"), or None."""
+        ...
+
+
+@runtime_checkable
+class Diagnosable(Protocol):
+    """A provider that can say, without a call, what looks wrong about how it is set up."""
+
+    def diagnose(self, models: Iterable[str]) -> Iterable[str]:
+        """Give a line for each problem, with its remedy; never a key.
+
+        models: those that the team's routes use.
+        """
+        ...
+
+
+@runtime_checkable
+class Preparable(Protocol):
+    """A provider with slow imports: `prepare` runs in a thread while the run starts."""
+
+    def prepare(self) -> None: ...
+
+
+@runtime_checkable
+class Closeable(Protocol):
+    """A provider that holds connections of the running event loop; an observer with work to finish.
+
+    Awaited once a run is over; where a program keeps connections for more runs, as its loop ends.
+    """
+
+    async def aclose(self) -> None: ...
+
+
+# Below, attributes are looked up: asking for the protocol takes a hundred times as long, and a
+# call asks twenty times.
+
+
+def default_model(provider: Provider) -> str:
+    """Name the model that a provider's bare name means, empty where it has none."""
+    model: str = getattr(provider, "model", "")
+    return model
+
+
+def lacking(provider: Provider) -> str | None:
+    """Say what must be set before a provider can be called, or None."""
+    with _naming(provider):
+        missing: Callable[[], str | None] | None = getattr(provider, "missing", None)
+        return missing() if missing else None
+
+
+def diagnosed(provider: Provider, models: Iterable[str]) -> list[str]:
+    """Say what looks wrong about how a provider and these of its models are set up."""
+    with _naming(provider):
+        return list(provider.diagnose(models)) if isinstance(provider, Diagnosable) else []
+
+
+def ceiling(provider: Provider, model: str) -> int | None:
+    """Give the largest output budget a model takes, or None where it is not known."""
+    with _naming(provider):
+        known = provider.max_output_tokens(model) if isinstance(provider, HasCeiling) else None
+        return None if known is None else int(known)
+
+
+def cost(provider: Provider, model: str, usage: Usage) -> float | None:
+    """Price a call by what its provider knows, in US dollars; None where that is unknown."""
+    with _naming(provider):
+        price = getattr(provider, "cost", None)
+        known = price(model, usage) if price else None
+        return None if known is None else float(known)
+
+
+@contextmanager
+def _naming(provider: Provider) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        why = f"{type(error).__name__}: {error}"
+        raise PluginError(f"the provider {provider.name!r} broke: {why}") from error

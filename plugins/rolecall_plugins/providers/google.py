@@ -1,0 +1,43 @@
+"""What Google has of its own among the vendors that are called through litellm."""
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from rolecall import Request
+
+from .vendors import Vendor
+
+if TYPE_CHECKING:
+    from .reply_reader import Reply
+
+
+def _reply() -> "Reply":
+    from .gemini_reply import GeminiReply  # not before a call is made
+
+    return GeminiReply()
+
+
+def _endpoint(base: str) -> str:
+    """Complete an address without a path by the API's version, which litellm leaves out."""
+    base = base.rstrip("/")
+    return base if urlsplit(base).path else f"{base}/v1beta"
+
+
+def _amend(body: dict[str, Any], request: Request) -> None:
+    """Leave the temperature to the vendor where none was asked for; litellm sets one."""
+    if request.temperature is None:
+        body.get("generationConfig", {}).pop("temperature", None)
+
+
+GEMINI = Vendor(
+    name="gemini",
+    prefix="gemini",
+    model="gemini-3.8-flash",
+    keys=("GEMINI_API_KEY", "GOOGLE_API_KEY"),
+    bases=("GEMINI_API_BASE",),
+    form=r"AIza[\w-]{35}|AQ\.[\w.-]{16,}",
+    console="https://aistudio.google.com/apikey",
+    reply=_reply,
+    endpoint=_endpoint,
+    amend=_amend,
+)

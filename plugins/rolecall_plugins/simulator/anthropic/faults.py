@@ -1,0 +1,165 @@
+"""How the Anthropic Messages API fails: every cause, in every form, in its own framing."""
+
+from collections.abc import Callable, Mapping
+
+from attrs import evolve
+
+from ..breaks import broken_off, cut_json, html, midway, unanswered
+from ..cases import Case
+from ..exchange import Answer, Chunk, Ending
+from ..limits import Level
+from .events import Block, event, text_block, thinking_block, tool_block
+from .service import THOUGHT, Frame, over_limit
+
+Build = Callable[[Frame, Case], Answer]
+
+_CONTEXT = 200_000
+_PER_MINUTE = 450_000
+_WAIT = 7.0
+
+
+def _content(*blocks: Block, stop: str, sequence: str | None = None) -> Build:
+    return lambda frame, case: frame.message(case.query, blocks, stop, stop_sequence=sequence)
+
+
+def _error(status: int, kind: str, message: str, *, retry: bool = False) -> Build:
+    return lambda frame, _case: frame.error(status, kind, message, retry=retry)
+
+
+def _truncated(frame: Frame, case: Case) -> Answer:
+    return frame.message(case.query, [text_block(case.beginning)], "max_tokens")
+
+
+def _refused(frame: Frame, case: Case, *blocks: Block) -> Answer:
+    explanation = "The simulator was told to refuse this request."
+    details = {"type": "refusal", "category": "cyber", "explanation": explanation}
+    return frame.message(case.query, blocks, "refusal", stop_details=details)
+
+
+def _refused_midway(frame: Frame, case: Case) -> Answer:
+    return _refused(frame, case, text_block(case.beginning))
+
+
+def _tool_call(frame: Frame, case: Case) -> Answer:
+    block = tool_block(frame.call, "a_tool_nobody_offered", {"path": "README.md"})
+    return frame.message(case.query, [block], "tool_use")
+
+
+def _rate_limited(frame: Frame, case: Case) -> Answer:
+    wait = case.wait(_WAIT)
+    # The bucket is full again only some time after the wait is over.
+    return _refusal(frame, case, Level("input-tokens", _PER_MINUTE, 0, wait + 7), wait)
+
+
+def _full_quota(frame: Frame, case: Case) -> Answer:
+    # Seen in the wild: a 429 whose headers say that nothing is used, with a reset in 1970.
+    full = Level("input-tokens", _PER_MINUTE, _PER_MINUTE, -frame.now)
+    return _refusal(frame, case, full, case.wait(_WAIT))
+
+
+def _no_retry(frame: Frame, case: Case) -> Answer:
+    return _refusal(frame, case, Level("input-tokens", _PER_MINUTE, _PER_MINUTE, 0), None)
+
+
+def _refusal(frame: Frame, case: Case, level: Level, wait: float | None) -> Answer:
+    levels = [level if own.family == level.family else own for own in frame.levels]
+    message = over_limit(level.limit, level.family, case.query.model)
+    return frame.refusal(message, levels, wait)
+
+
+def _overflow(frame: Frame, case: Case) -> Answer:
+    tokens = _CONTEXT + case.query.input_tokens
+    message = f"prompt is too long: {tokens} tokens > {_CONTEXT} maximum"
+    return frame.error(400, "invalid_request_error", message)
+
+
+def _unknown_model(frame: Frame, case: Case) -> Answer:
+    return frame.error(404, "not_found_error", f"model: {case.query.model}")
+
+
+def _proxy(_frame: Frame, _case: Case) -> Answer:
+    text = b"upstream connect error or disconnect/reset before headers (simulated)"
+    return Answer(status=503, headers=(("content-type", "text/plain"),), chunks=(Chunk(text),))
+
+
+def _error_event(kind: str, message: str, *, text: bool, plain: Build) -> Build:
+    """Send an error inside a 200 stream; a caller who does not stream gets the plain one."""
+
+    def build(frame: Frame, case: Case) -> Answer:
+        if case.query.form == "json":
+            return plain(frame, case)
+        error = {"details": None, "type": kind, "message": message}
+        begun = broken_off(frame.reply(case.query, case.beginning), Ending.DONE)
+        chunks = begun.chunks if text else ()
+        return evolve(begun, chunks=(*chunks, Chunk(event("error", error=error))))
+
+    return build
+
+
+_OVERLOADED = _error(529, "overloaded_error", "Overloaded", retry=True)
+_SERVER_ERROR = _error(500, "api_error", "Internal server error", retry=True)
+
+FAULTS: Mapping[str, Mapping[str, Build]] = {
+    "empty": {
+        "no_content": _content(stop="end_turn"),
+        "newline": _content(text_block("\n"), stop="end_turn"),
+        "stop_sequence": _content(stop="stop_sequence", sequence="END"),
+    },
+    "thinking_only": {
+        "max_tokens": _content(thinking_block(THOUGHT), stop="max_tokens"),
+        "end_turn": _content(thinking_block(THOUGHT), stop="end_turn"),
+    },
+    "truncated": {"max_tokens": _truncated},
+    # Claude has no filter beside the model; its refusal comes closest.
+    "safety": {"refusal": _refused, "midway": _refused_midway},
+    "refusal": {"refusal": _refused, "midway": _refused_midway},
+    "bad_tool_call": {"uninvited": _tool_call},
+    "rate_limited": {
+        "retry_after": _rate_limited,
+        "concurrency": lambda frame, _case: frame.crowded(),
+        "no_retry": _no_retry,
+        "full_quota": _full_quota,
+    },
+    "quota_exhausted": {
+        "credit": _error(
+            400,
+            "invalid_request_error",
+            "Your credit balance is too low to access the Anthropic API (simulated).",
+        )
+    },
+    "overloaded": {
+        "status": _OVERLOADED,
+        "first_event": _error_event(
+            "overloaded_error", "Overloaded", text=False, plain=_OVERLOADED
+        ),
+        "midway": _error_event("overloaded_error", "Overloaded", text=True, plain=_OVERLOADED),
+    },
+    "server_error": {
+        "status": _SERVER_ERROR,
+        "no_retry": _error(500, "api_error", "Internal server error"),
+        "proxy": _proxy,
+        "midway": _error_event(
+            "api_error", "Internal server error", text=True, plain=_SERVER_ERROR
+        ),
+    },
+    "timeout": {
+        "silent": unanswered(Ending.HANG),
+        "stall": midway(Ending.HANG),
+        "gateway": _error(504, "timeout_error", "Request timed out", retry=True),
+    },
+    "connection": {"reset": unanswered(Ending.RESET), "midway": midway(Ending.RESET)},
+    "bad_payload": {"cut_json": cut_json, "html": html},
+    "auth": {"key": _error(401, "authentication_error", "invalid x-api-key")},
+    "forbidden": {
+        "permission": _error(
+            403, "permission_error", "Your API key does not have permission to use this model."
+        )
+    },
+    "unknown_model": {"not_found": _unknown_model},
+    "context_overflow": {"prompt": _overflow},
+    "invalid_request": {
+        "field": _error(
+            400, "invalid_request_error", "messages.0.content: Input should be a valid list"
+        )
+    },
+}

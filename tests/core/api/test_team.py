@@ -1,0 +1,242 @@
+"""A team put to work by a program."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from building import Closing, Gate, agent, failing, plugin
+
+from rolecall import (
+    AgentDone,
+    AllRoutesFailed,
+    Event,
+    Host,
+    Response,
+    RunBusy,
+    RunEnded,
+    RunStarted,
+    Settings,
+    Stop,
+    Team,
+    TeamError,
+    UsageError,
+)
+from rolecall.testing import FakeProvider
+
+CHAIN = [agent("a"), agent("b", "a"), agent("c", "b", plan=True)]
+
+
+def hosting(*script: Any, **hooks: Any) -> Host:
+    hooks.setdefault("agents", CHAIN)
+    hooks.setdefault("providers", lambda: [FakeProvider("one", script)])
+    host = Host([])
+    host.register("all", plugin(**hooks))
+    return host
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(interval=0.0, runs=str(tmp_path / "runs"))
+
+
+def test_a_team_is_loaded_from_plugins_and_settings(settings: Settings) -> None:
+    team = Team.load(settings=settings, host=hosting(), skip=["b"])
+    assert list(team.agents) == ["a", "c"]
+
+
+def test_awaiting_a_run_gives_what_it_came_to(settings: Settings) -> None:
+    async def script() -> None:
+        result = await Team.load(settings=settings, host=hosting("A", "B", "C")).run("Build it.")
+        assert result.ok
+        assert result.deliverables == {"a": "A\n", "b": "B\n", "c": "C\n"}
+        assert result.plan == "C\n"
+        assert result.folder.parent == Path(settings.runs)
+        assert result.ledger.total.calls == 3
+
+    asyncio.run(script())
+
+
+def test_the_runs_of_a_team_share_connections_which_end_with_the_loop(settings: Settings) -> None:
+    provider = Closing("one")
+    team = Team.load(settings=settings, host=hosting(providers=lambda: [provider]))
+
+    async def one_after_the_other() -> None:
+        first = await team.run("Build it.")
+        assert (await team.run("Build it again.")).ok
+        assert (await team.resume(first.folder)).ok
+        assert not provider.closed
+
+    asyncio.run(one_after_the_other())
+    assert len(provider.closed) == 1
+
+
+def test_iterating_over_a_run_gives_its_events_as_they_happen(settings: Settings) -> None:
+    async def script() -> list[Event]:
+        run = Team.load(settings=settings, host=hosting()).run("Build it.")
+        events = [event async for event in run]
+        assert (await run).ok
+        assert [event async for event in run] == events
+        return events
+
+    events = asyncio.run(script())
+    assert isinstance(events[0], RunStarted)
+    assert isinstance(events[-1], RunEnded)
+    assert [event.agent for event in events if isinstance(event, AgentDone)] == ["a", "b", "c"]
+
+
+def test_a_run_goes_on_where_its_iteration_is_left(settings: Settings) -> None:
+    async def script() -> None:
+        run = Team.load(settings=settings, host=hosting()).run("Build it.")
+        async for event in run:
+            if isinstance(event, AgentDone):
+                break
+        assert (await run).done == ("a", "b", "c")
+
+    asyncio.run(script())
+
+
+def test_failures_are_told_and_not_raised(settings: Settings) -> None:
+    async def script() -> None:
+        host = hosting("A", *failing("auth"))
+        result = await Team.load(settings=settings, host=host).run("Build it.")
+        assert not result.ok
+        assert isinstance(result.failed["b"], AllRoutesFailed)
+        assert result.blocked == {"c": "b"}
+        assert result.deliverables == {"a": "A\n"}
+
+    asyncio.run(script())
+
+
+def test_a_cut_deliverable_is_not_ok(settings: Settings) -> None:
+    cut = Response("cut off he", stop=Stop.LENGTH)
+    host = hosting(*[cut] * 9, agents=[agent("a")])
+
+    async def script() -> None:
+        result = await Team.load(settings=settings, host=host).run("Build it.")
+        assert (result.ok, result.cut, result.plan) == (False, ("a",), None)
+
+    asyncio.run(script())
+
+
+def test_what_is_configured_wrongly_is_an_error_before_the_first_call(settings: Settings) -> None:
+    with pytest.raises(UsageError, match="no agent is called 'd'"):
+        Team.load(settings=settings, host=hosting(), only=["d"])
+    with pytest.raises(UsageError, match="there is no provider 'two'"):
+        Team.load(settings=settings, host=hosting(), assign={"a": ["two"]})
+
+
+def test_a_run_can_be_finished_later(settings: Settings, tmp_path: Path) -> None:
+    provider = FakeProvider("one", ["A", *failing("auth")])
+    host = hosting(providers=lambda: [provider])
+
+    async def script() -> None:
+        team = Team.load(settings=settings, host=host)
+        first = await team.run("Build it.", tmp_path / "mine")
+        assert first.folder == tmp_path / "mine"
+        assert (await team.resume(first.folder)).ok
+        assert len(provider.requests) == 4
+
+    asyncio.run(script())
+
+
+def test_a_cancelled_run_keeps_what_is_answered(settings: Settings, tmp_path: Path) -> None:
+    provider = FakeProvider("one", ["A", 60.0])
+    host = hosting(providers=lambda: [provider])
+
+    async def script() -> None:
+        team = Team.load(settings=settings, host=host)
+        run = team.run("Build it.", tmp_path / "mine")
+        async for event in run:
+            if isinstance(event, AgentDone):
+                run.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await run
+        assert (await team.resume(tmp_path / "mine")).ok
+        assert len(provider.requests) == 4
+
+    asyncio.run(script())
+
+
+def test_two_runs_cannot_share_a_folder(settings: Settings, tmp_path: Path) -> None:
+    async def script() -> None:
+        team = Team.load(settings=settings, host=hosting("A", 0.2))
+        run = team.run("Build it.", tmp_path / "mine")
+        async for _ in run:
+            with pytest.raises(RunBusy):
+                await team.resume(tmp_path / "mine")
+            break
+        await run
+
+    asyncio.run(script())
+
+
+def test_two_teams_work_at_once_in_one_process(settings: Settings) -> None:
+    async def script() -> None:
+        teams = [Team.load(settings=settings, host=hosting(*texts)) for texts in ("ABC", "DEF")]
+        first, second = await asyncio.gather(*(team.run("Build it.") for team in teams))
+        assert [first.plan, second.plan] == ["C\n", "F\n"]
+        assert first.folder != second.folder
+
+    asyncio.run(script())
+
+
+def test_all_runs_of_a_team_share_its_limiters(settings: Settings) -> None:
+    made: list[Gate] = []
+
+    def limiters() -> list[Gate]:
+        made.append(Gate())
+        return made[-1:]
+
+    async def script() -> None:
+        team = Team.load(settings=settings, host=hosting(limiters=limiters))
+        made.clear()
+        await asyncio.gather(team.run("Build it."), team.run("Build that."))
+
+    asyncio.run(script())
+    assert [len(gate.asked) for gate in made] == [6]
+
+
+def test_a_team_of_ones_own_needs_no_plugin_for_its_agents(settings: Settings) -> None:
+    async def script() -> None:
+        team = Team([agent("writer")], settings=settings, host=hosting("# Text"))
+        result = await team.run("Write it.")
+        assert result.deliverables == {"writer": "# Text\n"}
+        assert [path.name for path in (result.folder / "deliverables").iterdir()] == [
+            "01-writer.md"
+        ]
+        assert (await team.resume(result.folder)).ok
+
+    asyncio.run(script())
+
+
+def test_a_team_of_ones_own_is_checked_too(settings: Settings) -> None:
+    with pytest.raises(TeamError, match="needs 'nobody'"):
+        Team([agent("writer", "nobody")])
+    team = Team([agent("writer", routes=("two",))], settings=settings, host=hosting())
+    with pytest.raises(UsageError, match="there is no provider 'two'"):
+        team.run("Write it.")
+
+
+def test_a_team_without_a_word_takes_the_current_folders_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool.rolecall]\nattempts = 7\n", "utf-8")
+    monkeypatch.chdir(tmp_path)
+    team = Team([agent("writer")])
+    assert (team.settings.attempts, team.settings.quiet) == (7, True)
+
+
+def test_a_team_without_any_route_to_call_is_refused_before_its_run(settings: Settings) -> None:
+    class Keyless(FakeProvider):
+        def missing(self) -> str:
+            return "ONE_KEY is not set"
+
+    team = Team.load(settings=settings, host=hosting(providers=lambda: [Keyless("one")]))
+
+    async def script() -> None:
+        await team.run("Build it.")
+
+    with pytest.raises(UsageError, match="no agent has a route: one: ONE_KEY is not set"):
+        asyncio.run(script())
+    assert not Path(settings.runs).exists()

@@ -1,0 +1,70 @@
+"""What a run is expected to come to."""
+
+import pytest
+from building import agent
+
+from rolecall import Forecast, Price, Settings, Team
+from rolecall.execution.pricing import Prices
+from rolecall.scheduling.estimate import OUTPUT, Estimate, estimate_run
+from rolecall.storage.history import USUAL, Figures
+from rolecall.testing import FakeProvider
+
+PRICED = Settings(interval=0.5, continuations=1, prices={"m": Price(1.0, 10.0)})
+TEAM = Team(
+    [
+        agent("a", routes=["one/m"]),
+        agent("b", "a", routes=["one/m", "one/dear"]),
+        agent("c", "a", routes=["one/m"]),
+        agent("d", "b", "c", routes=["one/m"]),
+    ]
+)
+
+
+def estimated(settings: Settings = PRICED, **past: Figures) -> Estimate:
+    prices = Prices(settings, {"one": FakeProvider("one")})
+    return estimate_run(TEAM, "Build it.", settings, prices, past)
+
+
+def test_without_past_runs_each_agent_is_taken_to_be_usual() -> None:
+    first, *_, last = estimated().agents
+    assert (first.output, first.seconds, first.calls, first.known) == (OUTPUT, USUAL, 1, False)
+    assert last.input > 2 * OUTPUT  # it reads what two others wrote
+
+
+def test_past_runs_tell_better_and_stand_in_for_agents_that_they_had_not() -> None:
+    one, two, *_ = estimated(a=Figures(12.0, 2.0, 300.0, 700.0, 0.5)).agents
+    assert (one.calls, one.input, one.output, one.seconds, one.known) == (2, 300, 700, 12, True)
+    assert (two.output, two.seconds, two.known) == (700, 12, False)
+
+
+def test_the_longest_path_says_how_long_it_takes() -> None:
+    estimate = estimated(b=Figures(5.0, 1.0), c=Figures(50.0, 1.0), a=Figures(1.0), d=Figures(2.0))
+    assert estimate.critical == ("a", "c", "d")
+    assert estimate.seconds == 53.0
+
+
+def test_pacing_says_how_long_it_takes_where_calls_are_quick() -> None:
+    quick = {name: Figures(0.01, 10.0) for name in TEAM.agents}
+    assert estimated(**quick).seconds == pytest.approx(39 * 0.5, abs=0.1)
+
+
+def test_a_cost_has_a_low_an_expected_and_a_most() -> None:
+    forecast = estimated().forecast
+    assert forecast.low is not None
+    assert forecast.cost is not None
+    assert forecast.most is not None
+    assert 0 < forecast.low < forecast.cost < forecast.most
+    each = PRICED.max_output_tokens * 10e-6
+    assert forecast.most > len(TEAM) * 2 * each  # a whole budget, and another to go on
+
+
+def test_an_unknown_price_makes_the_costs_unknown() -> None:
+    estimate = estimated(Settings())
+    assert estimate.unpriced == ("one/m",)
+    assert (estimate.forecast.low, estimate.forecast.cost, estimate.forecast.most) == (None,) * 3
+
+
+def test_a_forecast_is_said_in_a_line() -> None:
+    told = Forecast(13, 79_482, 12_892, 90.0, 0.1, 0.2, 2.5)
+    assert told.words == ("13 calls, 79k + 13k tokens, $0.20 (at most $2.50), 1.5 min")
+    assert "at an unknown price" in Forecast(1, 1, 1, 1.0).words

@@ -1,0 +1,306 @@
+"""What a run has paid for, remembered in the journal."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+from attrs import evolve
+from building import REQUEST, call_ended, call_started
+
+from rolecall import Cause, Message, Request, Response, Route, RunStarted, Stop
+from rolecall.storage.journal import Journal, read
+from rolecall.storage.step_store import Answer, Memo, Spent, step_key
+
+STARTED = RunStarted(
+    at=0.0, folder="", request="", agents=("a", "b"), first_choices=(), when=1_800_000_000.0
+)
+ANSWER = Answer("answer", Stop.END, "one/m", "a")
+Opening = Callable[[], AbstractContextManager[Journal]]
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Opening:
+    """Open the same journal each time, as one process after the other does."""
+    return lambda: Journal(tmp_path / "journal.jsonl")
+
+
+class Vendor:
+    """Answers a step as a dispatcher does, and counts how often."""
+
+    def __init__(self, memo: Memo, step: str = "step") -> None:
+        self.asked = 0
+        self._memo = memo
+        self._step = step
+
+    async def ask(self) -> tuple[Response, Route]:
+        self.asked += 1
+        number = self._memo.calls + 1
+        self._memo.notify(call_started(number, self._step))
+        self._memo.notify(call_ended(number, self._step))
+        return Response("answer"), Route("one", "m")
+
+
+def answer(memo: Memo, vendor: Vendor, step: str = "step") -> Answer:
+    return asyncio.run(memo.step(step, vendor.ask))
+
+
+def test_a_steps_key_is_the_same_in_every_process_and_on_every_system() -> None:
+    key = "b8cc1f7b441e265cfaa25971dfe60a8ab1ecdb1a50aec348a57f1ed2044332bc"
+    assert step_key("writer", 0, REQUEST) == key
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        evolve(REQUEST, system="You test again."),
+        evolve(REQUEST, messages=()),
+        evolve(REQUEST, messages=(Message("assistant", "Say something."),)),
+        evolve(REQUEST, messages=(Message("user", "Say something else."),)),
+        evolve(REQUEST, max_output_tokens=5),
+        evolve(REQUEST, temperature=0.5),
+    ],
+)
+def test_a_step_that_asks_something_else_has_another_key(other: Request) -> None:
+    assert step_key("writer", 0, other) != step_key("writer", 0, REQUEST)
+
+
+def test_each_agent_and_each_piece_of_its_text_has_a_key_of_its_own() -> None:
+    keys = {step_key(name, ordinal, REQUEST) for name in ("a", "b") for ordinal in (0, 1)}
+    assert len(keys) == 4
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        evolve(REQUEST, model="another"),
+        evolve(REQUEST, timeout=5.0, idle_timeout=5.0),
+        evolve(REQUEST, stream=False),
+    ],
+)
+def test_how_a_step_is_sent_and_to_whom_is_not_in_its_key(other: Request) -> None:
+    assert step_key("writer", 0, other) == step_key("writer", 0, REQUEST)
+
+
+def test_half_a_surrogate_pair_in_a_request_has_a_key_too() -> None:
+    assert step_key("writer", 0, evolve(REQUEST, system="\ud83d"))
+
+
+def test_an_answered_step_is_not_asked_again(opened: Opening) -> None:
+    with opened() as journal:
+        memo = Memo(journal)
+        vendor = Vendor(memo)
+        assert answer(memo, vendor) == ANSWER
+        assert answer(memo, vendor) == evolve(ANSWER, reused=True)
+    assert vendor.asked == 1
+
+
+def test_an_answered_step_is_remembered_by_the_next_process(opened: Opening) -> None:
+    with opened() as journal:
+        memo = Memo(journal)
+        answer(memo, Vendor(memo))
+    with opened() as journal:
+        memo = Memo(journal)
+        vendor = Vendor(memo)
+        assert answer(memo, vendor) == evolve(ANSWER, reused=True)
+    assert vendor.asked == 0
+
+
+def test_another_step_is_asked(opened: Opening) -> None:
+    with opened() as journal:
+        memo = Memo(journal)
+        answer(memo, Vendor(memo))
+        other = Vendor(memo, "other")
+        answer(memo, other, "other")
+    assert other.asked == 1
+
+
+def test_an_answer_that_came_right_before_a_crash_counts(opened: Opening) -> None:
+    with opened() as journal:
+        memo = Memo(journal)
+        memo.notify(call_started())
+        memo.notify(call_ended())
+    with opened() as journal:
+        memo = Memo(journal)
+        vendor = Vendor(memo)
+        assert answer(memo, vendor).text == "answer"
+    assert vendor.asked == 0
+
+
+def test_a_failed_call_answers_no_step(opened: Opening) -> None:
+    with opened() as journal:
+        Memo(journal).notify(call_ended(text="cut off he", cause=Cause.TRUNCATED))
+    with opened() as journal:
+        memo = Memo(journal)
+        vendor = Vendor(memo)
+        answer(memo, vendor)
+    assert vendor.asked == 1
+
+
+def test_a_cut_piece_that_was_accepted_is_remembered_as_cut(opened: Opening) -> None:
+    async def cut() -> tuple[Response, Route]:
+        memo.notify(
+            call_ended(text="cut off he", stop=Stop.LENGTH, cause=Cause.TRUNCATED, cost=0.5)
+        )
+        return Response("cut off he", stop=Stop.LENGTH), Route("one", "m")
+
+    with opened() as journal:
+        memo = Memo(journal)
+        asyncio.run(memo.step("step", cut))
+    with opened() as journal:
+        memo = Memo(journal)
+        again = answer(memo, Vendor(memo))
+    assert again == Answer("cut off he", Stop.LENGTH, "one/m", "a", 0.5, reused=True)
+
+
+def test_calls_are_counted_on_from_the_last_process(opened: Opening) -> None:
+    with opened() as journal:
+        memo = Memo(journal)
+        assert memo.calls == 0
+        memo.notify(call_started(1))
+        memo.notify(call_started(2, "other"))
+        assert memo.calls == 2
+    with opened() as journal:
+        assert Memo(journal).calls == 2
+
+
+def test_a_call_is_on_record_before_its_answer_is(opened: Opening) -> None:
+    with opened() as journal:
+        Memo(journal).notify(call_started())
+        records, _ = read(journal.path.read_bytes())
+    assert [(record["type"], record["call"]) for record in records] == [("call_started", 1)]
+
+
+def test_calls_that_began_before_a_crash_and_never_ended_are_in_doubt(opened: Opening) -> None:
+    with opened() as journal:
+        memo = Memo(journal)
+        memo.notify(call_started(1, agent="a"))
+        memo.notify(call_started(2, agent="b"))
+        memo.notify(call_ended(1, agent="a"))
+        assert memo.in_doubt == []
+    with opened() as journal:
+        assert Memo(journal).in_doubt == ["b"]
+
+
+def test_each_process_that_works_on_a_run_is_on_record(opened: Opening) -> None:
+    with opened() as journal:
+        Memo(journal).notify(STARTED)
+        (record,) = read(journal.path.read_bytes())[0]
+        assert record == {"v": 1, "type": "run", "when": 1_800_000_000.0, "agents": ["a", "b"]}
+
+
+def test_calls_of_earlier_processes_count_back_from_now(opened: Opening) -> None:
+    for number, at in ((1, 5.0), (2, 3.0)):
+        with opened() as journal:
+            memo = Memo(journal)
+            memo.notify(STARTED)
+            memo.notify(call_ended(number, at=at - 1.0))
+            memo.notify(call_ended(10 * number, at=at))
+    with opened() as journal:
+        at_by_call = {call.call: call.at for call in Memo(journal).past}
+        assert at_by_call == {1: -4.0, 10: -3.0, 2: -1.0, 20: 0.0}
+
+
+def test_what_each_agent_cost_is_summed_over_all_processes(opened: Opening) -> None:
+    with opened() as journal:
+        Memo(journal).notify(call_ended(1, agent="a", cost=0.25))
+    with opened() as journal:
+        memo = Memo(journal)
+        memo.notify(call_ended(2, agent="a", cost=0.5))
+        memo.notify(call_ended(3, agent="b", cause=Cause.TIMEOUT))
+        assert memo.spent == {"a": Spent(2, 0.75, 0.5), "b": Spent(1, 0.0, None)}
+
+
+def test_the_calls_of_earlier_processes_are_told_again_as_they_were(opened: Opening) -> None:
+    ends = [
+        call_ended(1, agent="a", cost=0.25, held=(("rate limit", 2.5),)),
+        call_ended(2, agent="a", cause=Cause.EMPTY),
+    ]
+    with opened() as journal:
+        memo = Memo(journal)
+        for end in ends:
+            memo.notify(end)
+        assert memo.past == []
+    with opened() as journal:
+        assert Memo(journal).past == [evolve(end, at=0.0) for end in ends]
+
+
+def test_the_budget_that_thinking_used_up_is_remembered(opened: Opening) -> None:
+    with opened() as journal:
+        memo = Memo(journal)
+        assert memo.too_small("step") == 0
+        for number, budget in enumerate((100, 200, 150), 1):
+            memo.notify(call_ended(number, cause=Cause.THINKING_ONLY, max_output_tokens=budget))
+        memo.notify(call_ended(4, "other", cause=Cause.EMPTY, max_output_tokens=999))
+    with opened() as journal:
+        memo = Memo(journal)
+        assert (memo.too_small("step"), memo.too_small("other")) == (200, 0)
+
+
+def test_a_text_that_the_agent_never_wrote_is_a_persons(opened: Opening) -> None:
+    with opened() as journal:
+        memo = Memo(journal)
+        memo.wrote("a", "first")
+        memo.wrote("a", "second")
+    with opened() as journal:
+        memo = Memo(journal)
+        assert memo.is_edited("a", "by hand")
+        assert not memo.is_edited("a", "first")
+        assert not memo.is_edited("a", "second\n\n")
+
+
+def test_a_text_of_an_agent_that_wrote_nothing_yet_is_nobodys_edit(opened: Opening) -> None:
+    with opened() as journal:
+        assert not Memo(journal).is_edited("a", "by hand")
+
+
+def test_a_deliverable_written_again_takes_no_second_record(opened: Opening) -> None:
+    with opened() as journal:
+        memo = Memo(journal)
+        memo.wrote("a", "text")
+        before = journal.path.read_bytes()
+        memo.wrote("a", "text\n")
+        assert journal.path.read_bytes() == before
+
+
+def test_an_edit_is_on_record_without_its_text(opened: Opening) -> None:
+    with opened() as journal:
+        Memo(journal).edited("a", "what a person wrote")
+        records, _ = read(journal.path.read_bytes())
+    assert [(record["type"], record["agent"]) for record in records] == [("edited", "a")]
+    assert "what a person wrote" not in str(records)
+
+
+def test_agents_that_are_forgotten_are_asked_again(opened: Opening) -> None:
+    with opened() as journal:
+        memo = Memo(journal)
+        for number, (step, name) in enumerate([("first", "a"), ("second", "b")], 1):
+            memo.notify(call_ended(number, step, agent=name))
+        memo.forget(["a"])
+    with opened() as journal:
+        memo = Memo(journal)
+        forgotten, kept = Vendor(memo, "first"), Vendor(memo, "second")
+        answer(memo, forgotten, "first")
+        answer(memo, kept, "second")
+    assert (forgotten.asked, kept.asked) == (1, 0)
+
+
+def test_an_answer_after_the_forgetting_is_remembered_again(opened: Opening) -> None:
+    with opened() as journal:
+        memo = Memo(journal)
+        answer(memo, Vendor(memo))
+        memo.forget(["a"])
+        answer(memo, Vendor(memo))
+    with opened() as journal:
+        memo = Memo(journal)
+        vendor = Vendor(memo)
+        answer(memo, vendor)
+    assert vendor.asked == 0
+
+
+def test_a_record_of_a_kind_not_known_here_is_passed_over(opened: Opening) -> None:
+    with opened() as journal:
+        journal.append("of_a_later_version", agent="a")
+    with opened() as journal:
+        assert Memo(journal).calls == 0

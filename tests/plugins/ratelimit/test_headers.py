@@ -1,0 +1,116 @@
+"""What rate-limit headers tell."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rolecall_plugins.ratelimit.header_tracker import Told
+from rolecall_plugins.ratelimit.headers import told
+
+
+def test_anthropics_headers_are_read_by_family() -> None:
+    headers = {
+        "anthropic-ratelimit-requests-limit": "50",
+        "anthropic-ratelimit-requests-remaining": "49",
+        "anthropic-ratelimit-requests-reset": "2026-11-23T12:00:01Z",
+        "anthropic-ratelimit-input-tokens-limit": "30000",
+        "anthropic-ratelimit-input-tokens-remaining": "29000",
+        "anthropic-ratelimit-output-tokens-limit": "8000",
+        "anthropic-ratelimit-output-tokens-remaining": "8000",
+        "retry-after": "3",
+    }
+    assert told(headers) == {
+        "requests": Told(50.0, 49.0),
+        "input-tokens": Told(30_000.0, 29_000.0),
+        "output-tokens": Told(8000.0, 8000.0),
+    }
+
+
+def test_openais_order_of_words_is_read_as_well() -> None:
+    headers = {
+        "x-ratelimit-limit-tokens": "1000",
+        "x-ratelimit-remaining-tokens": "500",
+        "x-ratelimit-reset-tokens": "30s",
+    }
+    assert told(headers) == {"tokens": Told(1000.0, 500.0, 60.0)}
+
+
+def test_a_limit_per_day_is_told_by_how_long_its_reset_takes() -> None:
+    headers = {
+        "x-ratelimit-limit-requests": "1000",
+        "x-ratelimit-remaining-requests": "999",
+        "x-ratelimit-reset-requests": "1m26.4s",
+    }
+    assert told(headers) == {"requests": Told(1000.0, 999.0, 86_400.0)}
+
+
+@pytest.mark.parametrize(
+    ("limit", "remaining"), [("50", None), (None, "49"), ("0", "0"), ("many", "1"), ("nan", "1")]
+)
+def test_a_family_that_is_not_told_whole_is_left_out(
+    limit: str | None, remaining: str | None
+) -> None:
+    words = {"limit": limit, "remaining": remaining}
+    headers = {f"x-ratelimit-{word}-tokens": text for word, text in words.items() if text}
+    assert told(headers) == {}
+
+
+def test_more_than_the_limit_cannot_remain() -> None:
+    headers = {"x-ratelimit-limit-tokens": "10", "x-ratelimit-remaining-tokens": "99"}
+    assert told(headers) == {"tokens": Told(10.0, 10.0)}
+
+
+def test_other_headers_tell_nothing() -> None:
+    assert told({"date": "today", "x-ratelimit-mood-tokens": "5"}) == {}
+
+
+@pytest.mark.parametrize(
+    ("reset", "period"),
+    [
+        ("30s", 60.0),
+        ("30", 60.0),
+        ("500ms", 60.0),
+        ("12h", 86_400.0),
+        ("11h59m59.5s", 86_400.0),
+        ("2026-11-23T12:00:01Z", None),
+        ("soon", None),
+        ("1x", None),
+        ("-5s", None),
+        ("", None),
+    ],
+)
+def test_a_reset_tells_minutes_from_days_where_it_is_a_span(
+    reset: str, period: float | None
+) -> None:
+    headers = {
+        "x-ratelimit-limit-tokens": "1000",
+        "x-ratelimit-remaining-tokens": "500",
+        "x-ratelimit-reset-tokens": reset,
+    }
+    assert told(headers) == {"tokens": Told(1000.0, 500.0, period)}
+
+
+@pytest.mark.parametrize("remaining", ["-1", "inf", "1e999", "", "a few"])
+def test_a_damaged_number_is_no_number(remaining: str) -> None:
+    words = {"limit": "10", "remaining": remaining}
+    assert told({f"x-ratelimit-{word}-tokens": text for word, text in words.items()}) == {}
+
+
+VALUES = (
+    st.text(max_size=8) | st.floats(allow_subnormal=False).map(str) | st.from_regex(r"\d+[smhd]")
+)
+
+
+@given(VALUES, VALUES, VALUES)
+def test_whatever_headers_say_what_is_told_makes_sense(
+    limit: str, remaining: str, reset: str
+) -> None:
+    headers = {
+        "x-ratelimit-limit-requests": limit,
+        "x-ratelimit-remaining-requests": remaining,
+        "x-ratelimit-reset-requests": reset,
+    }
+    for each in told(headers).values():
+        assert 0 <= each.remaining <= each.limit
+        assert each.limit > 0
+        assert each.period in (None, 60.0, 86_400.0)

@@ -1,0 +1,539 @@
+"""What OpenTelemetry hears of runs, who asks for it, and that no run needs it."""
+
+import asyncio
+import json
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from building import agent, failing, plugin, run
+from opentelemetry import trace
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.semconv._incubating.attributes import gen_ai_attributes
+from opentelemetry.trace import SpanKind, StatusCode
+from receiving import receiving
+
+from rolecall import LLM, Host, Observer, Request, Response, Settings, SettingsError, Stop, Usage
+from rolecall.observers.event_bus import Bus
+from rolecall.scheduling.session import Choices, Session
+from rolecall.storage.run_folder import RunFolder
+from rolecall.testing import FakeProvider
+from rolecall_plugins import claude
+from rolecall_plugins import telemetry as otel
+from rolecall_plugins.cassettes.calling import listening
+from rolecall_plugins.telemetry.exporters import Signal, Telemetry, wants_content
+from rolecall_plugins.telemetry.metrics import SECONDS, TOKENS, Measures
+from rolecall_plugins.telemetry.otlp import Closing, SpanSender
+from rolecall_plugins.telemetry.spans import Spans
+
+ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
+NOWHERE = "http://127.0.0.1:9"
+CONTENT = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+
+
+class Memory:
+    """Keeps spans and measures."""
+
+    def __init__(self, content: bool = False) -> None:
+        self._exporter = InMemorySpanExporter()
+        self._reader = InMemoryMetricReader()
+        self.provider = TracerProvider(shutdown_on_exit=False)
+        self.provider.add_span_processor(SimpleSpanProcessor(self._exporter))
+        self._meters = MeterProvider([self._reader], shutdown_on_exit=False)
+        self.observers: list[Observer] = [
+            Measures(self._meters.get_meter("test")),
+            Spans(self.provider.get_tracer("test"), content),
+        ]
+
+    @property
+    def spans(self) -> tuple[ReadableSpan, ...]:
+        return self._exporter.get_finished_spans()
+
+    def named(self, name: str) -> list[ReadableSpan]:
+        return [span for span in self.spans if span.name == name]
+
+    def one(self, name: str) -> Any:
+        (span,) = self.named(name)
+        return span
+
+    def points(self, name: str) -> list[Any]:
+        data = self._reader.get_metrics_data()
+        assert data is not None
+        (told,) = data.resource_metrics
+        (scope,) = told.scope_metrics
+        (metric,) = (each for each in scope.metrics if each.name == name)
+        return list(metric.data.data_points)
+
+
+def told(folder: Path, *providers: Any, agents: Any = None, content: bool = False) -> Memory:
+    """Run a team, by default of one agent, and give what was told of it."""
+    memory = Memory(content)
+    names = tuple(provider.name for provider in providers)
+    run(folder, agents or [agent("a", routes=names)], *providers, keepers=memory.observers)
+    return memory
+
+
+def settings(**environment: str) -> Settings:
+    return Settings(environment=environment)
+
+
+# Spans.
+
+
+def test_a_run_holds_its_agents_and_they_their_calls(tmp_path: Path) -> None:
+    team = [agent("a"), agent("b", "a")]
+    memory = told(tmp_path / "run", FakeProvider("one"), agents=team)
+    whole = memory.one("rolecall.run")
+    first, second = memory.one("invoke_agent a"), memory.one("invoke_agent b")
+    calls = memory.named("chat ")
+    assert whole.parent is None
+    assert first.parent == second.parent == whole.context
+    assert [call.parent for call in calls] == [first.context, second.context]
+    assert len(memory.spans) == 5
+    assert whole.attributes["rolecall.run"] == "run"
+    assert whole.attributes["rolecall.done"] == 2
+    assert first.attributes["gen_ai.agent.name"] == "a"
+    assert {span.status.status_code for span in memory.spans} == {StatusCode.UNSET}
+
+
+def test_a_call_is_told_in_the_words_of_the_conventions(tmp_path: Path) -> None:
+    usage = Usage(input=100, output=50, thinking=20, cache_read=30, cache_write=10)
+    provider = FakeProvider("claude", [Response("text", usage, cost=0.5, request_id="req_1")])
+    team = [agent("a", routes=["claude/opus"])]
+    call = told(tmp_path, provider, agents=team).one("chat opus")
+    assert call.kind is SpanKind.CLIENT
+    assert call.attributes == {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "anthropic",
+        "gen_ai.agent.name": "a",
+        "gen_ai.request.model": "opus",
+        "gen_ai.request.max_tokens": 16_384,
+        "gen_ai.response.finish_reasons": ("stop",),
+        "gen_ai.response.id": "req_1",
+        "gen_ai.usage.input_tokens": 100,
+        "gen_ai.usage.output_tokens": 50,
+        "gen_ai.usage.reasoning.output_tokens": 20,
+        "gen_ai.usage.cache_read.input_tokens": 30,
+        "gen_ai.usage.cache_creation.input_tokens": 10,
+        "rolecall.call": 1,
+        "rolecall.cost_usd": 0.5,
+        "rolecall.waited": 0.0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "known"), [("claude", "anthropic"), ("gemini", "gcp.gemini"), ("echo", "echo")]
+)
+def test_a_vendor_has_the_name_that_the_conventions_give_it(
+    name: str, known: str, tmp_path: Path
+) -> None:
+    call = told(tmp_path, FakeProvider(name)).one("chat ")
+    assert call.attributes["gen_ai.provider.name"] == known
+
+
+def test_every_name_of_the_conventions_is_in_their_registry() -> None:
+    registry = {value for name, value in vars(gen_ai_attributes).items() if name.isupper()}
+    metrics = {"gen_ai.client.operation.duration", "gen_ai.client.token.usage"}
+    for module in ("spans", "metrics"):
+        text = Path(otel.__file__).with_name(f"{module}.py").read_text("utf-8")
+        used = {word for word in text.split('"') if word.startswith("gen_ai.")}
+        assert used
+        assert used - metrics <= registry
+
+
+def test_a_failed_call_is_an_error_of_its_cause_and_its_retry_a_moment(tmp_path: Path) -> None:
+    memory = told(tmp_path, FakeProvider("one", failing("overloaded")))
+    failed, answered = memory.named("chat ")
+    assert failed.attributes
+    assert failed.attributes["error.type"] == "overloaded"
+    assert "gen_ai.response.finish_reasons" not in failed.attributes
+    assert failed.status.status_code is StatusCode.ERROR
+    assert failed.status.description == "as the vendor says overloaded"
+    assert answered.status.status_code is StatusCode.UNSET
+    (moment,) = memory.one("invoke_agent a").events
+    assert moment.name == "rolecall.retrying"
+    assert moment.attributes["rolecall.cause"] == "overloaded"
+    assert moment.attributes["rolecall.delay"] > 0
+
+
+def test_a_reply_that_is_no_answer_says_why_it_ended(tmp_path: Path) -> None:
+    blocked = Response("", Usage(input=9), stop=Stop.SAFETY)
+    memory = told(tmp_path, FakeProvider("one", [blocked]), FakeProvider("two"))
+    call = memory.named("chat ")[0]
+    assert call.attributes
+    assert call.attributes["error.type"] == "safety"
+    assert call.attributes["gen_ai.response.finish_reasons"] == ("content_filter",)
+
+
+def test_a_fallback_is_a_moment_of_its_agent(tmp_path: Path) -> None:
+    memory = told(tmp_path, FakeProvider("one", failing("auth")), FakeProvider("two"))
+    (moment,) = memory.one("invoke_agent a").events
+    assert moment.name == "rolecall.fell_back"
+    assert moment.attributes == {
+        "rolecall.agent": "a",
+        "rolecall.route": "one",
+        "rolecall.to": "two",
+        "rolecall.cause": "auth",
+        "rolecall.asked": True,
+    }
+    assert memory.one("invoke_agent a").attributes["rolecall.route"] == "two"
+
+
+def test_a_route_that_is_left_alone_is_a_moment_of_the_run(tmp_path: Path) -> None:
+    memory = told(tmp_path, FakeProvider("one", failing("server_error", 9)), FakeProvider("two"))
+    names = [moment.name for moment in memory.one("rolecall.run").events]
+    assert names == ["rolecall.route_opened"]
+
+
+def test_an_agent_without_an_answer_is_an_error_and_so_is_the_run(tmp_path: Path) -> None:
+    team = [agent("a"), agent("b", "a")]
+    memory = told(tmp_path, FakeProvider("one", failing("refusal")), agents=team)
+    failed, whole = memory.one("invoke_agent a"), memory.one("rolecall.run")
+    assert failed.status.status_code is whole.status.status_code is StatusCode.ERROR
+    assert "as the vendor says refusal" in failed.status.description
+    assert whole.status.description == "1 agents failed"
+    assert [moment.name for moment in whole.events] == ["rolecall.agent_blocked"]
+
+
+def test_what_models_write_is_told_only_where_it_is_asked_for(tmp_path: Path) -> None:
+    quiet = told(tmp_path / "quiet", FakeProvider("one", ["a secret plan"]))
+    assert "a secret plan" not in "".join(span.to_json() for span in quiet.spans)
+    open = told(tmp_path / "open", FakeProvider("one", ["a secret plan"]), content=True)
+    (message,) = json.loads(open.one("chat ").attributes["gen_ai.output.messages"])
+    assert message == {
+        "role": "assistant",
+        "parts": [{"type": "text", "content": "a secret plan"}],
+        "finish_reason": "stop",
+    }
+
+
+def test_a_resumed_run_does_not_tell_again_what_was_asked_before(tmp_path: Path) -> None:
+    told(tmp_path, FakeProvider("one"))
+    memory = told(tmp_path, FakeProvider("one"))
+    assert memory.named("chat ") == []
+    (moment,) = memory.one("invoke_agent a").events
+    assert moment.name == "rolecall.step_reused"
+
+
+class Looking(FakeProvider):
+    """Keeps, for each prompt, which span is current before and after others had their turn."""
+
+    def __init__(self) -> None:
+        super().__init__("one")
+        self.seen: dict[str, Any] = {}
+
+    async def complete(self, request: Request) -> Response:
+        before = trace.get_current_span()
+        await asyncio.sleep(1.0)
+        assert trace.get_current_span() is before
+        self.seen[request.system] = before.get_span_context()
+        return await super().complete(request)
+
+
+def test_each_of_several_calls_at_once_has_its_own_span(tmp_path: Path) -> None:
+    provider = Looking()
+    memory = told(tmp_path, provider, agents=[agent("a"), agent("b"), agent("c")])
+    spans = {span.attributes["gen_ai.agent.name"]: span for span in memory.named("chat ")}  # type: ignore[index]
+    assert len(spans) == 3
+    for name, span in spans.items():
+        assert provider.seen[f"You are the {name}."] == span.context
+    assert trace.get_current_span() is trace.INVALID_SPAN
+
+
+def model(memory: Memory, *providers: Any) -> LLM:
+    host = Host([])
+    host.register("all", plugin(providers=lambda: list(providers)))
+    return LLM("one", settings=Settings(), host=host, observers=memory.observers)
+
+
+def test_a_call_of_another_program_belongs_to_its_span() -> None:
+    memory = Memory()
+    with memory.provider.get_tracer("theirs").start_as_current_span("theirs") as theirs:
+        asyncio.run(model(memory, FakeProvider("one")).acall("?"))
+    assert memory.one("chat ").parent == theirs.get_span_context()
+
+
+def test_a_call_that_is_cancelled_ends_and_leaves_no_span_behind() -> None:
+    memory = Memory()
+    slow = model(memory, FakeProvider("one", [60.0, "late"]))
+
+    async def give_up() -> Any:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await slow.acall("?")
+        await asyncio.sleep(0)
+        return trace.get_current_span()
+
+    assert asyncio.run(give_up()) is trace.INVALID_SPAN
+    assert memory.one("chat ").status.description == "given up before its end"
+
+
+# Measures.
+
+
+def test_calls_are_measured_with_the_conventions_buckets(tmp_path: Path) -> None:
+    answer = Response("text", Usage(input=1000, output=200))
+    provider = FakeProvider("claude", [*failing("overloaded"), 3.0, answer])
+    memory = told(tmp_path, provider, agents=[agent("a", routes=["claude/opus"])])
+    call = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "anthropic",
+        "gen_ai.request.model": "opus",
+    }
+    failed, answered = memory.points("gen_ai.client.operation.duration")
+    assert failed.attributes == {**call, "error.type": "overloaded"}
+    assert (answered.attributes, answered.sum) == (call, 3.0)
+    assert answered.explicit_bounds == tuple(SECONDS)
+    read, written = memory.points("gen_ai.client.token.usage")
+    assert read.attributes == {**call, "gen_ai.token.type": "input"}
+    assert (read.sum, written.sum) == (1000, 200)
+    assert read.explicit_bounds == tuple(TOKENS)
+
+
+def test_the_buckets_are_those_of_the_conventions() -> None:
+    assert (SECONDS[0], SECONDS[-1], len(SECONDS)) == (0.01, 81.92, 14)
+    assert (TOKENS[0], TOKENS[-1], len(TOKENS)) == (1, 67_108_864, 14)
+
+
+# Who asks for it.
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {},
+        {"OTEL_SERVICE_NAME": "team"},
+        {ENDPOINT: NOWHERE, "OTEL_SDK_DISABLED": "true"},
+        {ENDPOINT: NOWHERE, "OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "none"},
+    ],
+)
+def test_nobody_observes_where_nobody_asks(environment: dict[str, str]) -> None:
+    assert otel.rolecall_observers(settings(**environment)) == []
+
+
+@pytest.mark.parametrize(
+    ("environment", "traces", "metrics"),
+    [
+        ({ENDPOINT: "http://h:4318/"}, "http://h:4318/v1/traces", "http://h:4318/v1/metrics"),
+        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://h/mine"}, "http://h/mine", None),
+        ({"OTEL_TRACES_EXPORTER": "otlp"}, "", None),
+        ({"OTEL_METRICS_EXPORTER": "otlp"}, None, ""),
+        ({ENDPOINT: "http://h", "OTEL_TRACES_EXPORTER": "none"}, None, "http://h/v1/metrics"),
+    ],
+)
+def test_each_signal_goes_where_the_environment_says(
+    environment: dict[str, str], traces: str | None, metrics: str | None
+) -> None:
+    read = Telemetry.read(settings(**environment))
+    assert (read.traces and read.traces.endpoint) == traces
+    assert (read.metrics and read.metrics.endpoint) == metrics
+
+
+def test_headers_of_a_signal_win_over_those_of_both() -> None:
+    read = Telemetry.read(
+        settings(
+            OTEL_EXPORTER_OTLP_ENDPOINT=NOWHERE,
+            OTEL_EXPORTER_OTLP_HEADERS="a=1",
+            OTEL_EXPORTER_OTLP_TRACES_HEADERS="a=2",
+        )
+    )
+    assert read.traces == Signal(ENDPOINT, f"{NOWHERE}/v1/traces", "a=2")
+    assert read.metrics == Signal(ENDPOINT, f"{NOWHERE}/v1/metrics", "a=1")
+
+
+def test_who_tells_is_named_as_the_environment_says() -> None:
+    assert Telemetry.read(Settings()).resource["service.name"] == "rolecall"
+    read = Telemetry.read(
+        settings(
+            OTEL_RESOURCE_ATTRIBUTES="service.name=x, deployment.environment.name=a%20b,",
+            OTEL_SERVICE_NAME="team",
+        )
+    )
+    assert read.resource["service.name"] == "team"
+    assert read.resource["deployment.environment.name"] == "a b"
+
+
+@pytest.mark.parametrize("value", ["true", "True", "span_only", "SPAN_AND_EVENT"])
+def test_content_is_asked_for_by_one_variable(value: str) -> None:
+    assert not wants_content(Settings())
+    assert not wants_content(settings(**{CONTENT: "no_content"}))
+    assert wants_content(settings(**{CONTENT: value}))
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("OTEL_TRACES_EXPORTER", "zipkin", "must be otlp or none, not 'zipkin'"),
+        ("OTEL_METRICS_EXPORTER", "console", "must be otlp or none, not 'console'"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "must be http/protobuf, not 'grpc'"),
+    ],
+)
+def test_what_is_not_supported_is_an_error_that_names_the_variable(
+    variable: str, value: str, message: str
+) -> None:
+    with pytest.raises(SettingsError, match=f"^{variable}: {message}"):
+        otel.rolecall_observers(settings(**{ENDPOINT: NOWHERE, variable: value}))
+
+
+def test_where_it_is_not_installed_the_error_says_how_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    exporter = "opentelemetry.exporter.otlp.proto.http.metric_exporter"
+    monkeypatch.delitem(sys.modules, "rolecall_plugins.telemetry.otlp")
+    monkeypatch.setitem(sys.modules, exporter, None)
+    with pytest.raises(SettingsError, match=rf"^{ENDPOINT} asks for .*pip install 'rolecall\[otel"):
+        otel.rolecall_observers(settings(**{ENDPOINT: NOWHERE}))
+
+
+def test_while_a_cassette_listens_nothing_is_sent_past_it() -> None:
+    token = listening.set(object())  # type: ignore[arg-type]
+    try:
+        assert otel.rolecall_observers(settings(**{ENDPOINT: NOWHERE})) == []
+    finally:
+        listening.reset(token)
+
+
+def test_a_program_that_has_set_it_up_is_told_on_its_own_terms(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    memory = Memory()
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", memory.provider)
+    theirs_to_know = {ENDPOINT: NOWHERE, "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}
+    observers = otel.rolecall_observers(settings(**theirs_to_know))
+    assert not any(isinstance(each, Closing) for each in observers)
+    with memory.provider.get_tracer("theirs").start_as_current_span("theirs") as theirs:
+        run(tmp_path, [agent("a")], FakeProvider("one"), keepers=list(observers))
+    assert memory.one("rolecall.run").parent == theirs.get_span_context()
+    assert len(memory.spans) == 4
+
+
+# A receiver.
+
+
+def test_a_receiver_hears_of_the_run_and_vendors_which_call_is_theirs(tmp_path: Path) -> None:
+    host = Host([])
+    host.register("claude", claude)
+    host.register("otel", otel)
+    team = [agent("a", routes=["claude"]), agent("b", routes=["claude"])]
+    host.register("team", plugin(agents=team))
+    with receiving() as received:
+        environment = {
+            "ANTHROPIC_API_KEY": "planted",
+            "ANTHROPIC_API_BASE": received.url,
+            ENDPOINT: received.url,
+            "OTEL_EXPORTER_OTLP_HEADERS": "x-team=a%20b",
+            "OTEL_SERVICE_NAME": "team",
+        }
+        session = Session(host, Settings(stream=False, environment=environment), Choices())
+        with RunFolder.create(tmp_path, "Build it.", {}) as folder:
+            outcome = asyncio.run(session.run(folder))
+    assert outcome.done == ("a", "b")
+    call = received.attributes("a")
+    assert call["gen_ai.provider.name"] == "anthropic"
+    assert call["gen_ai.response.finish_reasons"] == ["stop"]
+    assert call["gen_ai.usage.input_tokens"] == 42
+    assert call["gen_ai.usage.cache_read.input_tokens"] == 30
+    assert received.resource["service.name"] == "team"
+    assert {headers["x-team"] for headers, _ in received.at("/v1/traces")} == {"a b"}
+    assert received.metrics == ["gen_ai.client.operation.duration", "gen_ai.client.token.usage"]
+    parents = {
+        name: [span.trace_id.hex(), span.span_id.hex()] for name, span in received.calls.items()
+    }
+    carried = {
+        name: headers["traceparent"].split("-")[1:3]
+        for headers, body in received.at("/v1/messages")
+        for name in ("a", "b")
+        if f"You are the {name}." in body.decode()
+    }
+    assert carried == parents
+    assert parents["a"] != parents["b"]
+    assert isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
+
+
+def test_a_receiver_that_takes_nothing_is_said_once_and_stops_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with receiving(refusing=["/v1/traces"]) as received:
+        asked = settings(OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=f"{received.url}/v1/traces")
+        observers = list(otel.rolecall_observers(asked))
+        ran = run(tmp_path, [agent("a")], FakeProvider("one"), keepers=observers)
+        asyncio.run(Bus([], observers).aclose())
+    assert ran.outcome.done == ("a",)
+    assert [record.getMessage() for record in caplog.records] == [
+        "spans do not arrive where OTEL_EXPORTER_OTLP_TRACES_ENDPOINT sends them; "
+        "ROLECALL_DEBUG=1 says why"
+    ]
+
+
+def test_a_receiver_that_is_not_there_holds_nobody_up(caplog: pytest.LogCaptureFixture) -> None:
+    sender = SpanSender(Signal(ENDPOINT, f"{NOWHERE}/v1/traces", ""))
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(BatchSpanProcessor(sender))
+    closing = Closing(provider, patience=0.1)
+    provider.get_tracer("test").start_span("span").end()
+    began = time.monotonic()
+    asyncio.run(closing.aclose())
+    assert time.monotonic() - began < 1.0
+    sender.shutdown()  # so that it tries no more
+    for thread in threading.enumerate():
+        if thread.name.startswith("Otel"):
+            thread.join(5.0)
+    assert "Traceback" not in caplog.text
+    assert sum("spans do not arrive" in said for said in caplog.messages) == 1
+
+
+class Closable:
+    def __init__(self) -> None:
+        self.closed = 0
+        self.let_go = threading.Event()
+
+    def shutdown(self) -> None:
+        self.closed += 1
+        if not self.let_go.wait(5.0):
+            raise TimeoutError
+
+
+def test_providers_are_shut_down_once() -> None:
+    provider = Closable()
+    provider.let_go.set()
+    closing = Closing(provider)
+    asyncio.run(closing.aclose())
+    asyncio.run(closing.aclose())
+    del closing
+    assert provider.closed == 1
+
+
+def test_providers_of_observers_that_are_gone_are_shut_down() -> None:
+    provider = Closable()
+    provider.let_go.set()
+    Closing(provider)
+    assert provider.closed == 1
+
+
+def test_providers_are_shut_down_where_no_thread_can_be_started(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    provider = Closable()
+    provider.let_go.set()
+    Closing(provider)
+    assert provider.closed == 1
+
+
+def test_a_provider_that_does_not_come_to_an_end_is_left_alone(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    provider = Closable()
+    Closing(provider, patience=0.01)
+    provider.let_go.set()
+    assert caplog.messages == [
+        "OpenTelemetry's receiver took too long; the end of this run is not told"
+    ]

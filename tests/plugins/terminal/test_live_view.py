@@ -1,0 +1,246 @@
+"""What a terminal shows of a run while it goes on."""
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from rolecall import (
+    AgentBlocked,
+    AgentDone,
+    AgentFailed,
+    AgentStarted,
+    CallEnded,
+    CallHeld,
+    CallStarted,
+    CallText,
+    CallWaiting,
+    Cause,
+    DeliverableKept,
+    Event,
+    FellBack,
+    ProviderSettings,
+    Retrying,
+    RouteClosed,
+    RouteOpened,
+    RouteProbed,
+    RunEnded,
+    RunStarted,
+    Settings,
+    StepReused,
+    Usage,
+    WorkTouched,
+)
+from rolecall_plugins.terminal.live import LiveView
+
+TWO = ("architect", "writer")
+CALL: dict[str, Any] = {"call": 1, "agent": "architect", "provider": "claude", "model": "m"}
+STARTED = AgentStarted(at=0, agent="architect")
+CALLING = CallStarted(at=1, step="k", waited=0, max_output_tokens=9, **CALL)
+ENDED = CallEnded(
+    at=3,
+    step="k",
+    waited=0,
+    took=2,
+    max_output_tokens=9,
+    usage=Usage(1000, 200),
+    cost=0.02,
+    **CALL,
+)
+DONE = AgentDone(at=3, agent="architect", route="claude/m", file="f")
+OVER = RunEnded(at=9, done=2, failed=0, blocked=0)
+
+
+class Screen:
+    """A terminal of some size, and the frame that a run's events leave on it."""
+
+    def __init__(self, width: int = 80, height: int = 24, **settings: Any) -> None:
+        self.now = 0.0
+        self._file = io.StringIO()
+        self._size: dict[str, Any] = {"width": width, "height": height, "color_system": None}
+        console = Console(file=self._file, force_terminal=True, **self._size)
+        self._view = LiveView(console, Settings(**settings), lambda: self.now)
+
+    def tell(self, *events: Event) -> "Screen":
+        for event in events:
+            self.now = max(self.now, event.at)
+            self._view.notify(event)
+        return self
+
+    @property
+    def above(self) -> str:
+        """Give all that was ever written."""
+        return self._file.getvalue()
+
+    @property
+    def frame(self) -> list[str]:
+        drawn = io.StringIO()
+        Console(file=drawn, **self._size).print(self._view)
+        return [line.rstrip() for line in drawn.getvalue().splitlines()]
+
+    def row(self, agent: str) -> str:
+        (line,) = (line for line in self.frame if f" {agent} " in line)
+        return " ".join(line.split())
+
+
+@pytest.fixture
+def screen() -> Any:
+    made: list[Screen] = []
+
+    def make(
+        *events: Event, agents: Sequence[str] = ("architect", "writer"), **more: Any
+    ) -> Screen:
+        made.append(Screen(**more))
+        return made[-1].tell(
+            RunStarted(
+                at=0,
+                folder="runs/x",
+                request="r",
+                agents=tuple(agents),
+                first_choices=tuple((name, "claude") for name in agents),
+                needs=tuple((name, tuple(agents[:1])) for name in agents[1:]),
+            ),
+            *events,
+        )
+
+    yield make
+    for each in made:
+        each.tell(OVER)
+
+
+@pytest.mark.parametrize(
+    ("events", "said"),
+    [
+        ([], "· architect claude waits for"),
+        ([STARTED], "○ architect claude begins"),
+        ([STARTED, CallWaiting(at=1, **CALL)], "◔ architect claude waits for a permit"),
+        (
+            [STARTED, CallHeld(at=1, reason="429, retry after 3 s", seconds=3, **CALL)],
+            "waits for a permit: 429, retry after 3 s",
+        ),
+        ([STARTED, CALLING], "● architect claude asked"),
+        (
+            [STARTED, CALLING, CallText(at=2, delta="some", **CALL)],
+            "writing, 4 characters",
+        ),
+        (
+            [
+                STARTED,
+                Retrying(at=1, agent="architect", route="claude/m", cause=Cause.TIMEOUT, delay=4),
+            ],
+            "↻ architect claude timeout, again in 4 s",
+        ),
+        ([STARTED, CALLING, ENDED, DONE], "✓ architect claude done 3.0 s"),
+        ([STARTED, StepReused(at=1, agent="architect", step="k"), DONE], "= architect claude kept"),
+        (
+            [STARTED, AgentDone(at=1, agent="architect", route="claude", file="f", cut=True)],
+            "✂ architect claude cut off by the output limit",
+        ),
+        (
+            [DeliverableKept(at=1, agent="architect", file="f")],
+            "= architect claude kept, as its file stands",
+        ),
+        ([AgentFailed(at=1, agent="architect", error="no route")], "✗ architect claude failed: no"),
+        (
+            [AgentBlocked(at=1, agent="architect", by="writer")],
+            "– architect claude blocked, writer failed",
+        ),
+        (
+            [
+                STARTED,
+                FellBack(
+                    at=1, agent="architect", route="gemini/m", to="claude", cause=Cause.SAFETY
+                ),
+                CALLING,
+            ],
+            "asked, fell back (gemini: safety)",
+        ),
+    ],
+)
+def test_a_row_says_where_an_agent_stands(screen: Any, events: list[Event], said: str) -> None:
+    assert said in screen(*events).row("architect")
+
+
+def test_an_agent_waits_for_those_it_needs(screen: Any) -> None:
+    assert "waits for architect" in screen().row("writer")
+
+
+def test_the_head_counts_agents_time_money_and_tokens(screen: Any) -> None:
+    assert "1 of 2 agents · 0:03 · $0.0200 · 1k + 0k tokens" in screen(STARTED, ENDED, DONE).frame
+
+
+def test_a_provider_has_its_calls_its_rate_and_its_limit(screen: Any) -> None:
+    limits = {"claude": ProviderSettings(requests_per_minute=50)}
+    shown = screen(STARTED, CALLING, providers=limits)
+    assert "claude: 1 calls · 1/min of 50 · 0 answered" in shown.frame
+    shown.tell(ENDED, DONE)
+    shown.now = 62.0
+    assert "claude: 0 calls · 0/min of 50 · 1 answered" in shown.frame
+
+
+def test_a_route_left_alone_is_shown_until_it_answers(screen: Any) -> None:
+    shown = screen(RouteOpened(at=1, route="claude/m", cause=Cause.OVERLOADED, seconds=30))
+    assert any("overloaded: claude/m left alone" in line for line in shown.frame)
+    shown.tell(RouteProbed(at=2, route="claude/m", agent="architect"))
+    assert any("being probed: claude/m left alone" in line for line in shown.frame)
+    shown.tell(RouteClosed(at=3, route="claude/m"))
+    assert not any("left alone" in line for line in shown.frame)
+
+
+def test_what_goes_otherwise_than_planned_stays_above_as_a_line(screen: Any) -> None:
+    shown = screen(
+        FellBack(at=1, agent="architect", route="gemini", to="claude", cause=Cause.EMPTY),
+        AgentFailed(at=2, agent="architect", error="all routes failed"),
+        WorkTouched(at=3, touched=(("writer", "new title"),), revise=("writer",)),
+    )
+    assert "architect falls back from gemini to claude: empty" in shown.above
+    assert "architect failed: all routes failed" in shown.above
+    assert "the change touches writer" in shown.above
+
+
+def test_a_wide_terminal_shows_the_end_of_a_growing_text(screen: Any) -> None:
+    text = CallText(at=2, delta="# Title\n\x1b[31mred‮ end", **CALL)
+    row = screen(STARTED, CALLING, text, width=200).row("architect")
+    assert "# Title [31mred end" in row
+
+
+@pytest.mark.parametrize("width", [80, 200])
+@pytest.mark.parametrize("agents", [13, 60])
+def test_a_frame_fits_the_screen(screen: Any, width: int, agents: int) -> None:
+    names = [f"agent-number-{number}" for number in range(agents)]
+    shown = screen(agents=names, width=width, height=24)
+    assert len(shown.frame) < 24
+    assert max(map(len, shown.frame)) <= width
+
+
+def test_where_there_is_not_room_for_all_those_at_work_are_shown(screen: Any) -> None:
+    names = ["architect", *(f"agent-{number}" for number in range(60))]
+    late = {**CALL, "agent": "agent-59"}
+    shown = screen(CallStarted(at=1, step="k", waited=0, max_output_tokens=9, **late), agents=names)
+    assert "asked" in shown.row("agent-59")
+    assert any("44 more: 44 waiting" in line for line in shown.frame)
+
+
+def test_the_last_frame_shows_everyone(screen: Any) -> None:
+    names = [f"agent-{number}" for number in range(60)]
+    shown = screen(agents=names).tell(OVER)
+    assert len([line for line in shown.frame if " agent-" in line]) == 60
+
+
+def test_a_long_chain_of_agents_is_drawn_too() -> None:
+    names = [f"agent-{number}" for number in range(2000)]
+    pairs = zip(names[1:], names, strict=False)
+    shown = Screen().tell(
+        RunStarted(
+            at=0,
+            folder="f",
+            request="r",
+            agents=tuple(names),
+            first_choices=(),
+            needs=tuple((name, (need,)) for name, need in pairs),
+        ),
+        OVER,
+    )
+    assert len(shown.frame) > 2000
