@@ -86,6 +86,17 @@ if TYPE_CHECKING:
         Usage,
         Watch,
     )
+    from .types.parts import Attachment, Part, Text, ToolCall, ToolResult, ToolSpec, Verbatim
+    from .types.tools import (
+        ChangesOutside,
+        CommandLimits,
+        CommandResult,
+        Repeatable,
+        Sandbox,
+        Tool,
+        Work,
+        Workspace,
+    )
 
 __all__ = [
     "LLM",
@@ -97,6 +108,7 @@ __all__ = [
     "AgentSettings",
     "AgentStarted",
     "AllRoutesFailed",
+    "Attachment",
     "BudgetReached",
     "Call",
     "CallEnded",
@@ -107,8 +119,11 @@ __all__ = [
     "CallText",
     "CallWaiting",
     "Cause",
+    "ChangesOutside",
     "Clock",
     "Closeable",
+    "CommandLimits",
+    "CommandResult",
     "CostsCompared",
     "DeliverableKept",
     "Diagnosable",
@@ -128,6 +143,7 @@ __all__ = [
     "Observer",
     "Order",
     "Outcome",
+    "Part",
     "PluginError",
     "Preparable",
     "Price",
@@ -135,6 +151,7 @@ __all__ = [
     "ProviderError",
     "ProviderSettings",
     "Redactor",
+    "Repeatable",
     "Request",
     "Response",
     "Result",
@@ -149,6 +166,7 @@ __all__ = [
     "RunEnded",
     "RunError",
     "RunStarted",
+    "Sandbox",
     "SendLimiter",
     "Settings",
     "SettingsError",
@@ -157,11 +175,19 @@ __all__ = [
     "SystemClock",
     "Team",
     "TeamError",
+    "Text",
+    "Tool",
+    "ToolCall",
+    "ToolResult",
+    "ToolSpec",
     "Totals",
     "Usage",
     "UsageError",
+    "Verbatim",
     "Watch",
+    "Work",
     "WorkTouched",
+    "Workspace",
     "__version__",
     "current_team",
     "hookimpl",
@@ -190,6 +216,10 @@ _NAMES = {
     "api.team": "Result Run Team",
     "types.limits": "Call Clock Limiter Outcome SendLimiter SystemClock",
     "api.llm": "LLM",
+    "types.parts": "Attachment Part Text ToolCall ToolResult ToolSpec Verbatim",
+    "types.tools": (
+        "ChangesOutside CommandLimits CommandResult Repeatable Sandbox Tool Work Workspace"
+    ),
     "types.messages": (
         "Closeable Diagnosable HasCeiling HasModel HasPrices Message NeedsSetup Preparable "
         "Provider Request Response Stop Usage Watch"

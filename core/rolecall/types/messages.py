@@ -9,14 +9,24 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from attrs import Attribute, field, frozen
 
 from ..errors import PluginError
+from .parts import Part, Text, ToolCall, ToolSpec
 
 
 @frozen
 class Message:
-    """One turn of the conversation."""
+    """One turn of the conversation: its text, then its parts in their order.
+
+    A turn that is text alone has no parts.
+    """
 
     role: Literal["user", "assistant"]
-    text: str
+    text: str = ""
+    parts: tuple[Part, ...] = ()
+
+    @property
+    def content(self) -> tuple[Part, ...]:
+        """Return the whole turn as parts."""
+        return (Text(self.text), *self.parts) if self.text else self.parts
 
 
 class Watch:
@@ -49,6 +59,7 @@ class Request:
     timeout: seconds for the whole answer.
     idle_timeout: seconds without a sign of life in a streamed answer.
     stream: ask for the answer piece by piece where the provider can.
+    tools: what the model may call; a provider that cannot offer them raises `invalid_request`.
     """
 
     system: str
@@ -60,6 +71,7 @@ class Request:
     idle_timeout: float = 60.0
     stream: bool = True
     shares_system: bool = False
+    tools: tuple[ToolSpec, ...] = ()
     watch: Watch = field(factory=Watch, eq=False, repr=False)
 
 
@@ -97,6 +109,7 @@ class Stop(StrEnum):
     SAFETY = "safety"
     REFUSAL = "refusal"
     BAD_TOOL_CALL = "bad_tool_call"
+    TOOL_USE = "tool_use"
 
 
 def _is(*kinds: type) -> Any:
@@ -115,6 +128,9 @@ class Response:
     detail: the vendor's own word on why it stopped, for the reader of an error.
     cost: US dollars, or None where the price is unknown.
     headers: the reply's rate-limit headers, lower-case names.
+    parts: the whole turn as it must stand in the conversation that goes on, where it is more than
+        text: tool calls, and what the vendor wants back as it was. With tool calls, `stop` is
+        `Stop.TOOL_USE`.
     """
 
     text: str = field(validator=_is(str))
@@ -125,6 +141,12 @@ class Response:
     request_id: str | None = field(default=None, validator=_is(str, NoneType))
     cost: float | None = field(default=None, validator=_is(float, int, NoneType))
     headers: Mapping[str, str] = field(factory=dict, eq=False)
+    parts: tuple[Part, ...] = field(default=(), validator=_is(tuple))
+
+    @property
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        """List the calls that the model wants made, in their order."""
+        return tuple(part for part in self.parts if isinstance(part, ToolCall))
 
 
 class Provider(Protocol):

@@ -1,0 +1,152 @@
+"""What agents may be given to do: tools, and what a tool may touch."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+from attrs import field, frozen
+
+from .events import Event
+from .parts import ToolResult
+
+
+class Workspace(Protocol):
+    """The files that a team works on, in a folder of their own; paths are relative, with `/`.
+
+    Every path is checked: one that leaves the folder, leads through a link or into `.git` is a
+    ValueError that says so. Files are text in UTF-8.
+    """
+
+    @property
+    def root(self) -> str: ...
+
+    def files(self) -> list[str]:
+        """List all files, sorted."""
+        ...
+
+    def read(self, path: str) -> str:
+        """Return a file's text; raise ValueError where there is none, or it is no text."""
+        ...
+
+    def write(self, path: str, text: str) -> None:
+        """Write a file, and the folders that it needs."""
+        ...
+
+    def delete(self, path: str) -> None:
+        """Remove a file; raise ValueError where there is none."""
+        ...
+
+
+@frozen
+class CommandLimits:
+    """What a command may take.
+
+    seconds: of the clock. memory, disk, output: bytes. processes: at one time.
+    network: whether it may reach other machines.
+    """
+
+    seconds: float = 120.0
+    memory: int = 2 * 1024**3
+    disk: int = 1024**3
+    output: int = 1024**2
+    processes: int = 256
+    network: bool = False
+
+
+@frozen
+class CommandResult:
+    """What a command came to.
+
+    code: its exit status, negative for a signal. output: of both streams, shortened in the middle
+    where it is longer than the limit. seconds: it took. stopped: the limit that ended it, or "".
+    """
+
+    code: int
+    output: str
+    seconds: float
+    stopped: str = ""
+
+
+class Sandbox(Protocol):
+    """A place where a command sees a folder and hardly anything else.
+
+    No network unless the limits say so, no secret, no home, no process of others.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    def missing(self) -> str | None:
+        """Return what keeps it from working on this machine, or None."""
+        ...
+
+    async def run(
+        self, command: Sequence[str], folder: str, limits: CommandLimits
+    ) -> CommandResult:
+        """Run a command in a folder, which it may write to; a cancelled run ends its processes."""
+        ...
+
+
+def _never_asked(question: str, default: str) -> Awaitable[str]:
+    raise NotImplementedError("nobody is there to ask")
+
+
+@frozen
+class Work:
+    """What a tool may touch.
+
+    agent: who calls. workspace, sandbox: None where the run has none.
+    emit: to tell an event of the run. ask_operator: a question and the answer that stands where
+    nobody is there; returns the operator's.
+    """
+
+    agent: str
+    workspace: Workspace | None = None
+    sandbox: Sandbox | None = None
+    limits: CommandLimits = CommandLimits()
+    emit: Callable[[Event], None] = field(default=lambda event: None, eq=False, repr=False)
+    ask_operator: Callable[[str, str], Awaitable[str]] = field(
+        default=_never_asked, eq=False, repr=False
+    )
+
+
+class Tool(Protocol):
+    """Something that an agent may do.
+
+    name: letters, digits, `_`, `-` and `.`. parameters: a JSON Schema of an object.
+    read_only: it changes nothing anywhere, so that it may run beside others and again.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def description(self) -> str: ...
+
+    @property
+    def parameters(self) -> Mapping[str, Any]: ...
+
+    @property
+    def read_only(self) -> bool: ...
+
+    async def call(self, arguments: Mapping[str, Any], work: Work) -> ToolResult:
+        """Do it. What the model should know of a failure is a result with `is_error`.
+
+        arguments: they fit `parameters`. What it raises is reported as a broken tool.
+        """
+        ...
+
+
+@runtime_checkable
+class ChangesOutside(Protocol):
+    """A tool that changes something beyond the workspace: its calls need the operator's consent."""
+
+    @property
+    def outside(self) -> bool: ...
+
+
+@runtime_checkable
+class Repeatable(Protocol):
+    """A tool whose call may be made again where a crash left open whether it was made."""
+
+    @property
+    def repeatable(self) -> bool: ...
