@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from .plugin.manager import Host
     from .plugin.spec import hookimpl
     from .types.agents import Agent, Route
+    from .types.answer import Answer
     from .types.causes import Action, Cause
     from .types.events import (
         AgentBlocked,
@@ -108,6 +109,7 @@ __all__ = [
     "AgentSettings",
     "AgentStarted",
     "AllRoutesFailed",
+    "Answer",
     "Attachment",
     "BudgetReached",
     "Call",
@@ -197,6 +199,7 @@ __all__ = [
 # Where each of them is.
 _NAMES = {
     "types.agents": "Agent Route",
+    "types.answer": "Answer",
     "types.causes": "Action Cause",
     "config.settings": "AgentSettings Order Price ProviderSettings Settings load_settings",
     "execution.dispatcher": "Dispatcher",

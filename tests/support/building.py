@@ -13,6 +13,7 @@ from attrs import frozen
 
 from rolecall import (
     Agent,
+    Answer,
     Call,
     CallEnded,
     CallStarted,
@@ -25,7 +26,6 @@ from rolecall import (
     ProviderError,
     Request,
     Response,
-    Route,
     Settings,
     Stop,
     Team,
@@ -156,10 +156,10 @@ class Dispatching:
             rng or random.Random(1),
         )
 
-    def step(self, request: Request = REQUEST) -> tuple[Response, Route]:
+    def step(self, request: Request = REQUEST) -> Answer:
         return self.clock.run(self.stepping(request))
 
-    async def stepping(self, request: Request = REQUEST) -> tuple[Response, Route]:
+    async def stepping(self, request: Request = REQUEST) -> Answer:
         return await self._dispatcher.run(self._agent, request)
 
     @property
@@ -191,8 +191,8 @@ def ask(*providers: FakeProvider, request: Request = REQUEST, **how: Any) -> Ask
     start = dispatching.clock.now()
     answer, route, error = None, "", None
     try:
-        answer, answered = dispatching.step(request)
-        route = str(answered)
+        answered = dispatching.step(request)
+        answer, route = answered.response, answered.route
     except Exception as raised:
         error = raised
     took = dispatching.clock.now() - start

@@ -16,10 +16,11 @@ from ..plugin.assignment import read_routes
 from ..plugin.manager import Host, supplied
 from ..scheduling.prompts import write
 from ..types.agents import Agent
+from ..types.answer import Answer
 from ..types.causes import Cause
 from ..types.events import Observer
 from ..types.limits import SystemClock
-from ..types.messages import Message, Request, Response, Stop
+from ..types.messages import Message, Request, Stop
 from .loop_scope import WithTheLoop
 
 Prompt = str | Sequence[Mapping[str, str]]
@@ -91,17 +92,14 @@ class LLM:
             system="\n\n".join(filter(None, (self._agent.prompt, *system))),
             messages=messages,
         )
-        route = self._agent.routes[0]
 
-        async def ask(ordinal: int, request: Request) -> Response:
-            nonlocal route
-            response, route = await self._dispatcher.run(self._agent, request)
-            return response
+        async def ask(ordinal: int, request: Request) -> Answer:
+            return await self._dispatcher.run(self._agent, request)
 
         text, last = await write(request, ask, self._settings.continuations)
-        if last.stop is Stop.LENGTH:
+        if last.response.stop is Stop.LENGTH:
             cut = ProviderError(Cause.TRUNCATED, "the output limit cut the answer")
-            raise CallFailed(self._agent.name, [(str(route), cut)])
+            raise CallFailed(self._agent.name, [(last.route, cut)])
         return text
 
 

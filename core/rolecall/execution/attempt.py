@@ -173,6 +173,7 @@ class Caller:
             asked = evolve(request, model=call.model, watch=watch)
             result = await _complete(provider, asked, watch)
             result = self._priced(_redacted(result, self._redact), call)
+            result = evolve(result, number=call.number)
             outcome = _outcome(result)
             watch.ended(result)
             return result
@@ -189,7 +190,7 @@ class Caller:
         if own is None or result.response is None:
             return result
         priced = evolve(result.response, cost=own.cost(result.response.usage))
-        return Result(priced, result.error)
+        return evolve(result, response=priced)
 
     def _settle(self, reserved: float, outcome: Outcome, result: Result | None) -> None:
         if not outcome.started:
@@ -287,7 +288,7 @@ def _redacted(result: Result, redact: Redactor) -> Result:
     if error is not None:
         error.args = (clean(str(error)),)
         error.request_id = error.request_id and clean(error.request_id)
-    return Result(response, error)
+    return evolve(result, response=response, error=error)
 
 
 def _joined(text: str) -> str:

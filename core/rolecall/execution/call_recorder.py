@@ -15,10 +15,14 @@ from ..types.messages import Response, Stop, Usage, Watch
 
 @frozen
 class Result:
-    """What a call came to: a response, an error, or both where the response is not an answer."""
+    """What a call came to: a response, an error, or both where the response is not an answer.
+
+    number: counts the run's calls from 1; 0 where the call was not made.
+    """
 
     response: Response | None = None
     error: ProviderError | None = None
+    number: int = 0
 
 
 class CallWatch(Watch):

@@ -9,10 +9,11 @@ from attrs import evolve, frozen
 from ..config.settings import Settings
 from ..errors import AllRoutesFailed, CallFailed, ProviderError
 from ..types.agents import Agent, Route
+from ..types.answer import Answer
 from ..types.causes import Action, Cause
 from ..types.events import Event, FellBack, Retrying, RouteClosed, RouteOpened, RouteProbed
 from ..types.limits import Clock, Limiter
-from ..types.messages import Provider, Request, Response, ceiling
+from ..types.messages import Provider, Request, ceiling
 from .attempt import Caller
 from .call_recorder import Result
 from .circuit_breaker import Breaker
@@ -64,8 +65,8 @@ class Dispatcher:
 
     async def run(
         self, agent: Agent, request: Request, step: str = "", priority: float = 0.0
-    ) -> tuple[Response, Route]:
-        """Answer a request, and name the provider and the model that did.
+    ) -> Answer:
+        """Answer a request.
 
         A text that the output limit cut comes back with `Stop.LENGTH` where the action for
         `truncated` is to continue. Raises AllRoutesFailed, or CallFailed where it is to stop.
@@ -83,7 +84,7 @@ class Dispatcher:
             else:
                 asking = _Asking(agent, full, step, priority, asked, patience, has_other)
                 try:
-                    return await self._ask(asking, request), full
+                    return await self._ask(asking, request)
                 except ProviderError as raised:
                     error = raised
             failures.append((str(route), error))
@@ -110,7 +111,7 @@ class Dispatcher:
         is_open = self._breaker.why_open(str(self._full(route))) is not None
         return not is_open and not self._caller.missing(route)
 
-    async def _ask(self, asking: "_Asking", request: Request) -> Response:
+    async def _ask(self, asking: "_Asking", request: Request) -> Answer:
         seen: Counter[str] = Counter()
         while True:
             result, probe = await self._call(asking, request)
@@ -118,7 +119,12 @@ class Dispatcher:
             if result.response is not None and (
                 error is None or self._actions[Cause(error.cause)] is Action.CONTINUE
             ):
-                return result.response
+                return Answer(
+                    response=result.response,
+                    route=str(asking.route),
+                    agent=asking.agent.name,
+                    call=result.number,
+                )
             assert error is not None
             seen[error.cause] += 1
             if probe or seen.total() >= self._settings.attempts or not error.retryable:

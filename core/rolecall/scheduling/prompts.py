@@ -1,11 +1,11 @@
 """How a step is asked: the role's prompt, the request, and the deliverables it needs."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Protocol, TypeVar
 
 from attrs import evolve
 
 from ..types.agents import Agent
+from ..types.answer import Answer
 from ..types.messages import Message, Request, Stop
 
 CONTINUE = (
@@ -55,33 +55,20 @@ def material(
     return "\n\n".join(parts)
 
 
-class Written(Protocol):
-    """A piece of an answer: a `Response`, or one that was remembered."""
-
-    @property
-    def text(self) -> str: ...
-
-    @property
-    def stop(self) -> Stop: ...
-
-
-Piece = TypeVar("Piece", bound=Written)
-
-
 async def write(
-    request: Request, ask: Callable[[int, Request], Awaitable[Piece]], continuations: int
-) -> tuple[str, Piece]:
+    request: Request, ask: Callable[[int, Request], Awaitable[Answer]], continuations: int
+) -> tuple[str, Answer]:
     """Get a whole text: as long as the output limit cuts it, ask for the rest.
 
-    ask: answers the request of a given ordinal. Gives the text and the last piece, whose
+    ask: answers the request of a given ordinal. Returns the text and the last answer, whose
     `stop` is still `Stop.LENGTH` where the continuations did not suffice.
     """
-    piece = await ask(0, request)
-    text = piece.text
+    answer = await ask(0, request)
+    text = answer.response.text
     for ordinal in range(1, 1 + continuations):
-        if piece.stop is not Stop.LENGTH:
+        if answer.response.stop is not Stop.LENGTH:
             break
         said = (Message("assistant", text), Message("user", CONTINUE))
-        piece = await ask(ordinal, evolve(request, messages=(*request.messages, *said)))
-        text += piece.text
-    return text, piece
+        answer = await ask(ordinal, evolve(request, messages=(*request.messages, *said)))
+        text += answer.response.text
+    return text, answer

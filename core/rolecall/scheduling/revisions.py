@@ -6,8 +6,9 @@ from functools import cached_property
 from attrs import evolve
 
 from ..errors import CallFailed, ProviderError
-from ..storage.step_store import Answer, Memo
+from ..storage.step_store import Memo
 from ..types.agents import Agent, Team
+from ..types.answer import Answer
 from ..types.messages import Message, Request
 from ..types.update import Update
 from .prompts import write

@@ -12,8 +12,9 @@ from ..errors import BudgetReached, RolecallError, RunError
 from ..execution.dispatcher import Dispatcher
 from ..storage.history import expected
 from ..storage.run_folder import RunFolder, deliverable_file
-from ..storage.step_store import Answer, step_key
+from ..storage.step_store import step_key
 from ..types.agents import Agent, Team
+from ..types.answer import Answer
 from ..types.events import (
     AgentBlocked,
     AgentDone,
@@ -213,7 +214,7 @@ class Runner:
             return
         self._emit(AgentStarted(at=self._dispatcher.at, agent=agent.name))
         text, answer = await self._write(agent, request)
-        cut = answer.stop is Stop.LENGTH
+        cut = answer.response.stop is Stop.LENGTH
         text = self._changes.told(text) if agent.plan else text
         if cut:
             text = CUT + text
@@ -283,7 +284,7 @@ class Runner:
                     at=self._dispatcher.at,
                     agent=agent.name,
                     step=key,
-                    cost=answer.cost,
+                    cost=answer.response.cost,
                     source=answer.source,
                 )
             )

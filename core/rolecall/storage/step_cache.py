@@ -8,6 +8,7 @@ from pathlib import Path
 from attrs import frozen
 
 from ..errors import JournalCorrupt
+from ..types.agents import Route
 from .journal import Record, read
 
 _log = logging.getLogger("rolecall")
@@ -64,14 +65,17 @@ def _answered(records: Iterable[Record], run: str) -> Iterator[tuple[str, Found]
             case "call_ended":
                 ended[record["call"]] = record
                 if record["cause"] is None:
-                    yield record["step"], _found(record, run)
+                    yield record["step"], _found(record, _route(record), run)
             case "step_done":
-                yield record["step"], _found(ended[record["call"]], run)
+                whole = record if "text" in record else ended[record["call"]]
+                yield record["step"], _found(whole, record["route"], run)
             case _:
                 pass
 
 
-def _found(record: Record, run: str) -> Found:
-    provider, model = record["provider"], record["model"]
-    route = f"{provider}/{model}" if model else provider
+def _route(record: Record) -> str:
+    return str(Route(record["provider"], record["model"]))
+
+
+def _found(record: Record, route: str, run: str) -> Found:
     return Found(record["text"], record["stop"], route, record["cost"], run)

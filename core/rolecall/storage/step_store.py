@@ -6,10 +6,11 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from attrs import asdict, define, evolve, fields, frozen
+from attrs import asdict, define, evolve, fields
 
 from ..errors import RunError
 from ..types.agents import Route
+from ..types.answer import Answer
 from ..types.causes import Cause
 from ..types.events import CallEnded, CallStarted, Event, RunStarted
 from ..types.messages import Request, Response, Stop, Usage
@@ -18,24 +19,7 @@ from .journal import Journal, Record, read
 from .step_cache import Elsewhere
 
 KEPT = "person"  # in place of a route: nobody was asked
-Ask = Callable[[], Awaitable[tuple[Response, Route]]]
-
-
-@frozen
-class Answer:
-    """What a step came to.
-
-    cost: US dollars, None where the price is unknown. reused: it was paid for before, by the run
-    called `source` where that is another one.
-    """
-
-    text: str
-    stop: Stop
-    route: str
-    agent: str = ""
-    cost: float | None = None
-    reused: bool = False
-    source: str = ""
+Ask = Callable[[], Awaitable[Answer]]
 
 
 def step_key(agent: str, ordinal: int, request: Request) -> str:
@@ -80,7 +64,6 @@ class Memo:
         self._journal = journal
         self._answers: dict[str, Answer] = {}
         self._ended: dict[int, Answer] = {}
-        self._latest: dict[str, int] = {}
         self._started: dict[int, str] = {}
         self._written: dict[str, set[str]] = {}
         self._too_small: dict[str, int] = {}
@@ -113,11 +96,19 @@ class Memo:
         if found is not None:
             self._record("reused", step=key, agent=agent, **asdict(found))
             return evolve(self._answers[key], reused=True)
-        _, route = await ask()
-        call = self._latest[key]
-        self._journal.append("step_done", wait=False, step=key, call=call, route=str(route))
-        self._answers[key] = evolve(self._ended[call], route=str(route))
-        return self._answers[key]
+        answer = await ask()
+        self._journal.append("step_done", wait=False, **self._done(key, answer))
+        self._answers[key] = answer
+        return answer
+
+    def _done(self, key: str, answer: Answer) -> Record:
+        """Say what answered a step; the text stands with its call, where that is on record."""
+        done = {"step": key, "call": answer.call, "route": answer.route}
+        if answer.call in self._ended:
+            return done
+        response = answer.response
+        own = {"agent": answer.agent, "text": response.text, "stop": response.stop}
+        return {**done, **own, "cost": response.cost}
 
     async def settle(self) -> None:
         """Wait until calls, steps and deliverables so far are on the disk."""
@@ -196,7 +187,9 @@ class Memo:
             case "call_ended":
                 self._recall_end(record)
             case "step_done":
-                answer = self._ended[record["call"]]
+                # An answer that came without the events of a call has its text here.
+                own = "text" in record
+                answer = _answer(record) if own else self._ended[record["call"]]
                 self._answers[record["step"]] = evolve(answer, route=record["route"])
             case "deliverable":
                 self._written.setdefault(record["agent"], set()).add(record["sha256"])
@@ -206,14 +199,7 @@ class Memo:
             case "touched":
                 self.updates[-1] = evolve(self.updates[-1], touched=record["agents"])
             case "reused":
-                self._answers[record["step"]] = Answer(
-                    text=record["text"],
-                    stop=Stop(record["stop"]),
-                    route=record["route"],
-                    agent=record["agent"],
-                    cost=record["cost"],
-                    source=record["run"],
-                )
+                self._answers[record["step"]] = evolve(_answer(record), source=record["run"])
             case "adopted":
                 self._adopted.add((record["agent"], record["update"]))
                 self._answers[record["step"]] = self._adopt(record["agent"], record["text"])
@@ -227,9 +213,8 @@ class Memo:
     def _recall_end(self, record: Record) -> None:
         call, step, agent = record["call"], record["step"], record["agent"]
         self._started.pop(call, None)
-        self._latest[step] = call
         route = str(Route(record["provider"], record["model"]))
-        answer = Answer(record["text"], Stop(record["stop"]), route, agent, record["cost"])
+        answer = _answer({**record, "route": route})
         self._ended[call] = answer
         if record["cause"] is None:
             self._answers[step] = answer
@@ -245,8 +230,8 @@ class Memo:
 
     def _adopt(self, agent: str, text: str) -> Answer:
         before = [answer for answer in self._answers.values() if answer.agent == agent]
-        answer = before[-1] if before else Answer("", Stop.END, KEPT, agent)
-        return evolve(answer, text=text, stop=Stop.END)
+        answer = before[-1] if before else Answer(Response(""), KEPT, agent)
+        return evolve(answer, response=evolve(answer.response, text=text, stop=Stop.END))
 
     def _forget(self, agents: Collection[str]) -> None:
         self._answers = {
@@ -261,6 +246,12 @@ def past_calls(path: Path) -> list[CallEnded]:
     except OSError as error:
         raise RunError(f"{path / 'journal.jsonl'}: cannot be read: {error.strerror}") from error
     return [_event(record) for record in records if record["type"] == "call_ended"]
+
+
+def _answer(record: Record) -> Answer:
+    """Read the answer that a record holds."""
+    response = Response(record["text"], stop=Stop(record["stop"]), cost=record["cost"])
+    return Answer(response, record["route"], record["agent"], record.get("call", 0))
 
 
 def _counted_back(processes: Sequence[Sequence[CallEnded]]) -> list[CallEnded]:

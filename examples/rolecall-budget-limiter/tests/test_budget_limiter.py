@@ -91,8 +91,7 @@ def test_an_agent_falls_back_and_fails_only_where_it_has_no_other_route() -> Non
 
     def ask(*routes: str) -> str:
         agent = Agent(name="a", title="A", goal="test", prompt="", routes=routes)
-        _, route = asyncio.run(dispatcher.run(agent, request))
-        return route.provider
+        return asyncio.run(dispatcher.run(agent, request)).route
 
     assert [ask("one", "two") for _ in range(3)] == ["one", "two", "two"]
     with pytest.raises(AllRoutesFailed, match="quota_exhausted"):

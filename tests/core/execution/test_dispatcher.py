@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 from rolecall import (
     Action,
     AllRoutesFailed,
+    Answer,
     Call,
     CallEnded,
     CallFailed,
@@ -63,6 +64,12 @@ def one(*script: Any) -> FakeProvider:
 
 def two(*script: Any) -> FakeProvider:
     return FakeProvider("two", script)
+
+
+def test_an_answer_says_all_that_there_is_to_keep_of_it() -> None:
+    answer = Response("text", cost=0.5)
+    dispatching = Dispatching(one(*failing("timeout")), two(answer), settings=Settings(attempts=1))
+    assert dispatching.step() == Answer(answer, "two", "writer", call=2)
 
 
 def test_the_first_route_that_answers_is_named_with_its_model() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from attrs import evolve
 from building import REQUEST, TRUNCATED, agent
 
-from rolecall import Message, Request, Response, Stop
+from rolecall import Answer, Message, Request, Response, Stop
 from rolecall.scheduling.prompts import CONTINUE, compose, write
 
 
@@ -22,13 +22,13 @@ def answering(
     """Write with answers from a script; also give what was asked."""
     requests: list[Request] = []
 
-    async def ask(ordinal: int, request: Request) -> Response:
+    async def ask(ordinal: int, request: Request) -> Answer:
         assert ordinal == len(requests)
         requests.append(request)
-        return script[ordinal]
+        return Answer(script[ordinal], "one")
 
     text, last = asyncio.run(write(REQUEST, ask, continuations))
-    return text, last, requests
+    return text, last.response, requests
 
 
 def test_a_system_prompt_that_roles_share_is_said_to_be_shared() -> None:

@@ -1,5 +1,6 @@
 """Answers of other runs are taken where exactly the same is asked."""
 
+import asyncio
 import json
 import logging
 from pathlib import Path
@@ -8,8 +9,10 @@ import pytest
 from building import agent, run
 from installing import Shell
 
+from rolecall import Answer, Response
 from rolecall.storage.journal import Journal
-from rolecall.storage.step_cache import Elsewhere
+from rolecall.storage.run_folder import RunFolder
+from rolecall.storage.step_cache import Elsewhere, Found
 from rolecall.testing import FakeProvider
 
 TEAM = [agent("a"), agent("b", "a")]
@@ -52,6 +55,16 @@ def test_an_answer_is_found_in_a_run_and_in_a_folder_of_runs(tmp_path: Path) -> 
         found = [elsewhere.find(step) for step in steps(tmp_path / "runs" / "one")]
         assert [(each.text, each.run) for each in found if each] == [("text", "one")] * 2
         assert elsewhere.find("another step") is None
+
+
+def test_an_answer_that_no_event_told_of_is_found_too(tmp_path: Path) -> None:
+    async def ask() -> Answer:
+        return Answer(Response("text", cost=0.25), "one/m", "a")
+
+    with RunFolder.create(tmp_path / "one", "Build it.", {}) as folder:
+        asyncio.run(folder.memo.step("step", ask))
+    found = Elsewhere([tmp_path], tmp_path / "own").find("step")
+    assert found == Found("text", "end", "one/m", 0.25, "one")
 
 
 def test_a_run_does_not_look_into_itself(tmp_path: Path) -> None:

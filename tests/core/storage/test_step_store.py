@@ -9,14 +9,14 @@ import pytest
 from attrs import evolve
 from building import REQUEST, call_ended, call_started
 
-from rolecall import Cause, Message, Request, Response, Route, RunStarted, Stop
+from rolecall import Answer, Cause, Message, Request, Response, RunStarted, Stop
 from rolecall.storage.journal import Journal, read
-from rolecall.storage.step_store import Answer, Memo, Spent, step_key
+from rolecall.storage.step_store import Memo, Spent, step_key
 
 STARTED = RunStarted(
     at=0.0, folder="", request="", agents=("a", "b"), first_choices=(), when=1_800_000_000.0
 )
-ANSWER = Answer("answer", Stop.END, "one/m", "a")
+ANSWER = Answer(Response("answer"), "one/m", "a", call=1)
 Opening = Callable[[], AbstractContextManager[Journal]]
 
 
@@ -34,12 +34,12 @@ class Vendor:
         self._memo = memo
         self._step = step
 
-    async def ask(self) -> tuple[Response, Route]:
+    async def ask(self) -> Answer:
         self.asked += 1
         number = self._memo.calls + 1
         self._memo.notify(call_started(number, self._step))
         self._memo.notify(call_ended(number, self._step))
-        return Response("answer"), Route("one", "m")
+        return Answer(Response("answer"), "one/m", "a", number)
 
 
 def answer(memo: Memo, vendor: Vendor, step: str = "step") -> Answer:
@@ -124,8 +124,39 @@ def test_an_answer_that_came_right_before_a_crash_counts(opened: Opening) -> Non
     with opened() as journal:
         memo = Memo(journal)
         vendor = Vendor(memo)
-        assert answer(memo, vendor).text == "answer"
+        assert answer(memo, vendor).response.text == "answer"
     assert vendor.asked == 0
+
+
+@pytest.mark.parametrize("call", [0, 7])
+def test_an_answer_that_no_event_told_of_is_remembered_all_the_same(
+    opened: Opening, call: int
+) -> None:
+    silent = Answer(Response("answer", stop=Stop.LENGTH, cost=0.25), "one/m", "a", call)
+
+    async def ask() -> Answer:
+        return silent
+
+    with opened() as journal:
+        assert asyncio.run(Memo(journal).step("step", ask)) == silent
+    with opened() as journal:
+        memo = Memo(journal)
+        vendor = Vendor(memo)
+        assert answer(memo, vendor) == evolve(silent, reused=True)
+    assert vendor.asked == 0
+
+
+def test_what_the_dispatcher_answered_counts_and_not_what_an_event_told(opened: Opening) -> None:
+    async def ask() -> Answer:
+        memo.notify(call_ended(1, text="the first of two calls"))
+        memo.notify(call_ended(2, text="a hedge that lost"))
+        return Answer(Response("the first of two calls"), "one/m", "a", call=1)
+
+    for _ in range(2):
+        with opened() as journal:
+            memo = Memo(journal)
+            again = asyncio.run(memo.step("step", ask))
+            assert again.response.text == "the first of two calls"
 
 
 def test_a_failed_call_answers_no_step(opened: Opening) -> None:
@@ -139,11 +170,13 @@ def test_a_failed_call_answers_no_step(opened: Opening) -> None:
 
 
 def test_a_cut_piece_that_was_accepted_is_remembered_as_cut(opened: Opening) -> None:
-    async def cut() -> tuple[Response, Route]:
+    piece = Response("cut off he", stop=Stop.LENGTH, cost=0.5)
+
+    async def cut() -> Answer:
         memo.notify(
             call_ended(text="cut off he", stop=Stop.LENGTH, cause=Cause.TRUNCATED, cost=0.5)
         )
-        return Response("cut off he", stop=Stop.LENGTH), Route("one", "m")
+        return Answer(piece, "one/m", "a", call=1)
 
     with opened() as journal:
         memo = Memo(journal)
@@ -151,7 +184,7 @@ def test_a_cut_piece_that_was_accepted_is_remembered_as_cut(opened: Opening) -> 
     with opened() as journal:
         memo = Memo(journal)
         again = answer(memo, Vendor(memo))
-    assert again == Answer("cut off he", Stop.LENGTH, "one/m", "a", 0.5, reused=True)
+    assert again == Answer(piece, "one/m", "a", call=1, reused=True)
 
 
 def test_calls_are_counted_on_from_the_last_process(opened: Opening) -> None:
