@@ -1,4 +1,4 @@
-"""How far a run has come: a row for each agent, a line for each provider."""
+"""How far a run has come, by agent and by provider."""
 
 from collections import deque
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ TAIL = 200  # characters of a growing text that are kept to be shown
 
 
 class State(StrEnum):
-    """Where an agent stands."""
+    """What an agent is doing."""
 
     NEEDS = "needs"
     READY = "ready"
@@ -51,18 +51,18 @@ class State(StrEnum):
     BLOCKED = "blocked"
 
 
-THROUGH = frozenset({State.DONE, State.KEPT, State.CUT, State.FAILED, State.BLOCKED})
+FINISHED = frozenset({State.DONE, State.KEPT, State.CUT, State.FAILED, State.BLOCKED})
 
 
 @define
-class Row:
-    """One agent.
+class AgentProgress:
+    """The progress of one agent.
 
-    level: agents on the longest path before it. detail: what is particular about its state.
-    since, started: seconds since the run's start. hops: the routes that it left, and why.
+    level: length of the longest chain of needs before it. detail: what is particular about its
+    state. since, started: seconds since the run's start. hops: the routes that it left, and why.
     """
 
-    agent: str
+    name: str
     level: int
     needs: tuple[str, ...]
     provider: str
@@ -75,19 +75,22 @@ class Row:
     reused: bool = False
     hops: list[str] = field(factory=list)
 
-    def turn(self, state: State, at: float, detail: str = "") -> None:
-        """Let the agent stand elsewhere."""
+    def enter(self, state: State, at: float, detail: str = "") -> None:
+        """Enter a state."""
         self.state, self.since, self.detail = state, at, detail
 
-    def write(self, text: str) -> None:
-        """Let the answer grow."""
+    def append(self, text: str) -> None:
+        """Append a piece of the answer."""
         self.characters += len(text)
         self.tail = (self.tail + text)[-TAIL:]
 
 
 @define
-class Line:
-    """One provider; `starts` are those of the last minute's calls, `open` its routes left alone."""
+class ProviderProgress:
+    """The progress of one provider.
+
+    starts: those of the last minute's calls. open: its routes whose circuit is open, and why.
+    """
 
     under_way: int = 0
     starts: deque[float] = field(factory=deque)
@@ -100,29 +103,29 @@ class Line:
         return len(self.starts)
 
 
-class Board:
-    """Listens to a run, and keeps what can be shown of it at any moment."""
+class RunProgress:
+    """An observer that keeps what can be shown of a run at any moment."""
 
     def __init__(self) -> None:
-        self.rows: dict[str, Row] = {}
-        self.lines: dict[str, Line] = {}
+        self.agents: dict[str, AgentProgress] = {}
+        self.providers: dict[str, ProviderProgress] = {}
         self.ledger = Ledger()
         self.forecast: Forecast | None = None
 
     @property
-    def through(self) -> int:
-        """Count the agents that are through, whether or not with success."""
-        return sum(row.state in THROUGH for row in self.rows.values())
+    def finished(self) -> int:
+        """Count the agents that are finished, successfully or not."""
+        return sum(agent.state in FINISHED for agent in self.agents.values())
 
-    def row(self, agent: str) -> Row:
-        """Give an agent's row; one that works without a team has a row of its own."""
-        return self.rows.setdefault(agent, Row(agent, 0, (), ""))
+    def agent(self, name: str) -> AgentProgress:
+        """Return an agent's progress; one that belongs to no team is added."""
+        return self.agents.setdefault(name, AgentProgress(name, 0, (), ""))
 
-    def waits_for(self, row: Row) -> list[str]:
-        """Name the needs of an agent that are not there yet."""
-        return [name for name in row.needs if self.rows[name].state not in THROUGH]
+    def unmet_needs(self, agent: AgentProgress) -> list[str]:
+        """List the needs of an agent that are not finished."""
+        return [name for name in agent.needs if self.agents[name].state not in FINISHED]
 
-    def sums(self, agent: str) -> Totals:
+    def totals(self, agent: str) -> Totals:
         return self.ledger.agents.get(agent, Totals())
 
     def notify(self, event: Event) -> None:
@@ -131,35 +134,35 @@ class Board:
             case RunStarted():
                 self._begin(event)
             case AgentStarted(at=at, agent=agent):
-                self.row(agent).started = at
-                self.row(agent).turn(State.READY, at)
+                self.agent(agent).started = at
+                self.agent(agent).enter(State.READY, at)
             case CallWaiting(at=at, agent=agent):
-                self._call(event).turn(State.PERMIT, at)
+                self._call(event).enter(State.PERMIT, at)
             case CallHeld(at=at, agent=agent):
-                self.row(agent).turn(State.PERMIT, at, event.reason)
+                self.agent(agent).enter(State.PERMIT, at, event.reason)
             case CallStarted(at=at):
-                self._line(event.provider).under_way += 1
-                self._line(event.provider).starts.append(at)
-                row = self._call(event)
-                row.characters, row.tail = 0, ""
-                row.turn(State.CALLING, at)
+                self._provider(event.provider).under_way += 1
+                self._provider(event.provider).starts.append(at)
+                progress = self._call(event)
+                progress.characters, progress.tail = 0, ""
+                progress.enter(State.CALLING, at)
             case CallText(agent=agent):
-                self.row(agent).write(event.delta)
+                self.agent(agent).append(event.delta)
             case CallEnded(at=at, agent=agent):
-                self._line(event.provider).under_way -= 1
-                self.row(agent).reused = False
-                self.row(agent).turn(State.READY, at)
+                self._provider(event.provider).under_way -= 1
+                self.agent(agent).reused = False
+                self.agent(agent).enter(State.READY, at)
             case Retrying(at=at, agent=agent):
-                self.row(agent).turn(State.RETRYING, at + event.delay, event.cause)
+                self.agent(agent).enter(State.RETRYING, at + event.delay, event.cause)
             case FellBack(agent=agent):
                 provider = event.route.partition("/")[0]
-                self.row(agent).hops.append(f"{provider}: {event.cause}")
+                self.agent(agent).hops.append(f"{provider}: {event.cause}")
             case RouteOpened(route=route):
-                self._line(route.partition("/")[0]).open[route] = event.cause
+                self._provider(route.partition("/")[0]).open[route] = event.cause
             case RouteProbed(route=route):
-                self._line(route.partition("/")[0]).open[route] = "being probed"
+                self._provider(route.partition("/")[0]).open[route] = "being probed"
             case RouteClosed(route=route):
-                self._line(route.partition("/")[0]).open.pop(route, None)
+                self._provider(route.partition("/")[0]).open.pop(route, None)
             case _:
                 self._finish(event)
 
@@ -171,11 +174,11 @@ class Board:
             {name: needs.get(name, ()) for name in event.agents}
         ).static_order():
             levels[name] = 1 + max((levels[need] for need in needs.get(name, ())), default=-1)
-        self.rows = {
-            name: Row(name, levels[name], needs.get(name, ()), providers.get(name, ""))
+        self.agents = {
+            name: AgentProgress(name, levels[name], needs.get(name, ()), providers.get(name, ""))
             for name in event.agents
         }
-        self.lines = {name: Line() for name in dict.fromkeys(providers.values())}
+        self.providers = {name: ProviderProgress() for name in dict.fromkeys(providers.values())}
         self.forecast = event.forecast
         for call in event.past:
             self.ledger.notify(call)
@@ -183,25 +186,25 @@ class Board:
     def _finish(self, event: Event) -> None:
         match event:
             case StepReused(agent=agent):
-                self.row(agent).reused = True
+                self.agent(agent).reused = True
             case AgentDone(at=at, agent=agent):
-                row = self.row(agent)
-                row.provider = event.route.partition("/")[0]
-                state = State.KEPT if row.reused else State.DONE
-                row.turn(State.CUT if event.cut else state, at)
+                progress = self.agent(agent)
+                progress.provider = event.route.partition("/")[0]
+                state = State.KEPT if progress.reused else State.DONE
+                progress.enter(State.CUT if event.cut else state, at)
             case DeliverableKept(at=at, agent=agent):
-                self.row(agent).turn(State.KEPT, at, "as its file stands")
+                self.agent(agent).enter(State.KEPT, at, "as its file stands")
             case AgentFailed(at=at, agent=agent):
-                self.row(agent).turn(State.FAILED, at, event.error)
+                self.agent(agent).enter(State.FAILED, at, event.error)
             case AgentBlocked(at=at, agent=agent):
-                self.row(agent).turn(State.BLOCKED, at, event.by)
+                self.agent(agent).enter(State.BLOCKED, at, event.by)
             case _:
                 pass
 
-    def _call(self, event: CallWaiting | CallStarted) -> Row:
-        row = self.row(event.agent)
-        row.provider = event.provider
-        return row
+    def _call(self, event: CallWaiting | CallStarted) -> AgentProgress:
+        agent = self.agent(event.agent)
+        agent.provider = event.provider
+        return agent
 
-    def _line(self, provider: str) -> Line:
-        return self.lines.setdefault(provider, Line())
+    def _provider(self, name: str) -> ProviderProgress:
+        return self.providers.setdefault(name, ProviderProgress())

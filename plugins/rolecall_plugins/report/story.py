@@ -17,7 +17,7 @@ from rolecall import (
     Usage,
 )
 
-from ..progress import THROUGH, Board, Row, State
+from ..progress import FINISHED, AgentProgress, RunProgress, State
 
 
 class Story:
@@ -27,13 +27,13 @@ class Story:
     ended: RunEnded
 
     def __init__(self) -> None:
-        self._board = Board()
+        self._progress = RunProgress()
         self._calls: list[CallEnded] = []
         self._files: dict[str, str] = {}
 
     @property
     def ledger(self) -> Ledger:
-        return self._board.ledger
+        return self._progress.ledger
 
     @property
     def planned(self) -> Counter[str]:
@@ -41,7 +41,7 @@ class Story:
         return Counter(provider for _, provider in self.started.first_choices)
 
     def notify(self, event: Event) -> None:
-        self._board.notify(event)
+        self._progress.notify(event)
         match event:
             case RunStarted():
                 self.started = event
@@ -71,7 +71,9 @@ class Story:
             "blocked": ended.blocked,
             "interrupted": ended.interrupted,
             "total": _sums(ledger.total),
-            "agents": [self._agent(row, planned, folder) for row in self._board.rows.values()],
+            "agents": [
+                self._agent(agent, planned, folder) for agent in self._progress.agents.values()
+            ],
             "calls": [_call(call, origin) for call in self._calls],
             "providers": [
                 {
@@ -102,21 +104,23 @@ class Story:
             "reused": ledger.saved if ledger.reused else None,
         }
 
-    def _agent(self, row: Row, planned: Mapping[str, str], folder: Path) -> dict[str, Any]:
-        file = self._files.get(row.agent, "")
+    def _agent(
+        self, agent: AgentProgress, planned: Mapping[str, str], folder: Path
+    ) -> dict[str, Any]:
+        file = self._files.get(agent.name, "")
         path = folder / file
         return {
-            "name": row.agent,
-            "level": row.level,
-            "needs": row.needs,
-            "planned": planned.get(row.agent, ""),
-            "route": self.ledger.answered.get(row.agent, ""),
-            "state": row.state if row.state in THROUGH else "not run",
-            "detail": f"{row.detail} failed" if row.state is State.BLOCKED else row.detail,
-            "hops": row.hops,
+            "name": agent.name,
+            "level": agent.level,
+            "needs": agent.needs,
+            "planned": planned.get(agent.name, ""),
+            "route": self.ledger.answered.get(agent.name, ""),
+            "state": agent.state if agent.state in FINISHED else "not run",
+            "detail": f"{agent.detail} failed" if agent.state is State.BLOCKED else agent.detail,
+            "hops": agent.hops,
             "file": file,
             "text": path.read_text("utf-8") if file and path.is_file() else "",
-            **_sums(self._board.sums(row.agent)),
+            **_sums(self._progress.totals(agent.name)),
         }
 
 

@@ -23,7 +23,7 @@ from rolecall import (
     WorkTouched,
 )
 
-from ..progress import THROUGH, Board, Row, State
+from ..progress import FINISHED, AgentProgress, RunProgress, State
 
 PER_SECOND = 8  # drawings
 WIDE = 110  # columns, from which on growing texts and needs are shown
@@ -65,7 +65,7 @@ class LiveView:
         self._console = console
         self._settings = settings
         self._now = now
-        self._board = Board()
+        self._progress = RunProgress()
         self._lock = threading.RLock()  # rich draws in a thread of its own
         self._origin = now()
         self._ended: float | None = None
@@ -76,7 +76,7 @@ class LiveView:
     def notify(self, event: Event) -> None:
         with self._lock:
             self._origin = min(self._origin, self._now() - event.at)
-            self._board.notify(event)
+            self._progress.notify(event)
         match event:
             case RunStarted():
                 self._origin = self._now() - event.at
@@ -112,123 +112,122 @@ class LiveView:
 
     def _frame(self, width: int, room: int | None) -> Iterator[RenderableType]:
         at = self._now() - self._origin if self._ended is None else self._ended
-        rows = list(self._board.rows.values())
-        providers = list(_providers(self._board, self._settings, at))
-        shown = _chosen(rows, None if room is None else max(3, room - len(providers)))
-        yield Text(_head(self._board, at), "bold", no_wrap=True, overflow="ellipsis")
-        yield _agents(self._board, shown, at, width)
-        if len(shown) < len(rows):
-            yield Text(f"  … {_rest(rows, shown)}", "dim", no_wrap=True, overflow="ellipsis")
+        agents = list(self._progress.agents.values())
+        providers = list(_providers(self._progress, self._settings, at))
+        shown = _visible(agents, None if room is None else max(3, room - len(providers)))
+        yield Text(_head(self._progress, at), "bold", no_wrap=True, overflow="ellipsis")
+        yield _table(self._progress, shown, at, width)
+        if len(shown) < len(agents):
+            yield Text(f"  … {_hidden(agents, shown)}", "dim", no_wrap=True, overflow="ellipsis")
         for line in providers:
             yield Text(line, no_wrap=True, overflow="ellipsis")
 
 
 def plain(text: str) -> str:
-    """Keep what can be shown of a text that a model or a vendor wrote."""
-    return "".join(each if each.isprintable() else " " for each in text)
+    """Replace what cannot be printed of a text that a model or a vendor wrote."""
+    return "".join(character if character.isprintable() else " " for character in text)
 
 
-def _head(board: Board, at: float) -> str:
-    forecast, total = board.forecast, board.ledger.total
+def _head(progress: RunProgress, at: float) -> str:
+    forecast, total = progress.forecast, progress.ledger.total
     expected = f" of about {_clock(forecast.seconds)}" if forecast else ""
     money = total.money
     if forecast is not None and forecast.cost is not None:
         money += f" of about ${forecast.cost:.2f}"
-    usage = total.usage
-    return (
-        f"{board.through} of {len(board.rows)} agents · {_clock(at)}{expected} · {money} · "
-        f"{usage.input / 1000:.0f}k + {usage.output / 1000:.0f}k tokens"
-    )
+    agents = f"{progress.finished} of {len(progress.agents)} agents"
+    tokens = f"{total.usage.input / 1000:.0f}k + {total.usage.output / 1000:.0f}k tokens"
+    return f"{agents} · {_clock(at)}{expected} · {money} · {tokens}"
 
 
-def _agents(board: Board, rows: Sequence[Row], at: float, width: int) -> Table:
+def _table(progress: RunProgress, agents: Sequence[AgentProgress], at: float, width: int) -> Table:
     wide = width >= WIDE
     table = Table.grid(padding=(0, 1), expand=True)
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True, ratio=1)
     table.add_column(no_wrap=True, justify="right")
-    for row in rows:
-        mark, style = MARKS[row.state]
-        indent = " " * min(row.level, LEVELS)
-        quiet = "dim" if row.state is State.NEEDS else ""
+    for agent in agents:
+        mark, style = MARKS[agent.state]
+        indent = " " * min(agent.level, LEVELS)
+        quiet = "dim" if agent.state is State.NEEDS else ""
         table.add_row(
-            Text(f"{mark} {indent}{row.agent}", style if row.state in THROUGH else quiet or style),
-            Text(row.provider, quiet),
-            Text(_said(board, row, at, wide), quiet, overflow="ellipsis"),
-            Text(_numbers(board, row, at, wide), quiet),
+            Text(f"{mark} {indent}{agent.name}", quiet or style),
+            Text(agent.provider, quiet),
+            Text(_describe(progress, agent, at, wide), quiet, overflow="ellipsis"),
+            Text(_numbers(progress, agent, at, wide), quiet),
         )
     return table
 
 
-def _said(board: Board, row: Row, at: float, wide: bool) -> str:
-    """Say in words where an agent stands."""
-    hops = "".join(f", fell back ({hop})" for hop in row.hops)
-    match row.state:
+def _describe(progress: RunProgress, agent: AgentProgress, at: float, wide: bool) -> str:
+    """Describe what an agent is doing."""
+    hops = "".join(f", fell back ({hop})" for hop in agent.hops)
+    match agent.state:
         case State.NEEDS:
-            names = board.waits_for(row)
+            names = progress.unmet_needs(agent)
             few = 4 if wide else 1
             more = f" and {len(names) - few} more" if len(names) > few else ""
             return f"waits for {', '.join(names[:few])}{more}"
         case State.READY:
             return f"begins{hops}"
         case State.PERMIT:
-            return f"waits for a permit{': ' if row.detail else ''}{row.detail}{hops}"
+            return f"waits for a permit{': ' if agent.detail else ''}{agent.detail}{hops}"
         case State.RETRYING:
-            return f"{row.detail}, again in {max(0.0, row.since - at):.0f} s{hops}"
-        case State.CALLING if row.characters:
-            tail = f"  …{plain(row.tail)[-60:]}" if wide else ""
-            return f"writing, {row.characters:,} characters{hops}{tail}"
+            return f"{agent.detail}, again in {max(0.0, agent.since - at):.0f} s{hops}"
+        case State.CALLING if agent.characters:
+            tail = f"  …{plain(agent.tail)[-60:]}" if wide else ""
+            return f"writing, {agent.characters:,} characters{hops}{tail}"
         case State.CALLING:
             return f"asked{hops}"
         case State.DONE:
             return f"done{hops}"
         case State.KEPT:
-            return f"kept{', ' if row.detail else ''}{row.detail}"
+            return f"kept{', ' if agent.detail else ''}{agent.detail}"
         case State.CUT:
             return f"cut off by the output limit{hops}"
         case State.BLOCKED:
-            return f"blocked, {row.detail} failed"
+            return f"blocked, {agent.detail} failed"
         case State.FAILED:
-            return f"failed: {plain(row.detail)}"
+            return f"failed: {plain(agent.detail)}"
 
 
-def _numbers(board: Board, row: Row, at: float, wide: bool) -> str:
-    if row.started is None or not isfinite(at):
+def _numbers(progress: RunProgress, agent: AgentProgress, at: float, wide: bool) -> str:
+    if agent.started is None or not isfinite(at):
         return ""
-    until = row.since if row.state in THROUGH else at
-    time = f"{max(0.0, until - row.started):.1f} s"
-    sums = board.sums(row.agent)
-    if not sums.calls:
+    until = agent.since if agent.state in FINISHED else at
+    time = f"{max(0.0, until - agent.started):.1f} s"
+    totals = progress.totals(agent.name)
+    if not totals.calls:
         return time
-    return f"{sums.usage.output:,} tok  {sums.money}  {time}" if wide else time
+    return f"{totals.usage.output:,} tok  {totals.money}  {time}" if wide else time
 
 
-def _providers(board: Board, settings: Settings, at: float) -> Iterator[str]:
-    for name, line in board.lines.items():
+def _providers(progress: RunProgress, settings: Settings, at: float) -> Iterator[str]:
+    for name, provider in progress.providers.items():
         own = settings.provider(name).requests_per_minute
         gap = int(60 / settings.interval) if settings.interval else None
-        limit = min((each for each in (own, gap) if each is not None), default=None)
-        rate = f"{line.rate(at)}/min" + ("" if limit is None else f" of {limit}")
-        alone = "".join(f" · {why}: {route} left alone" for route, why in line.open.items())
-        answered = board.ledger.distribution.get(name, 0)
-        yield f"{name}: {line.under_way} calls · {rate} · {answered} answered{alone}"
+        limit = min((rate for rate in (own, gap) if rate is not None), default=None)
+        rate = f"{provider.rate(at)}/min" + ("" if limit is None else f" of {limit}")
+        alone = "".join(f" · {why}: {route} left alone" for route, why in provider.open.items())
+        answered = progress.ledger.distribution.get(name, 0)
+        yield f"{name}: {provider.under_way} calls · {rate} · {answered} answered{alone}"
 
 
-def _chosen(rows: Sequence[Row], room: int | None) -> list[Row]:
-    """Choose whom to show where there is not room for all; their order stays the team's."""
-    if room is None or len(rows) <= room:
-        return list(rows)
-    by_urgency = sorted(rows, key=lambda row: (URGENT.index(row.state), -row.since))
-    chosen = {row.agent for row in by_urgency[: room - 1]}
-    return [row for row in rows if row.agent in chosen]
+def _visible(agents: Sequence[AgentProgress], room: int | None) -> list[AgentProgress]:
+    """Select whom to show where there is not room for all; their order stays the team's."""
+    if room is None or len(agents) <= room:
+        return list(agents)
+    by_urgency = sorted(agents, key=lambda agent: (URGENT.index(agent.state), -agent.since))
+    visible = {agent.name for agent in by_urgency[: room - 1]}
+    return [agent for agent in agents if agent.name in visible]
 
 
-def _rest(rows: Sequence[Row], shown: Sequence[Row]) -> str:
+def _hidden(agents: Sequence[AgentProgress], shown: Sequence[AgentProgress]) -> str:
     kinds = {State.DONE: "done", State.KEPT: "done", State.NEEDS: "waiting"}
-    counts = Counter(kinds.get(row.state, str(row.state)) for row in rows if row not in shown)
-    told = ", ".join(f"{count} {kind}" for kind, count in counts.items())
-    return f"{len(rows) - len(shown)} more: {told}"
+    hidden = [agent for agent in agents if agent not in shown]
+    counts = Counter(kinds.get(agent.state, str(agent.state)) for agent in hidden)
+    words = ", ".join(f"{count} {kind}" for kind, count in counts.items())
+    return f"{len(hidden)} more: {words}"
 
 
 def _clock(seconds: float) -> str:
