@@ -15,10 +15,11 @@ from ..execution.attempt import close
 from ..observers.ledger import Ledger
 from ..plugin.manager import Host
 from ..scheduling.scheduler import PLAN, Outcome
-from ..scheduling.session import Choices, Session, Shared
+from ..scheduling.session import Session, Shared
 from ..storage.run_folder import RunFolder, read_about
 from ..types import agents
 from ..types.events import Event
+from ..types.run_options import RunOptions
 from .loop_scope import WithTheLoop
 
 
@@ -62,7 +63,7 @@ class Team(agents.Team):
         repr=False,
     )
     host: Host | None = field(default=None, kw_only=True, eq=False, repr=False)
-    _choices: Choices | None = field(default=None, kw_only=True, eq=False, repr=False)
+    _options: RunOptions | None = field(default=None, kw_only=True, eq=False, repr=False)
 
     @classmethod
     def load(
@@ -85,9 +86,9 @@ class Team(agents.Team):
         if settings is None:
             settings = evolve(load_settings(Path(directory)), quiet=True)
         host = host or Host(block=settings.block)
-        choices = Choices(assign, only, skip, budget)
-        team = Session(host, settings, choices).team
-        return cls(team, settings=settings, host=host, choices=choices)
+        options = RunOptions(assign, only, skip, budget)
+        team = Session(host, settings, options).team
+        return cls(team, settings=settings, host=host, options=options)
 
     def run(self, request: str, folder: str | Path | None = None) -> "Run":
         """Put the team to work on a request: await the run, or iterate over its events first.
@@ -99,13 +100,15 @@ class Team(agents.Team):
             runs = Path(self.settings.runs)
             return RunFolder.begin(runs, request, session.describe(()), folder)
 
-        return Run(self._session(self._choices or Choices()), open_, self._connections)
+        return Run(self._session(self._options or RunOptions()), open_, self._connections)
 
     def resume(self, folder: str | Path) -> "Run":
         """Finish a run; what was answered is not asked again."""
-        choices = Choices() if self._choices is None else Choices.read(read_about(Path(folder)))
+        about = {} if self._options is None else read_about(Path(folder))
         return Run(
-            self._session(choices), lambda session: RunFolder(Path(folder)), self._connections
+            self._session(RunOptions.read(about)),
+            lambda session: RunFolder(Path(folder)),
+            self._connections,
         )
 
     @cached_property
@@ -120,9 +123,9 @@ class Team(agents.Team):
     def _connections(self) -> WithTheLoop:
         return WithTheLoop(lambda: close(self._shared.providers.values()))
 
-    def _session(self, choices: Choices) -> Session:
-        own = self if self._choices is None else None
-        return Session(self._plugins, self.settings, choices, team=own, shared=self._shared)
+    def _session(self, options: RunOptions) -> Session:
+        own = self if self._options is None else None
+        return Session(self._plugins, self.settings, options, team=own, shared=self._shared)
 
 
 class Run:

@@ -158,12 +158,12 @@ def run(
     **added: Any,
 ) -> int:
     """Put the team to work on a request."""
-    from ..scheduling.session import Choices
     from ..storage.run_folder import RunFolder
+    from ..types.run_options import RunOptions
 
     app: App = ctx.obj
     request = read_request(request_text, path)
-    session = _session(app, Choices(assign, only, skip, budget))
+    session = _session(app, RunOptions(assign, only, skip, budget))
     about = session.describe(spelled(ctx, run))
     with RunFolder.begin(Path(app.settings.runs), request, about, output) as opened:
         return _work(app, session, opened, as_json)
@@ -284,9 +284,9 @@ def update(
 
 @contextmanager
 def _reopened(app: App, name: str | None) -> Iterator[tuple[Any, Any]]:
-    """Open a run's folder again, say what is odd about it, and give the choices it had."""
-    from ..scheduling.session import Choices
+    """Open a run's folder again, say what is odd about it, and give the options it had."""
     from ..storage.run_folder import RunFolder, find_run, read_about
+    from ..types.run_options import RunOptions
 
     path = find_run(Path(app.settings.runs), name)
     with RunFolder(path) as folder:
@@ -296,18 +296,18 @@ def _reopened(app: App, name: str | None) -> Iterator[tuple[Any, Any]]:
         if doubtful:
             billed = "" if app.settings.rehearsal else ", perhaps billed,"
             tell([f"cut off under way{billed} and asked again: {doubtful}"])
-        yield folder, Choices.read(read_about(path))
+        yield folder, RunOptions.read(read_about(path))
 
 
-def _session(app: App, choices: Any) -> Any:
+def _session(app: App, options: Any) -> Any:
     from ..scheduling.session import Session
 
     tell_warnings()
 
-    session = Session(app.host, app.settings, choices, app.clock)
-    notes = session.notes
+    session = Session(app.host, app.settings, options, app.clock)
+    warnings = session.warnings
     if not app.settings.quiet:
-        tell(notes)
+        tell(warnings)
     return session
 
 

@@ -31,13 +31,14 @@ def plan(
     """Say what a run would do, take and cost, before the first call."""
     import json
 
-    from ..scheduling.session import Choices, Session
+    from ..scheduling.session import Session
     from ..storage.run_index import past_figures
+    from ..types.run_options import RunOptions
 
     request = read_request(request_text, path)
-    session = Session(app.host, app.settings, Choices(assign, only, skip, budget))
+    session = Session(app.host, app.settings, RunOptions(assign, only, skip, budget))
     with suppress(UsageError):  # without a key there is nothing to run, but all to plan
-        tell(session.notes)
+        tell(session.warnings)
     estimate = session.estimate(request, past_figures(Path(app.settings.runs), ()))
     if as_json:
         say(json.dumps(plan_json(estimate, session.team), indent=2))

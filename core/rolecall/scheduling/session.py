@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from attrs import asdict, evolve, field, filters, frozen
+from attrs import asdict, evolve, filters, frozen
 
 from .._version import __version__
 from ..config.settings import Settings
@@ -30,6 +30,7 @@ from ..types.agents import EVERYONE, Agent, Route, Team
 from ..types.events import Observer
 from ..types.limits import Clock, Limiter, SystemClock
 from ..types.messages import Provider
+from ..types.run_options import RunOptions
 from .estimate import Estimate, estimate_run
 from .scheduler import Outcome, Runner
 from .triage import check_updatable
@@ -46,44 +47,6 @@ KEPT = (
     "idle_timeout",
     "stream",
 )
-
-
-@frozen
-class Choices:
-    """What the command line chose of a team; a run keeps it.
-
-    assign: agent to its routes. only, skip: agents, by name. budget: most US dollars.
-    """
-
-    assign: Mapping[str, Sequence[str]] = field(factory=dict)
-    only: Sequence[str] = ()
-    skip: Sequence[str] = ()
-    budget: float | None = None
-
-    @classmethod
-    def read(cls, about: Mapping[str, Any]) -> "Choices":
-        """Read what run.toml keeps."""
-        return cls(
-            about.get("assign", {}),
-            about.get("only", ()),
-            about.get("skip", ()),
-            about.get("budget"),
-        )
-
-    def changed(
-        self,
-        assign: Mapping[str, Sequence[str]],
-        only: Sequence[str] = (),
-        skip: Sequence[str] = (),
-        budget: float | None = None,
-    ) -> "Choices":
-        """Give these choices with what is newly chosen in their place."""
-        return Choices(
-            {**self.assign, **assign},
-            only or self.only,
-            skip or self.skip,
-            self.budget if budget is None else budget,
-        )
 
 
 @frozen
@@ -135,23 +98,23 @@ class Session:
         self,
         host: Host,
         settings: Settings,
-        choices: Choices,
+        options: RunOptions,
         clock: Clock | None = None,
         team: Team | None = None,
         shared: "Shared | None" = None,
     ) -> None:
         host.check()
-        if choices.budget is not None:
-            settings = evolve(settings, budget=choices.budget)
+        if options.budget is not None:
+            settings = evolve(settings, budget=options.budget)
         self._clock = clock or SystemClock()
         self._settings = settings
-        self._choices = choices
+        self._options = options
         self._closes = shared is None
         shared = shared or Shared.collect(host, settings)
         self._providers = shared.providers
-        whole, off = _whole(host, settings, self._providers, choices, team)
+        whole, off = _whole(host, settings, self._providers, options, team)
         self._numbers = {agent.name: number for number, agent in enumerate(whole, 1)}
-        self.team, self._left_out = assemble(whole, choices.only, (*choices.skip, *off))
+        self.team, self._left_out = assemble(whole, options.only, (*options.skip, *off))
         self._limiters = shared.limiters
         self.prices = Prices(settings, self._providers)
         if settings.budget is not None:
@@ -163,23 +126,23 @@ class Session:
         self.ledger = Ledger()
 
     @property
-    def notes(self) -> list[str]:
-        """Say what a person should know first: who falls back, has no route, or does not get all.
+    def warnings(self) -> list[str]:
+        """List what a person should know first: who falls back, has no route, or does not get all.
 
         Raises UsageError where no agent has a route.
         """
-        notes = forecast(self.team, unusable(self.team, self._providers))
-        notes += [
+        warnings = forecast(self.team, unusable(self.team, self._providers))
+        warnings += [
             f"{name} goes without {', '.join(needs)}, left out of this run"
             for name, needs in self._left_out.items()
         ]
         for agent in self.team:
             if EVERYONE in agent.needs and (behind := self.team.downstream(agent.name)):
                 waiting = ", ".join(name for name in self.team.agents if name in behind)
-                notes.append(
+                warnings.append(
                     f"{agent.name} needs everyone, but goes without {waiting}, who need it"
                 )
-        return notes
+        return warnings
 
     def check(self) -> None:
         """Raise UsageError where no agent has a route that can be called."""
@@ -196,9 +159,9 @@ class Session:
         return {
             "rolecall": __version__,
             "flags": list(flags),
-            "assign": {name: list(routes) for name, routes in self._choices.assign.items()},
-            "only": list(self._choices.only),
-            "skip": list(self._choices.skip),
+            "assign": {name: list(routes) for name, routes in self._options.assign.items()},
+            "only": list(self._options.only),
+            "skip": list(self._options.skip),
             **({} if self._settings.budget is None else {"budget": self._settings.budget}),
             "settings": {**kept, "on": actions},
             "routes": {agent.name: [str(route) for route in agent.routes] for agent in self.team},
@@ -302,7 +265,7 @@ def _whole(
     host: Host,
     settings: Settings,
     providers: Collection[str],
-    choices: Choices,
+    options: RunOptions,
     team: Team | None,
 ) -> tuple[Sequence[Agent], Sequence[str]]:
     """Give all agents, also those that are not part of the run, and who is switched off."""
@@ -310,5 +273,5 @@ def _whole(
         for agent in team:
             check_routes(agent.name, agent.routes, providers)
         return tuple(team), ()
-    assigned = assign(host, settings, providers, choices.assign)
-    return [each.agent for each in assigned.values()], switched_off(assigned, choices.only)
+    assigned = assign(host, settings, providers, options.assign)
+    return [each.agent for each in assigned.values()], switched_off(assigned, options.only)

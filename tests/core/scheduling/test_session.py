@@ -24,12 +24,13 @@ from rolecall import (
     UsageError,
 )
 from rolecall.scheduling.scheduler import Outcome
-from rolecall.scheduling.session import Choices, Rerun, Session, terminable
+from rolecall.scheduling.session import Rerun, Session, terminable
 from rolecall.storage.journal import Journal
 from rolecall.storage.run_folder import RunFolder, read_about
 from rolecall.storage.run_index import read_state
 from rolecall.storage.step_store import Memo
 from rolecall.testing import FakeProvider
+from rolecall.types.run_options import RunOptions
 
 CHAIN = [agent("a"), agent("b", "a"), agent("c", "b")]
 
@@ -43,9 +44,9 @@ def hosting(**hooks: Any) -> Host:
 
 
 def work(
-    folder: Path, host: Host, choices: Choices | None = None, settings: Settings | None = None
+    folder: Path, host: Host, options: RunOptions | None = None, settings: Settings | None = None
 ) -> Outcome:
-    session = Session(host, settings or Settings(), choices or Choices())
+    session = Session(host, settings or Settings(), options or RunOptions())
     about = session.describe(["--offline"])
     with RunFolder.create(folder, "Build it.", about) as opened:
         return asyncio.run(session.run(opened))
@@ -60,15 +61,15 @@ def test_the_plugins_team_runs_on_the_plugins_providers(tmp_path: Path) -> None:
 
 
 def test_a_part_of_the_team_writes_files_with_the_whole_teams_numbers(tmp_path: Path) -> None:
-    work(tmp_path, hosting(), Choices(only=["c"]))
+    work(tmp_path, hosting(), RunOptions(only=["c"]))
     assert [path.name for path in (tmp_path / "deliverables").iterdir()] == ["03-c.md"]
 
 
 def test_what_is_chosen_is_kept_with_the_run(tmp_path: Path) -> None:
-    choices = Choices({"a": ["one/m"]}, ["a", "b"], ["b"])
-    work(tmp_path, hosting(), choices, Settings(on={Cause.REFUSAL: "fallback"}))  # type: ignore[dict-item]
+    options = RunOptions({"a": ["one/m"]}, ["a", "b"], ["b"])
+    work(tmp_path, hosting(), options, Settings(on={Cause.REFUSAL: "fallback"}))  # type: ignore[dict-item]
     about = read_about(tmp_path)
-    assert Choices.read(about) == choices
+    assert RunOptions.read(about) == options
     assert (about["flags"], about["routes"]) == (["--offline"], {"a": ["one/m"]})
     assert about["settings"]["on"]["refusal"] == "fallback"
     assert about["settings"]["interval"] == 0.5
@@ -86,27 +87,21 @@ def test_no_secret_and_no_path_of_this_machine_is_kept_with_the_run(tmp_path: Pa
     assert "/home/me" not in kept
 
 
-def test_new_choices_take_the_place_of_those_the_run_had() -> None:
-    had = Choices({"a": ["one"], "b": ["one"]}, ["a", "b"], [])
-    assert had.changed({"b": ["two"]}) == Choices({"a": ["one"], "b": ["two"]}, ["a", "b"], [])
-    assert had.changed({}, ["c"], ["d"]) == Choices({"a": ["one"], "b": ["one"]}, ["c"], ["d"])
-
-
 def test_what_a_person_should_know_first_is_noted_before_any_call() -> None:
     keyless = KeyedProvider("two", "TWO_API_KEY is not set")
     host = hosting(
         agents=[agent("a", routes=["two", "one"]), agent("b", "a")],
         providers=lambda: [FakeProvider("one"), keyless],
     )
-    assert Session(host, Settings(), Choices()).notes[0] == "two: TWO_API_KEY is not set"
-    notes = Session(host, Settings(), Choices(only=["b"])).notes
-    assert notes == ["b goes without a, left out of this run"]
+    assert Session(host, Settings(), RunOptions()).warnings[0] == "two: TWO_API_KEY is not set"
+    warnings = Session(host, Settings(), RunOptions(only=["b"])).warnings
+    assert warnings == ["b goes without a, left out of this run"]
 
 
 def test_who_needs_everyone_is_told_apart_from_those_who_need_it() -> None:
     team = [agent("a"), agent("plan", "*"), agent("c", "plan"), agent("d", "c")]
-    session = Session(hosting(agents=team), Settings(), Choices())
-    assert session.notes == ["plan needs everyone, but goes without c, d, who need it"]
+    session = Session(hosting(agents=team), Settings(), RunOptions())
+    assert session.warnings == ["plan needs everyone, but goes without c, d, who need it"]
 
 
 @pytest.mark.parametrize(
@@ -121,19 +116,19 @@ def test_who_needs_everyone_is_told_apart_from_those_who_need_it() -> None:
 )
 def test_what_is_wrong_is_found_before_the_first_call(host: Host, error: type[Exception]) -> None:
     with pytest.raises(error):
-        Session(host, Settings(), Choices())
+        Session(host, Settings(), RunOptions())
 
 
 def test_a_team_without_any_route_is_told_before_the_first_call() -> None:
     keyless = hosting(providers=lambda: [KeyedProvider("one", "no key")])
-    session = Session(keyless, Settings(), Choices())
+    session = Session(keyless, Settings(), RunOptions())
     with pytest.raises(UsageError, match="no agent has a route"):
-        _ = session.notes
+        _ = session.warnings
 
 
 def test_settings_for_an_agent_that_is_not_there_are_an_error() -> None:
     with pytest.raises(SettingsError, match=r"no agent is called 'z'"):
-        Session(hosting(), Settings(agents={"z": ("one",)}), Choices())
+        Session(hosting(), Settings(agents={"z": ("one",)}), RunOptions())
 
 
 class Closing(FakeProvider):
@@ -175,7 +170,7 @@ def test_being_terminated_ends_a_run_as_an_interrupt_does(tmp_path: Path) -> Non
 
     ear = Heard()
     host = hosting(providers=lambda: [Terminating("one")], observers=lambda: [ear])
-    session = Session(host, Settings(), Choices())
+    session = Session(host, Settings(), RunOptions())
     with (
         RunFolder.create(tmp_path, "Build it.", session.describe([])) as opened,
         pytest.raises(asyncio.CancelledError),

@@ -22,9 +22,10 @@ from receiving import receiving
 
 from rolecall import LLM, Host, Observer, Request, Response, Settings, SettingsError, Stop, Usage
 from rolecall.observers.event_bus import Bus
-from rolecall.scheduling.session import Choices, Session
+from rolecall.scheduling.session import Session
 from rolecall.storage.run_folder import RunFolder
 from rolecall.testing import FakeProvider
+from rolecall.types.run_options import RunOptions
 from rolecall_plugins import claude
 from rolecall_plugins import telemetry as otel
 from rolecall_plugins.cassettes.calling import listening
@@ -429,7 +430,7 @@ def test_a_receiver_hears_of_the_run_and_vendors_which_call_is_theirs(tmp_path: 
             "OTEL_EXPORTER_OTLP_HEADERS": "x-team=a%20b",
             "OTEL_SERVICE_NAME": "team",
         }
-        session = Session(host, Settings(stream=False, environment=environment), Choices())
+        session = Session(host, Settings(stream=False, environment=environment), RunOptions())
         with RunFolder.create(tmp_path, "Build it.", {}) as folder:
             outcome = asyncio.run(session.run(folder))
     assert outcome.done == ("a", "b")
