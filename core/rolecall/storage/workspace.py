@@ -1,0 +1,270 @@
+"""The files that a run's agents work on, with a git history that lies beside them.
+
+`workspace/` holds the files and nothing of git; `workspace.git/` holds the history, where no
+command that runs in the workspace can reach it. Both may come from a stranger: git's
+configuration is written anew before it is used, no hook runs, and a link in it is refused.
+"""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from attrs import frozen
+
+from ..errors import RunError, UsageError
+from .safe_folder import SafeFolder
+
+FILES = "workspace"
+GIT = "workspace.git"
+BRANCH = "refs/heads/main"
+LARGEST_TEXT = 4 * 1024**2  # bytes of a file that a tool reads
+EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+_CONFIG = b"""\
+[core]
+\trepositoryformatversion = 0
+\tbare = false
+\tfilemode = true
+\tautocrlf = false
+\tfsmonitor = false
+\tlogAllRefUpdates = false
+[user]
+\tname = rolecall
+\temail = rolecall@localhost
+[commit]
+\tgpgSign = false
+[gc]
+\tauto = 0
+"""
+# Files are kept byte for byte, whatever the workspace's own attributes say.
+_ATTRIBUTES = b"* -text -filter -ident -working-tree-encoding\n"
+# Nothing of the user's own configuration, no hook, no prompt, no other repository.
+_SAFE = ("-c", "core.hooksPath=/dev/null", "-c", "diff.ignoreSubmodules=all")
+_ALONE = {
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_ALLOW_PROTOCOL": "none",
+    "LC_ALL": "C",
+}
+# Of the environment git gets what programs need to be found and to start.
+_KEPT = ("PATH", "SYSTEMROOT", "TEMP", "TMP")
+# What would lead git to files elsewhere.
+_LEADING_AWAY = ("commondir", "gitdir", "config.worktree", "objects/info/alternates")
+
+
+@frozen
+class Commit:
+    """One agent's state of the files. `step` is the key of the answer it was finished with."""
+
+    id: str
+    tree: str
+    agent: str
+    step: str
+
+
+class GitWorkspace:
+    """The files of one run; implements `Workspace`, and keeps states of them as trees of git.
+
+    environment: the process's; git is found in its `PATH`.
+
+    Links that lead out of the workspace and repositories of their own within it are removed when
+    a state is kept: the first would be followed, the configuration of the second obeyed.
+    """
+
+    def __init__(self, run: Path, environment: Mapping[str, str]) -> None:
+        run = run.resolve()
+        self._folder = SafeFolder(run / FILES)
+        self._git_dir = run / GIT
+        self._environment = {name: environment[name] for name in _KEPT if name in environment}
+        self._is_ready = False
+
+    @property
+    def root(self) -> str:
+        return str(self._folder.path)
+
+    @property
+    def is_begun(self) -> bool:
+        """Check whether the run has a workspace."""
+        return self._git_dir.is_dir() and not self._git_dir.is_symlink()
+
+    def begin(self) -> None:
+        """Make the folder and its history where there is none.
+
+        Raises UsageError where git is not installed, RunError where what is there is unsound.
+        """
+        if self._is_ready:
+            return
+        run = SafeFolder(self._git_dir.parent)
+        for name in (FILES, GIT):
+            if (run.path / name).is_symlink():
+                raise RunError(f"{run.path / name}: is a link, and links are not followed")
+        self._folder.path.mkdir(mode=0o700, exist_ok=True)
+        if not self._git_dir.exists():
+            self._git("init", "--quiet", "--template=", "--initial-branch=main")
+        for path in _links(self._git_dir):
+            raise RunError(f"{path}: is a link; the workspace's history is not used")
+        for name in _LEADING_AWAY:
+            run.delete(f"{GIT}/{name}")
+        run.write(f"{GIT}/config", _CONFIG)
+        run.write(f"{GIT}/info/attributes", _ATTRIBUTES)
+        self._is_ready = True
+
+    def files(self) -> list[str]:
+        return [path for path in self._folder.files() if not _is_git(path)]
+
+    def read(self, path: str) -> str:
+        with_name = self._checked(path)
+        try:
+            text = self._folder.read_text(with_name, LARGEST_TEXT)
+        except RunError as error:
+            raise ValueError(self._plain(error)) from error
+        if text is None:
+            raise ValueError(f"{path}: there is no such file")
+        return text
+
+    def write(self, path: str, text: str) -> None:
+        try:
+            self._folder.write(self._checked(path), text.encode("utf-8"), 0o644)
+        except (RunError, UnicodeEncodeError) as error:
+            raise ValueError(self._plain(error)) from error
+
+    def delete(self, path: str) -> None:
+        try:
+            if not self._folder.delete(self._checked(path)):
+                raise ValueError(f"{path}: there is no such file")
+        except RunError as error:
+            raise ValueError(self._plain(error)) from error
+
+    def keep(self) -> str:
+        """Keep the files as they are; return the tree's id."""
+        self.begin()
+        _clean(self._folder.path)
+        self._git("add", "--all", ".")
+        return self._git("write-tree").strip()
+
+    def restore(self, tree: str) -> None:
+        """Put the files back to a tree; what the workspace ignores stays."""
+        self.begin()
+        _clean(self._folder.path)
+        self._git("read-tree", "--reset", "-u", tree)
+        self._git("clean", "-d", "--force", "--quiet")
+        _clean(self._folder.path)  # the tree itself may be a stranger's
+
+    def commit(self, agent: str, step: str, title: str) -> str | None:
+        """Record that an agent left the files as they are; None where nothing changed."""
+        tree = self.keep()
+        last = self.last()
+        if tree == (last.tree if last else EMPTY_TREE):
+            return None
+        message = f"{title}\n\nAgent: {agent}\nStep: {step}\n"
+        parents = ["-p", last.id] if last else []
+        made = self._git("commit-tree", tree, *parents, "-F", "-", content=message).strip()
+        self._git("update-ref", BRANCH, made)
+        return made
+
+    def last(self) -> Commit | None:
+        """Return the last commit, or None where there is none."""
+        return next(iter(self.commits(most=1)), None)
+
+    def commits(self, most: int = 1000) -> list[Commit]:
+        """List the commits, the last one first."""
+        if not self.is_begun or not self._git("for-each-ref", BRANCH).strip():
+            return []
+        form = "%H%x00%T%x00%(trailers:key=Agent,valueonly,separator=%x2C)"
+        form += "%x00%(trailers:key=Step,valueonly,separator=%x2C)"
+        lines = self._git("log", f"--max-count={most}", f"--format={form}", BRANCH).splitlines()
+        return [Commit(*line.split("\0")) for line in lines]
+
+    def changes(self, old: str, new: str) -> dict[str, str]:
+        """Map the files that differ between two trees to `A`, `M` or `D`."""
+        names = self._git("diff-tree", "-r", "-z", "--no-renames", "--name-status", old, new)
+        fields = names.split("\0")[:-1]
+        return dict(zip(fields[1::2], fields[::2], strict=True))
+
+    def diff(self, old: str, new: str) -> str:
+        """Return how two trees differ, as a patch."""
+        return self._git("diff-tree", "-r", "-p", "--no-ext-diff", "--no-textconv", old, new)
+
+    def export(self, tree: str, target: Path) -> None:
+        """Write a tree's files into a folder, which must be empty or not be there yet."""
+        if target.exists() and (not target.is_dir() or any(target.iterdir())):
+            raise UsageError(f"{target} is there already and is not an empty folder; name another")
+        target.mkdir(parents=True, exist_ok=True)
+        index = {"GIT_INDEX_FILE": str(self._git_dir / f"export-{os.getpid()}.index")}
+        try:
+            self._git("read-tree", tree, variables=index)
+            self._git("checkout-index", "--all", f"--prefix={target.resolve()}/", variables=index)
+        finally:
+            Path(index["GIT_INDEX_FILE"]).unlink(missing_ok=True)
+        _clean(target)
+
+    def _checked(self, path: str) -> str:
+        plain = path.removeprefix("./")
+        if _is_git(plain):
+            raise ValueError(f"{path}: is git's, and none of the workspace's files")
+        return plain
+
+    def _plain(self, error: Exception) -> str:
+        return str(error).replace(f"{self._folder.path}{os.sep}", "")
+
+    def _git(
+        self, *arguments: str, content: str = "", variables: Mapping[str, str] | None = None
+    ) -> str:
+        program = shutil.which("git", path=self._environment.get("PATH"))
+        if program is None:
+            raise UsageError("a workspace needs git, and git is not installed")
+        places = (f"--git-dir={self._git_dir}", f"--work-tree={self._folder.path}")
+        try:
+            done = subprocess.run(
+                [program, *places, *_SAFE, *arguments],
+                input=content.encode(),
+                env={**self._environment, **_ALONE, **(variables or {})},
+                cwd=self._folder.path,
+                capture_output=True,
+                check=True,
+            )
+        except subprocess.CalledProcessError as error:
+            why = error.stderr.decode("utf-8", "replace").strip().splitlines()
+            raise RunError(
+                f"{self._git_dir}: git {arguments[0]}: {why[-1] if why else error}"
+            ) from error
+        except OSError as error:
+            raise RunError(f"{self._git_dir}: git cannot be run: {error.strerror}") from error
+        return done.stdout.decode("utf-8", "surrogateescape")
+
+
+def _is_git(path: str) -> bool:
+    """Check whether a step of a path is git's on any file system that git knows of."""
+    steps = (step.rstrip(" .").lower() for step in path.split("/"))
+    return any(step in (".git", "git~1") for step in steps)
+
+
+def _clean(root: Path) -> None:
+    """Remove what git keeps in files of its own, and links that lead out of a folder."""
+    for folder, names, files in os.walk(root):
+        for name in [*names, *files]:
+            path = Path(folder, name)
+            if _is_git(name):
+                _remove(path)
+            elif path.is_symlink() and not _stays(path, root):
+                path.unlink()
+        names[:] = [name for name in names if not _is_git(name)]
+
+
+def _stays(link: Path, root: Path) -> bool:
+    """Check whether a link leads to somewhere below a folder."""
+    return link.resolve().is_relative_to(root.resolve())
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+def _links(folder: Path) -> Iterator[Path]:
+    for place, names, files in os.walk(folder):
+        yield from (path for name in [*names, *files] if (path := Path(place, name)).is_symlink())

@@ -1,0 +1,188 @@
+"""The files that agents work on are kept, restored and handed out, whoever prepared them."""
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rolecall import RunError, UsageError
+from rolecall.storage.workspace import EMPTY_TREE, GIT, GitWorkspace
+
+ENVIRONMENT = {"PATH": os.environ["PATH"]}
+PATHS = st.sampled_from(["a", "b/c", "b/d", ".gitignore", "x.log", "deep/er/e"])
+TEXTS = st.sampled_from(["", "one\n", "two\r\n", "*.log\n", "caf\u00e9"])
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> GitWorkspace:
+    made = GitWorkspace(tmp_path, ENVIRONMENT)
+    made.begin()
+    return made
+
+
+def test_an_empty_workspace_has_no_file_and_no_commit(workspace: GitWorkspace) -> None:
+    assert workspace.files() == []
+    assert workspace.keep() == EMPTY_TREE
+    assert workspace.commits() == []
+    assert workspace.last() is None
+
+
+def test_a_run_that_never_wrote_has_no_workspace(tmp_path: Path) -> None:
+    assert not GitWorkspace(tmp_path, ENVIRONMENT).is_begun
+    assert GitWorkspace(tmp_path, ENVIRONMENT).commits() == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_files_are_written_read_and_removed(workspace: GitWorkspace) -> None:
+    workspace.write("src/app.py", "print(1)\n")
+    assert workspace.files() == ["src/app.py"]
+    assert workspace.read("./src/app.py") == "print(1)\n"
+    workspace.delete("src/app.py")
+    with pytest.raises(ValueError, match=r"^src/app.py: there is no such file$"):
+        workspace.read("src/app.py")
+    with pytest.raises(ValueError, match="there is no such file"):
+        workspace.delete("src/app.py")
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["../x", "/etc/passwd", "a/../../x", "", ".", ".git/config", "a/.GIT/hooks/x", "git~1", "a\\b"],
+)
+def test_a_path_that_leaves_the_workspace_is_refused(workspace: GitWorkspace, path: str) -> None:
+    for use in (workspace.read, workspace.delete, lambda path: workspace.write(path, "x")):
+        with pytest.raises(ValueError, match=r"no path below|is git's"):
+            use(path)
+
+
+def test_a_link_is_not_followed(workspace: GitWorkspace, tmp_path: Path) -> None:
+    (tmp_path / "private").write_text("private")
+    Path(workspace.root, "link").symlink_to(tmp_path / "private")
+    with pytest.raises(ValueError, match="link: cannot be read: is a link"):
+        workspace.read("link")
+    assert workspace.files() == []
+
+
+def test_a_commit_names_its_agent_and_step(workspace: GitWorkspace) -> None:
+    workspace.write("a", "one\n")
+    first = workspace.commit("writer", "key-1", "Write the first")
+    workspace.write("a", "two\n")
+    workspace.write("b", "new\n")
+    workspace.commit("tester", "key-2", "Test it")
+    second, before = workspace.commits()
+    assert (second.agent, second.step) == ("tester", "key-2")
+    assert (before.id, before.agent, before.step) == (first, "writer", "key-1")
+    assert workspace.changes(before.tree, second.tree) == {"a": "M", "b": "A"}
+    assert "+two" in workspace.diff(before.tree, second.tree)
+
+
+def test_an_agent_that_changed_nothing_makes_no_commit(workspace: GitWorkspace) -> None:
+    assert workspace.commit("reader", "key-1", "Read") is None
+    workspace.write("a", "one\n")
+    assert workspace.commit("writer", "key-2", "Write") is not None
+    assert workspace.commit("writer", "key-2", "Write") is None
+
+
+def test_a_state_is_restored_whole(workspace: GitWorkspace) -> None:
+    workspace.write("a", "one\n")
+    workspace.write("b/c", "two\n")
+    tree = workspace.keep()
+    workspace.write("a", "changed\n")
+    workspace.delete("b/c")
+    workspace.write("new/file", "new\n")
+    workspace.restore(tree)
+    assert workspace.files() == ["a", "b/c"]
+    assert workspace.read("a") == "one\n"
+    assert workspace.keep() == tree
+
+
+@given(st.lists(st.tuples(PATHS, TEXTS), min_size=1, max_size=6), st.tuples(PATHS, TEXTS))
+def test_what_is_restored_is_what_was_kept(
+    tmp_path_factory: pytest.TempPathFactory,
+    writes: list[tuple[str, str]],
+    later: tuple[str, str],
+) -> None:
+    workspace = GitWorkspace(tmp_path_factory.mktemp("run"), ENVIRONMENT)
+    for path, text in writes:
+        workspace.write(path, text)
+    tree = workspace.keep()
+    workspace.write(*later)
+    workspace.restore(tree)
+    assert workspace.keep() == tree
+
+
+def test_a_tree_is_handed_out_into_an_empty_folder(workspace: GitWorkspace, tmp_path: Path) -> None:
+    workspace.write("src/app.py", "print(1)\n")
+    tree = workspace.keep()
+    workspace.export(tree, tmp_path / "out")
+    assert (tmp_path / "out" / "src" / "app.py").read_text() == "print(1)\n"
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["src"]
+    with pytest.raises(UsageError, match="not an empty folder"):
+        workspace.export(tree, tmp_path / "out")
+
+
+def test_links_that_leave_and_repositories_within_are_not_kept(
+    workspace: GitWorkspace, tmp_path: Path
+) -> None:
+    root = Path(workspace.root)
+    (root / "away").symlink_to(tmp_path)
+    (root / "b").mkdir()
+    (root / "b" / "file").write_text("kept")
+    (root / "b" / "near").symlink_to("file")
+    subprocess.run(["git", "init", "-q", root / "b"], check=True)
+    tree = workspace.keep()
+    assert workspace.changes(EMPTY_TREE, tree) == {"b/file": "A", "b/near": "A"}
+    assert not (root / "b" / ".git").exists()
+    assert not (root / "away").is_symlink()
+
+
+def _hooks(git: Path, mark: Path) -> None:
+    for name in ("pre-commit", "post-index-change", "reference-transaction"):
+        hook = git / "hooks" / name
+        hook.parent.mkdir(exist_ok=True)
+        hook.write_text(f"#!/bin/sh\ntouch {mark}\n")
+        hook.chmod(0o755)
+
+
+def _monitor(git: Path, mark: Path) -> None:
+    (git / "config").write_text(f"[core]\n\tfsmonitor = touch {mark}; false\n")
+
+
+def _filter(git: Path, mark: Path) -> None:
+    (git / "config").write_text(f'[filter "x"]\n\tclean = touch {mark}; cat\n')
+    (git / "info").mkdir(exist_ok=True)
+    (git / "info" / "attributes").write_text("* filter=x\n")
+
+
+@pytest.mark.parametrize("poison", [_hooks, _monitor, _filter])
+def test_a_strangers_history_runs_nothing(
+    tmp_path: Path, poison: Callable[[Path, Path], None]
+) -> None:
+    prepared = GitWorkspace(tmp_path, ENVIRONMENT)
+    prepared.write("a", "one\n")
+    prepared.commit("writer", "key", "Write")
+    poison(tmp_path / GIT, tmp_path / "mark")
+    opened = GitWorkspace(tmp_path, ENVIRONMENT)
+    opened.write("a", "two\n")
+    opened.commit("writer", "key", "Write again")
+    opened.restore(EMPTY_TREE)
+    assert not (tmp_path / "mark").exists()
+
+
+def test_a_strangers_history_leads_nowhere_else(tmp_path: Path) -> None:
+    prepared = GitWorkspace(tmp_path / "run", ENVIRONMENT)
+    (tmp_path / "run").mkdir()
+    prepared.write("a", "one\n")
+    prepared.commit("writer", "key", "Write")
+    (tmp_path / "run" / GIT / "refs").rename(tmp_path / "refs")
+    (tmp_path / "run" / GIT / "refs").symlink_to(tmp_path / "refs")
+    with pytest.raises(RunError, match="refs: is a link"):
+        GitWorkspace(tmp_path / "run", ENVIRONMENT).keep()
+
+
+def test_without_git_it_says_so(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="needs git, and git is not installed"):
+        GitWorkspace(tmp_path, {"PATH": str(tmp_path)}).begin()
