@@ -7,9 +7,11 @@ A contract is a class to inherit from in a test module, with what is to be teste
 """
 
 import asyncio
+import json
 import selectors
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from .errors import ProviderError
@@ -53,14 +55,18 @@ from .types.messages import (
     Response,
     Usage,
 )
+from .types.parts import ToolResult
+from .types.tools import TOOL_NAME, Tool, Work
 
 __all__ = [
     "AgentsContract",
     "FakeClock",
     "FakeProvider",
+    "FakeWorkspace",
     "LimiterContract",
     "ObserverContract",
     "ProviderContract",
+    "ToolContract",
     "sample_events",
 ]
 T = TypeVar("T")
@@ -239,6 +245,62 @@ class ObserverContract:
     def test_a_call_of_no_team_and_a_later_versions_event_do_it_no_harm(self) -> None:
         for event in (*(e for e in sample_events() if isinstance(e, CallEvent)), Event(at=1.0)):
             self.observer.notify(event)
+
+
+class FakeWorkspace:
+    """A workspace whose files are in memory alone."""
+
+    root = ""
+
+    def __init__(self, files: Mapping[str, str] = MappingProxyType({})) -> None:
+        self.texts = dict(files)
+
+    def files(self) -> list[str]:
+        return sorted(self.texts)
+
+    def read(self, path: str) -> str:
+        if path not in self.texts:
+            raise ValueError(f"{path}: there is no such file")
+        return self.texts[path]
+
+    def write(self, path: str, text: str) -> None:
+        self.texts[path] = text
+
+    def delete(self, path: str) -> None:
+        self.read(path)
+        del self.texts[path]
+
+
+class ToolContract:
+    """What every tool keeps to; set `tool`, and `arguments` that fit it, and inherit.
+
+    files: what is in the workspace, path to text.
+    """
+
+    tool: Tool
+    arguments: Mapping[str, Any] = MappingProxyType({})
+    files: Mapping[str, str] = MappingProxyType({})
+
+    def test_a_model_can_be_told_of_it(self) -> None:
+        assert TOOL_NAME.fullmatch(self.tool.name)
+        assert self.tool.description.strip()
+        assert self.tool.parameters.get("type") == "object"
+        assert json.loads(json.dumps(dict(self.tool.parameters))) == dict(self.tool.parameters)
+
+    def test_a_call_gives_a_result(self) -> None:
+        result, _ = self._call()
+        assert isinstance(result, ToolResult)
+        assert not result.is_error, result.text
+
+    def test_it_changes_no_file_where_it_says_so(self) -> None:
+        _, workspace = self._call()
+        if self.tool.read_only:
+            assert workspace.texts == dict(self.files)
+
+    def _call(self) -> tuple[ToolResult, FakeWorkspace]:
+        workspace = FakeWorkspace(self.files)
+        work = Work("tested", workspace=workspace)
+        return asyncio.run(self.tool.call(self.arguments, work)), workspace
 
 
 def sample_events(folder: str = "runs/sample") -> tuple[Event, ...]:

@@ -3,7 +3,7 @@
 import asyncio
 import io
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -23,8 +23,10 @@ from rolecall import (
     Response,
     Settings,
     TeamError,
+    ToolResult,
     Usage,
     Watch,
+    Work,
 )
 from rolecall.testing import (
     AgentsContract,
@@ -33,6 +35,7 @@ from rolecall.testing import (
     LimiterContract,
     ObserverContract,
     ProviderContract,
+    ToolContract,
     sample_events,
 )
 from rolecall_plugins import claude, gemini
@@ -364,3 +367,40 @@ def test_there_is_a_sample_of_every_event() -> None:
         if isinstance(each, type) and issubclass(each, Event) and not each.__subclasses__()
     }
     assert {type(each) for each in sample_events()} == kinds
+
+
+class Shout:
+    name = "shout"
+    description = "Write a file in capitals."
+    parameters: ClassVar[Mapping[str, Any]] = {"type": "object"}
+    read_only = False
+
+    async def call(self, arguments: Mapping[str, Any], work: Work) -> ToolResult:
+        assert work.workspace is not None
+        for path in work.workspace.files():
+            work.workspace.write(path, work.workspace.read(path).upper())
+        return ToolResult("done")
+
+
+class TestShout(ToolContract):
+    tool = Shout()
+    files: ClassVar[Mapping[str, str]] = {"a": "text"}
+
+
+def test_the_contract_of_tools_finds_one_that_writes_although_it_only_reads() -> None:
+    class Sly(Shout):
+        read_only = True
+
+    test = "test_it_changes_no_file_where_it_says_so"
+    check(ToolContract, test, tool=Shout(), files={"a": "text"})
+    with pytest.raises(AssertionError):
+        check(ToolContract, test, tool=Sly(), files={"a": "text"})
+
+
+def test_the_contract_of_tools_finds_one_that_fails() -> None:
+    class Failing(Shout):
+        async def call(self, arguments: Mapping[str, Any], work: Work) -> ToolResult:
+            return ToolResult("no such thing", is_error=True)
+
+    with pytest.raises(AssertionError, match="no such thing"):
+        check(ToolContract, "test_a_call_gives_a_result", tool=Failing())

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ..types.events import Observer
     from ..types.limits import Limiter
     from ..types.messages import Provider
+    from ..types.tools import Sandbox, Tool
 
 OWN = "rolecall"
 
@@ -130,6 +131,27 @@ class Host:
             _expect(plugin, item, "a limiter", "acquire", is_async=True)
             _expect(plugin, item, "a limiter", "ended")
             _enlist(found, "limiters", item.name, item, plugin)
+        return found
+
+    def tools(self, settings: "Settings") -> "dict[str, tuple[Tool, str]]":
+        """Collect the tools: name to the tool and the plugin that supplied it."""
+        from ..types.tools import TOOL_NAME
+
+        found: dict[str, tuple[Tool, str]] = {}
+        for plugin, item in self._collect("rolecall_tools", settings=settings):
+            _expect(plugin, item, "a tool", "call", is_async=True)
+            if not TOOL_NAME.fullmatch(item.name):
+                raise _wrong(plugin, f"{item.name!r} is no name that a tool could have")
+            _enlist(found, "tools", item.name, item, plugin)
+        return found
+
+    def sandboxes(self, settings: "Settings") -> "dict[str, tuple[Sandbox, str]]":
+        """Collect the sandboxes: name to the sandbox and the plugin that supplied it."""
+        found: dict[str, tuple[Sandbox, str]] = {}
+        for plugin, item in self._collect("rolecall_sandboxes", settings=settings):
+            _expect(plugin, item, "a sandbox", "run", is_async=True)
+            _expect(plugin, item, "a sandbox", "missing")
+            _enlist(found, "sandboxes", item.name, item, plugin)
         return found
 
     def observers(self, settings: "Settings") -> "list[Observer]":

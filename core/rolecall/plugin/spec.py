@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ..types.events import Observer
     from ..types.limits import Limiter
     from ..types.messages import Provider
+    from ..types.tools import Sandbox, Tool
 
 hookspec = pluggy.HookspecMarker("rolecall")
 hookimpl = pluggy.HookimplMarker("rolecall")
@@ -65,6 +66,24 @@ def rolecall_limiters(settings: "Settings") -> "Iterable[Limiter]":  # type: ign
 @hookspec
 def rolecall_observers(settings: "Settings") -> "Iterable[Observer]":  # type: ignore[empty-body]
     """Supply observers; each hears every event of a run. One that raises is dropped."""
+
+
+@hookspec
+def rolecall_tools(settings: "Settings") -> "Iterable[Tool]":  # type: ignore[empty-body]
+    """Supply tools; an agent may use those that its `tools` or the settings name.
+
+    A tool is offered to models under its name. Every plugin is asked; two tools of one name are an
+    error that names both plugins.
+    """
+
+
+@hookspec
+def rolecall_sandboxes(settings: "Settings") -> "Iterable[Sandbox]":  # type: ignore[empty-body]
+    """Supply sandboxes, in which commands run; the setting `sandbox` chooses one by its name.
+
+    Without that setting, the first one works that misses nothing on this machine. Two sandboxes of
+    one name are an error that names both plugins.
+    """
 
 
 @hookspec

@@ -1,5 +1,6 @@
 """What agents may be given to do: tools, and what a tool may touch."""
 
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
@@ -7,6 +8,8 @@ from attrs import field, frozen
 
 from .events import Event
 from .parts import ToolResult
+
+TOOL_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 
 
 class Workspace(Protocol):
@@ -112,7 +115,8 @@ class Work:
 class Tool(Protocol):
     """Something that an agent may do.
 
-    name: letters, digits, `_`, `-` and `.`. parameters: a JSON Schema of an object.
+    name: at most 64 letters, digits, `_`, `-` and `.`, a letter first. Dots part it from the group
+        that it belongs to; models see `_` in their place. parameters: a JSON Schema of an object.
     read_only: it changes nothing anywhere, so that it may run beside others and again.
     """
 

@@ -2,9 +2,9 @@
 
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from attrs import evolve
@@ -13,6 +13,7 @@ from building import Gate, Heard, Point, agent, plugin
 from rolecall import (
     Agent,
     Call,
+    CommandResult,
     Host,
     Outcome,
     PluginError,
@@ -21,7 +22,9 @@ from rolecall import (
     Response,
     Settings,
     SettingsError,
+    ToolResult,
     UsageError,
+    Work,
     hookimpl,
 )
 from rolecall.testing import FakeProvider
@@ -291,7 +294,7 @@ def test_plugins_that_compare_equal_are_an_error_not_lost() -> None:
 
 # What hooks return.
 
-HOOKS = ["agents", "providers", "limiters", "observers"]
+HOOKS = ["agents", "providers", "limiters", "observers", "tools", "sandboxes"]
 
 
 def collect(host: Host, hook: str) -> Any:
@@ -370,6 +373,10 @@ class NotAsync:
 
     def ended(self, call: Call, outcome: Outcome) -> None: ...
 
+    def call(self, arguments: object, work: object) -> None: ...
+
+    def run(self, command: object, folder: object, limits: object) -> None: ...
+
 
 class Nameless:
     async def complete(self, request: Request) -> Response:
@@ -378,6 +385,12 @@ class Nameless:
     async def acquire(self, call: Call) -> None: ...
 
     def ended(self, call: Call, outcome: Outcome) -> None: ...
+
+    async def call(self, arguments: object, work: object) -> None: ...
+
+    async def run(self, command: object, folder: object, limits: object) -> None: ...
+
+    def missing(self) -> None: ...
 
 
 class EmptyName(Nameless):
@@ -388,12 +401,20 @@ class NumberName(Nameless):
     name = 3
 
 
-@pytest.mark.parametrize(("hook", "method"), [("providers", "complete"), ("limiters", "acquire")])
+@pytest.mark.parametrize(
+    ("hook", "method"),
+    [
+        ("providers", "complete"),
+        ("limiters", "acquire"),
+        ("tools", "call"),
+        ("sandboxes", "run"),
+    ],
+)
 def test_a_method_that_must_be_async_and_is_not_is_an_error(hook: str, method: str) -> None:
     assert f"{method}() must be async" in wrong(hook, [NotAsync()])
 
 
-@pytest.mark.parametrize("hook", ["providers", "limiters"])
+@pytest.mark.parametrize("hook", ["providers", "limiters", "tools", "sandboxes"])
 @pytest.mark.parametrize("nameless", [Nameless, EmptyName, NumberName])
 def test_a_thing_without_a_name_is_an_error(hook: str, nameless: type) -> None:
     assert "it has no name" in wrong(hook, [nameless()])
@@ -440,6 +461,44 @@ def test_two_limiters_of_one_name_name_both_plugins() -> None:
         PluginError, match="two limiters are called 'gate', of the plugins 'first' and 'second'"
     ):
         host.limiters(Settings())
+
+
+class Lint:
+    description = "Check the style."
+    parameters: ClassVar[Mapping[str, Any]] = {"type": "object"}
+    read_only = True
+
+    def __init__(self, name: str = "lint") -> None:
+        self.name = name
+
+    async def call(self, arguments: Mapping[str, Any], work: Work) -> ToolResult:
+        return ToolResult("clean")
+
+
+class Box:
+    name = "box"
+
+    def missing(self) -> str | None:
+        return None
+
+    async def run(self, command: object, folder: object, limits: object) -> CommandResult:
+        return CommandResult(0, "", 0.0)
+
+
+def test_two_tools_or_sandboxes_of_one_name_name_both_plugins() -> None:
+    tools, boxes = [Lint()], [Box()]
+    host = hosting(
+        first=plugin(tools=tools, sandboxes=boxes), second=plugin(tools=tools, sandboxes=boxes)
+    )
+    with pytest.raises(PluginError, match="two tools are called 'lint', of the plugins 'first'"):
+        host.tools(Settings())
+    with pytest.raises(PluginError, match="two sandboxes are called 'box', of the plugins 'first'"):
+        host.sandboxes(Settings())
+
+
+@pytest.mark.parametrize("name", ["my tool", "a/b", "1st", "x" * 65, "é"])
+def test_a_tool_that_no_vendor_would_take_is_an_error(name: str) -> None:
+    assert f"{name!r} is no name that a tool could have" in wrong("tools", [Lint(name)])
 
 
 def test_who_supplied_what_is_known() -> None:

@@ -21,7 +21,7 @@ HOOKS = {
 }
 
 
-def test_there_are_seven_hooks() -> None:
+def test_there_are_nine_hooks() -> None:
     assert sorted(name.removeprefix("rolecall_") for name in HOOKS) == [
         "agents",
         "assign",
@@ -29,7 +29,9 @@ def test_there_are_seven_hooks() -> None:
         "limiters",
         "observers",
         "providers",
+        "sandboxes",
         "team",
+        "tools",
     ]
 
 
