@@ -9,7 +9,7 @@ import click
 
 from rolecall import hookimpl
 
-from .calling import Caller, listening
+from .current_call import CurrentCallLimiter, active_cassette
 from .listing import cassettes
 
 if TYPE_CHECKING:
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 @hookimpl
 def rolecall_limiters(settings: "Settings") -> "Iterable[Limiter]":
-    return [Caller(listening.get())]
+    return [CurrentCallLimiter(active_cassette.get())]
 
 
 @hookimpl
 def rolecall_observers(settings: "Settings") -> "Iterable[Observer]":
-    tape = listening.get()
-    return [] if tape is None else [tape]
+    cassette = active_cassette.get()
+    return [] if cassette is None else [cassette]
 
 
 @hookimpl
@@ -56,20 +56,20 @@ def rolecall_commands(cli: click.Group) -> None:
 def _as_recorded(ctx: click.Context, _: click.Parameter, file: str | None) -> str | None:
     """Take what the command line leaves open from the cassette's header."""
     if file:
+        from .files.reader import load
         from .runs import find
-        from .takes import load
 
-        head, _takes = load(find(file))
+        metadata, _interactions = load(find(file))
         ctx.default_map = {
-            "request_text": lambda: None if ctx.params.get("path") else head.request or None,
-            "only": list(head.only),
-            "skip": list(head.skip),
+            "request_text": lambda: None if ctx.params.get("path") else metadata.request or None,
+            "only": list(metadata.only),
+            "skip": list(metadata.skip),
         }
     return file
 
 
 def _request(given: Mapping[str, Any]) -> str | None:
-    """Give the request as far as it can be known before it is read for good."""
+    """Return the request as far as it can be known before it is read for good."""
     text, path = given.get("request_text"), given.get("path")
     if path and path != "-" and Path(path).is_file():
         return Path(path).read_text("utf-8", "replace")
@@ -78,19 +78,28 @@ def _request(given: Mapping[str, Any]) -> str | None:
 
 def _check_recorded(ctx: click.Context, file: str) -> None:
     """Refuse, before a run is begun or changed, what the cassette was never asked."""
+    from .files.reader import load
     from .runs import find
-    from .takes import load
 
-    head, takes = load(find(file))
+    metadata, interactions = load(find(file))
     request = _request(ctx.params)
-    if head.request and request and request.strip() != head.request.strip():
+    if metadata.request and request and request.strip() != metadata.request.strip():
         raise click.UsageError(
             f"{file} was recorded for another request; leave out yours, or record it with --record"
         )
-    if ctx.info_name == "update" and any(take.agent for take in takes):
+    if ctx.info_name == "update" and any(interaction.agent for interaction in interactions):
         agents = ctx.obj.host.agents().items()
         planners = {name for name, (agent, _) in agents if agent.plan}
-        if len({take.asked for take in takes if take.agent in planners}) < 2:
+        if (
+            len(
+                {
+                    interaction.canonical
+                    for interaction in interactions
+                    if interaction.agent in planners
+                }
+            )
+            < 2
+        ):
             raise click.UsageError(
                 f"no change was recorded in {file}, so it has no answers to one; "
                 "change a run that was not replayed"

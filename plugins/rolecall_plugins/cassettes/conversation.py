@@ -1,4 +1,4 @@
-"""Tells a cassette as a conversation."""
+"""Write a cassette as a conversation."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -7,41 +7,46 @@ from rolecall import ProviderError
 from ..providers.anthropic_reply import ClaudeReply
 from ..providers.gemini_reply import GeminiReply
 from ..providers.reply_reader import Reading, Reply
-from .takes import Head, Take
+from .interactions import CassetteMetadata, Interaction
 
 REPLIES: dict[str, Callable[[], Reply]] = {"anthropic": ClaudeReply, "gemini": GeminiReply}
 WIDTH = 78
 
 
-def conversation(head: Head, takes: Sequence[Take]) -> Iterator[str]:
-    """Give the lines: what was asked of whom, and what came back; a repeated prompt only once."""
-    when = f" on {head.recorded}" if head.recorded else ""
-    yield f"recorded from {head.source}{when}, {len(takes)} calls"
-    if head.request:
-        yield from ("", head.request)
-    told = ""
-    for take in takes:
-        asked = take.asked
-        who = f"{take.agent or asked.wire} → {take.route or asked.model or asked.host}"
-        took = f", {take.seconds:.1f} s" if take.seconds else ""
-        yield from ("", f"{'═' * WIDTH}", f"{who}{took}")
-        if asked.system:
+def conversation(metadata: CassetteMetadata, interactions: Sequence[Interaction]) -> Iterator[str]:
+    """Yield lines: what was asked of whom and what came back; a repeated prompt only once."""
+    when = f" on {metadata.recorded}" if metadata.recorded else ""
+    yield f"recorded from {metadata.source}{when}, {len(interactions)} calls"
+    if metadata.request:
+        yield from ("", metadata.request)
+    shown_system = ""
+    for interaction in interactions:
+        request = interaction.canonical
+        where = interaction.route or request.model or request.host
+        who = f"{interaction.agent or request.wire} → {where}"
+        duration = f", {interaction.seconds:.1f} s" if interaction.seconds else ""
+        yield from ("", f"{'═' * WIDTH}", f"{who}{duration}")
+        if request.system:
             yield _rule("system")
-            yield "(the same as before)" if asked.system == told else asked.system
-            told = asked.system
-        for role, text in asked.messages:
+            yield "(the same as before)" if request.system == shown_system else request.system
+            shown_system = request.system
+        for role, text in request.messages:
             yield from (_rule(role), text)
-        yield from (_rule(f"reply {take.response['status']['code']}"), _said(take))
+        yield from (
+            _rule(f"reply {interaction.response['status']['code']}"),
+            _reply_text(interaction),
+        )
 
 
-def _said(take: Take) -> str:
-    """Give what a reply says, put together where it was streamed."""
-    body = (take.response.get("body") or {}).get("string") or ""
+def _reply_text(interaction: Interaction) -> str:
+    """Return the text of a reply, put together where it was streamed."""
+    body = (interaction.response.get("body") or {}).get("string") or ""
     text = body if isinstance(body, str) else body.decode("utf-8", "replace")
-    if take.asked.wire not in REPLIES:
+    wire = interaction.canonical.wire
+    if wire not in REPLIES:
         return text
-    headers = {name: str(values[0]) for name, values in take.response["headers"].items()}
-    reading = Reading(REPLIES[take.asked.wire](), take.response["status"]["code"], headers)
+    headers = {name: str(values[0]) for name, values in interaction.response["headers"].items()}
+    reading = Reading(REPLIES[wire](), interaction.response["status"]["code"], headers)
     try:
         reading.feed(text.encode())
         reading.close()

@@ -1,4 +1,4 @@
-"""What can be wrong with a cassette."""
+"""Errors of cassettes."""
 
 from collections.abc import Sequence
 

@@ -24,7 +24,7 @@ def check(app: Any, files: Sequence[str], as_json: bool) -> int:
 
     By default all of the folder `cassettes`. The exit code is 1 if there is one.
     """
-    from .stale import find_stale
+    from .staleness import find_stale
 
     app.host.check()
     chosen = list(map(Path, files)) or sorted(Path(FOLDER).rglob("*.yaml"))
@@ -32,9 +32,9 @@ def check(app: Any, files: Sequence[str], as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps(stale, indent=2))
     else:
-        for each in stale:
-            click.echo(f"{each['recorded'] or 'no date':10}  {each['file']}")
-            for reason in each["reasons"]:
+        for entry in stale:
+            click.echo(f"{entry['recorded'] or 'no date':10}  {entry['file']}")
+            for reason in entry["reasons"]:
                 click.echo(f"            {reason}")
         click.echo(f"{len(stale)} of {len(chosen)} cassettes no longer match the team", err=True)
     return 1 if stale else 0
@@ -45,8 +45,8 @@ def check(app: Any, files: Sequence[str], as_json: bool) -> int:
 def show(file: str) -> None:
     """Print a cassette as a conversation; `demo` is the one that comes with rolecall."""
     from .conversation import conversation
+    from .files.reader import load
     from .runs import find
-    from .takes import load
 
     for line in conversation(*load(find(file))):
         click.echo(line)

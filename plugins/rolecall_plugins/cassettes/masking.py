@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 import httpx
 from vcr.request import Request
 
-from .asked import is_local
+from .canonical_request import is_local
+from .interactions import leaves
 from .redaction import Redaction
-from .takes import leaves
 
 # The rest tells who asked, or is another one each time.
 KEPT_HEADERS = ("content-type", "location", "retry-after", "x-should-retry")
@@ -19,7 +19,7 @@ ASKED_HEADERS = ("anthropic-beta", "anthropic-version", "content-type")
 
 
 def masked_request(request: Request, redaction: Redaction) -> dict[str, Any]:
-    """Give what a cassette keeps of a request, as vcrpy writes it."""
+    """Return what a cassette keeps of a request, as vcrpy writes it."""
     return {
         "method": request.method,
         "uri": redaction.address(_portless(request.uri)),
@@ -29,7 +29,7 @@ def masked_request(request: Request, redaction: Redaction) -> dict[str, Any]:
 
 
 def masked_reply(response: Mapping[str, Any], redaction: Redaction) -> dict[str, Any]:
-    """Give what a cassette keeps of a reply; of an error, not even who asked."""
+    """Return what a cassette keeps of a reply; of an error, not even who asked."""
     body = (response.get("body") or {}).get("string") or b""
     masking = redaction if response["status"]["code"] < 400 else redaction.of_errors
     return {
@@ -54,29 +54,31 @@ def decoded(body: Any, headers: Mapping[str, Any]) -> Any:
 def _headers(
     headers: Mapping[str, Any], kept: Sequence[str], redaction: Redaction
 ) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    kept_headers: dict[str, list[str]] = {}
     for name, values in headers.items():
         if name.lower() in kept:
-            each = values if isinstance(values, list | tuple) else [values]
-            found[name.lower()] = [redaction.text(_told(value)) for value in each]
-    return found
+            all_values = values if isinstance(values, list | tuple) else [values]
+            kept_headers[name.lower()] = [
+                redaction.text(_header_text(value)) for value in all_values
+            ]
+    return kept_headers
 
 
-def _told(value: Any) -> str:
+def _header_text(value: Any) -> str:
     return value.decode("latin-1") if isinstance(value, bytes) else str(value)
 
 
 def _whole(body: Any) -> bytes | str | None:
-    """Give a body in one piece; some clients hand vcrpy the JSON value, a form or pieces."""
+    """Return a body in one piece; some clients hand vcrpy the JSON value, a form or pieces."""
     if body is None or isinstance(body, bytes | str):
         return body
     if isinstance(body, dict | list):
         return json.dumps(body, default=str)
-    return b"".join(each.encode() if isinstance(each, str) else bytes(each) for each in body)
+    return b"".join(piece.encode() if isinstance(piece, str) else bytes(piece) for piece in body)
 
 
 def _portless(uri: str) -> str:
-    """Leave out a port of this machine, which is another one each time."""
+    """Remove a port of this machine, which is another one each time."""
     address = urlsplit(uri)
     if not is_local(address.hostname or ""):
         return uri
@@ -109,27 +111,30 @@ def _masked_stream(body: str, redaction: Redaction) -> str:
         masked = redaction.text("".join(pieces))
         apart = "".join(redaction.text(piece) for piece in pieces)
         if masked != apart and redaction.finds("".join(pieces)):
-            told = chain([masked], repeat(""))
-            values = [_replaced(value, name, told) for value in values]
+            replacements = chain([masked], repeat(""))
+            values = [_replaced(value, name, replacements) for value in values]
     return "".join(
         redaction.text(line) if value is None else _line(line, redaction.value(value))
         for line, value in zip(lines, values, strict=True)
     )
 
 
-def _replaced(value: Any, name: str, told: Iterator[str], key: str = "") -> Any:
-    """Put other texts in place of those that have a name."""
+def _replaced(value: Any, name: str, texts: Iterator[str], key: str = "") -> Any:
+    """Replace the texts that stand under a name, in order."""
     if isinstance(value, str):
-        return next(told) if key == name else value
+        return next(texts) if key == name else value
     if isinstance(value, dict):
-        return {each: _replaced(inner, name, told, each) for each, inner in value.items()}
+        return {
+            inner_key: _replaced(inner, name, texts, inner_key)
+            for inner_key, inner in value.items()
+        }
     if isinstance(value, list):
-        return [_replaced(inner, name, told, key) for inner in value]
+        return [_replaced(inner, name, texts, key) for inner in value]
     return value
 
 
 def _data(line: str) -> Any:
-    """Give the JSON object that a line of a stream holds, or None."""
+    """Return the JSON object that a line of a stream holds, or None."""
     try:
         value = json.loads(line.removeprefix("data:"))
     except ValueError:

@@ -1,4 +1,4 @@
-"""Replays: every request gets the reply that was recorded for it, and nothing leaves."""
+"""Replay: answer every request with the reply that was recorded for it, and send nothing."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -12,12 +12,12 @@ from vcr.request import Request
 from rolecall import Call, Event, ProviderError, Route
 
 from ..providers.transport import Departure
-from .asked import Asked, differences, likeness, read
-from .calling import calling
+from .canonical_request import CanonicalRequest, differences, parse_request, similarity
+from .current_call import current_call
 from .errors import Miss
+from .interactions import CassetteMetadata, Fallback, Interaction
 from .masking import decoded, masked_request
 from .redaction import Redaction
-from .takes import Fallback, Head, Take
 
 # What tells of the body's form on the wire, which is not the form in which it is played.
 PACKED = ("content-encoding", "content-length", "transfer-encoding")
@@ -26,147 +26,164 @@ PACKED = ("content-encoding", "content-length", "transfer-encoding")
 class Player(Cassette):  # type: ignore[misc]
     """A cassette of vcrpy that matches by what is asked, each agent's requests in their order.
 
-    again: tells a person how to record anew. latency: waits as long as a reply took.
+    record_again: the command that records anew. latency: waits as long as a reply took.
     """
 
     def __init__(
         self,
         path: Path,
-        head: Head,
-        takes: Sequence[Take],
+        metadata: CassetteMetadata,
+        interactions: Sequence[Interaction],
         redaction: Redaction,
-        again: str,
+        record_again: str,
         latency: Callable[[float], Awaitable[None]] | None = None,
     ) -> None:
         super().__init__(
             str(path),
             record_mode=RecordMode.NONE,
-            custom_patches=((Departure, "handle_async_request", self._departing()),),
+            custom_patches=((Departure, "handle_async_request", self._replaying_transport()),),
         )
         self._file = path
         self._redaction = redaction
-        self._again = again
+        self._record_again = record_again
         self._latency = latency
         self._missed: dict[str, Miss] = {}
-        self.head = head
-        self.takes = list(takes)
+        self.metadata = metadata
+        self.interactions = list(interactions)
         self.misses: list[Miss] = []
 
     recording = False
 
     @property
     def complaint(self) -> str:
-        """Say what a test did not ask as it was recorded; nothing where all is well."""
+        """Return what a test did not ask as it was recorded; empty where all is well."""
         if self.misses:
             return "\n".join(line for miss in self.misses for line in (str(miss), *miss.difference))
-        left = [str(take) for take in self.unplayed]
-        if not left:
+        unplayed = [str(interaction) for interaction in self.unplayed]
+        if not unplayed:
             return ""
         return (
-            f"{self._file}: {len(left)} of {len(self.takes)} recorded requests were not made: "
-            f"{'; '.join(left[:5])}. Record it again: {self._again}"
+            f"{self._file}: {len(unplayed)} of {len(self.interactions)} recorded requests were not "
+            f"made: {'; '.join(unplayed[:5])}. Record it again: {self._record_again}"
         )
 
     @property
-    def unplayed(self) -> list[Take]:
-        return [take for take in self.takes if not take.played]
+    def unplayed(self) -> list[Interaction]:
+        return [interaction for interaction in self.interactions if not interaction.played]
 
-    # What vcrpy's patches ask.
+    # The part of vcrpy's interface that its patches call.
 
     @property
     def write_protected(self) -> bool:
         return True
 
     def can_play_response_for(self, request: Request) -> bool:
-        self._find(request)
+        self._next_interaction(request)
         return True
 
     def play_response(self, request: Request) -> dict[str, Any]:
-        take = self._find(request)
-        take.played = True
-        headers = take.response["headers"]
-        string = (take.response.get("body") or {}).get("string") or b""
+        interaction = self._next_interaction(request)
+        interaction.played = True
+        headers = interaction.response["headers"]
+        string = (interaction.response.get("body") or {}).get("string") or b""
         whole = string.encode() if isinstance(string, str) else string
         return {
-            **take.response,
+            **interaction.response,
             "headers": {n: v for n, v in headers.items() if n.lower() not in PACKED},
             "body": {"string": decoded(whole, headers)},
         }
 
-    # What the limiter and the events tell.
+    # Called by the limiter and the event bus.
 
-    def asking(self, call: Call) -> None:
+    def check_call(self, call: Call) -> None:
         """Keep an agent to its recorded path: after a miss, and where it left a route."""
         if call.agent in self._missed:
             raise self._missed[call.agent]
         route = Route(call.provider, call.model)
-        if any(take.agent == call.agent and take.route == str(route) for take in self.unplayed):
+        if any(
+            interaction.agent == call.agent and interaction.route == str(route)
+            for interaction in self.unplayed
+        ):
             return
-        for left in self.head.fallbacks:
-            if left.agent == call.agent and _means(left, route):
-                raise ProviderError(left.cause, "left here when it was recorded", retryable=False)
+        for fallback in self.metadata.fallbacks:
+            if fallback.agent == call.agent and _covers(fallback, route):
+                raise ProviderError(
+                    fallback.cause, "left here when it was recorded", retryable=False
+                )
 
     def notify(self, event: Event) -> None:
         pass
 
-    def _find(self, request: Request) -> Take:
-        asked = _read(request, self._redaction)
-        call = calling.get()
+    def _next_interaction(self, request: Request) -> Interaction:
+        canonical = _canonical(request, self._redaction)
+        call = current_call.get()
         agent = call.agent if call else ""
-        same = [take for take in self.takes if asked.matches(take.asked)]
-        own = [take for take in same if take.agent == agent]
-        for take in own + same:
-            if not take.played:
-                return take
-        self._miss(agent, asked, request, len(own or same))
+        same = [
+            interaction
+            for interaction in self.interactions
+            if canonical.matches(interaction.canonical)
+        ]
+        own = [interaction for interaction in same if interaction.agent == agent]
+        for interaction in own + same:
+            if not interaction.played:
+                return interaction
+        self._miss(agent, canonical, request, len(own or same))
 
-    def _miss(self, agent: str, asked: Asked, request: Request, times: int) -> NoReturn:
+    def _miss(
+        self, agent: str, canonical: CanonicalRequest, request: Request, times: int
+    ) -> NoReturn:
         who = agent or f"{request.method} {request.uri.partition('?')[0]}"
-        what = f" of {asked.model}" if asked.model else ""
+        what = f" of {canonical.model}" if canonical.model else ""
         difference: list[str] = []
         if times:
             why = f"was recorded {times} times and is asked once more"
-        elif not self.takes:
+        elif not self.interactions:
             why = "is not recorded: there is no cassette, or it is empty"
         else:
-            own = [take for take in self.takes if take.agent == agent]
-            near = max(own or self.takes, key=lambda take: likeness(asked, take.asked))
-            difference = list(differences(asked, near.asked))
+            own = [interaction for interaction in self.interactions if interaction.agent == agent]
+            nearest = max(
+                own or self.interactions,
+                key=lambda interaction: similarity(canonical, interaction.canonical),
+            )
+            difference = list(differences(canonical, nearest.canonical))
             differing = [line.partition(":")[0] for line in difference if not line.startswith(" ")]
             why = f"is not in the cassette; from the nearest one differs: {', '.join(differing)}"
-            named = f" of {near.agent}" if near.agent else ""
+            named = f" of {nearest.agent}" if nearest.agent else ""
             difference.insert(0, f"- recorded{named}, + asked now:")
         miss = Miss(
-            f"{self._file}: what {who} asks{what} {why}. Record it again: {self._again}", difference
+            f"{self._file}: what {who} asks{what} {why}. Record it again: {self._record_again}",
+            difference,
         )
         self.misses.append(miss)
         if agent:
             self._missed[agent] = miss
         raise miss
 
-    def _departing(self) -> Callable[..., Any]:
-        async def depart(transport: Departure, http: httpx.Request) -> httpx.Response:
+    def _replaying_transport(self) -> Callable[..., Any]:
+        async def replay(transport: Departure, http: httpx.Request) -> httpx.Response:
             request = Request(http.method, str(http.url), await http.aread(), dict(http.headers))
-            take = self._find(request)
+            interaction = self._next_interaction(request)
             reply = self.play_response(request)
             if self._latency is not None:
-                await self._latency(take.seconds)
+                await self._latency(interaction.seconds)
             return httpx.Response(
                 reply["status"]["code"],
-                headers=[(n, each) for n, all in reply["headers"].items() for each in all],
+                headers=[
+                    (name, value) for name, values in reply["headers"].items() for value in values
+                ],
                 content=reply["body"]["string"],
                 request=http,
             )
 
-        return depart
+        return replay
 
 
-def _read(request: Request, redaction: Redaction) -> Asked:
-    """Read a request as it would have been recorded."""
+def _canonical(request: Request, redaction: Redaction) -> CanonicalRequest:
+    """Parse a request as it would have been recorded."""
     masked = masked_request(request, redaction)
-    return read(masked["method"], masked["uri"], masked["body"])
+    return parse_request(masked["method"], masked["uri"], masked["body"])
 
 
-def _means(left: Fallback, route: Route) -> bool:
-    other = Route.parse(left.route)
+def _covers(fallback: Fallback, route: Route) -> bool:
+    other = Route.parse(fallback.route)
     return other.provider == route.provider and other.model in ("", route.model)

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from .player import Player
     from .recorder import Recorder
 
-    Tape = Player | Recorder
+    CassetteFixture = Player | Recorder
 
 # pytest-recording has the same option; its further modes mean the nearest of ours.
 MODES = {"none": "none", "once": "once", "all": "all", "rewrite": "all", "new_episodes": "once"}
 KEYS = ("ANTHROPIC_API_KEY", "GEMINI_API_KEY")
-_tape: pytest.StashKey["Tape"] = pytest.StashKey()
+_active: pytest.StashKey["CassetteFixture"] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
@@ -56,7 +56,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Fail a test that passed although a request was not recorded, or a reply not asked for."""
     result = yield
-    if (tape := item.stash.get(_tape, None)) is not None and (why := tape.complaint):
+    if (cassette := item.stash.get(_active, None)) is not None and (why := cassette.complaint):
         pytest.fail(why, pytrace=False)
     return result
 
@@ -66,32 +66,34 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    tape = item.stash.get(_tape, None)
-    if tape is not None and call.when == "call" and report.failed and tape.complaint:
-        report.sections.append(("cassette", tape.complaint))
+    cassette = item.stash.get(_active, None)
+    if cassette is not None and call.when == "call" and report.failed and cassette.complaint:
+        report.sections.append(("cassette", cassette.complaint))
     return report
 
 
 @pytest.fixture
-def cassette(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> "Iterator[Tape]":
+def cassette(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> "Iterator[CassetteFixture]":
     """Replay the test's HTTP traffic, and allow no other; see docs/cassettes.md.
 
-    `recording` tells whether it is being recorded; `misses` has what was asked in vain.
+    `recording` is true while it is being recorded; `misses` has what was asked in vain.
     """
     path = _path(request)
     chosen = request.config.getoption("--record-mode", default=None) or "none"
     mode = MODES[chosen]
-    again = f"pytest {shlex.quote(request.node.nodeid)} --record-mode="
-    again += "all" if path.exists() else "once"
+    record_again = f"pytest {shlex.quote(request.node.nodeid)} --record-mode="
+    record_again += "all" if path.exists() else "once"
     if mode == "all" or (mode == "once" and not path.exists()):
-        with _recording(path) as tape:
-            request.node.stash[_tape] = tape
-            yield tape
+        with _recording(path) as recorder:
+            request.node.stash[_active] = recorder
+            yield recorder
         return
     for name in KEYS:
         monkeypatch.setenv(name, "replayed")
-    with _replaying(path, again) as player, _unplugged(player, again):
-        request.node.stash[_tape] = player
+    with _replaying(path, record_again) as player, _unplugged(player, record_again):
+        request.node.stash[_active] = player
         yield player
 
 
@@ -103,28 +105,29 @@ def _recording(path: Path) -> "Iterator[Recorder]":
     from .redaction import Redaction
     from .runs import patched
 
-    tape = Recorder(path, Redaction(Redactor(load_settings(Path.cwd()).environment).secrets))
-    with patched(tape):
-        yield tape
-    tape.save()
+    recorder = Recorder(path, Redaction(Redactor(load_settings(Path.cwd()).environment).secrets))
+    with patched(recorder):
+        yield recorder
+    recorder.save()
 
 
 @contextmanager
-def _replaying(path: Path, again: str) -> "Iterator[Player]":
+def _replaying(path: Path, record_again: str) -> "Iterator[Player]":
+    from .files.reader import load
+    from .interactions import CassetteMetadata
     from .player import Player
     from .redaction import Redaction
     from .runs import patched
-    from .takes import Head, load
 
-    head, takes = load(path) if path.exists() else (Head(), [])
-    player = Player(path, head, takes, Redaction(), again)
+    metadata, interactions = load(path) if path.exists() else (CassetteMetadata(), [])
+    player = Player(path, metadata, interactions, Redaction(), record_again)
     with patched(player):
         yield player
 
 
 @contextmanager
-def _unplugged(player: "Player", again: str) -> Iterator[None]:
-    """Let no socket be connected but to itself, as event loops on Windows do."""
+def _unplugged(player: "Player", record_again: str) -> Iterator[None]:
+    """Refuse every connection of a socket but to itself, which event loops on Windows make."""
     pairing = local()
     pair = socket.socketpair
 
@@ -147,7 +150,7 @@ def _unplugged(player: "Player", again: str) -> Iterator[None]:
         where = address[0] if isinstance(address, tuple) else address
         miss = Miss(
             f"the test connects to {where!r}, past its cassette; no network is there while a "
-            f"cassette replays. Record it again: {again}"
+            f"cassette replays. Record it again: {record_again}"
         )
         player.misses.append(miss)
         raise miss

@@ -1,4 +1,4 @@
-"""Records: what goes out and comes back while a team or a test runs, without its secrets."""
+"""Record what goes out and comes back while a team or a test runs, without its secrets."""
 
 import asyncio
 import time
@@ -21,147 +21,160 @@ from vcr.request import Request
 from rolecall import Call, Event, FellBack, RunStarted
 
 from ..providers.transport import Departure
-from .asked import is_local
-from .calling import calling
+from .canonical_request import is_local
+from .current_call import current_call
+from .files.writer import save
+from .interactions import CassetteMetadata, Fallback, Interaction
 from .masking import masked_reply, masked_request
 from .redaction import Redaction
-from .takes import Fallback, Head, Take, save
 
 SIMULATOR = "rolecall-simulator"
-_within: ContextVar[bool] = ContextVar("within", default=False)
+_inside_ours: ContextVar[bool] = ContextVar("inside_ours", default=False)
 
 
 class Recorder(Cassette):  # type: ignore[misc]
     """A cassette of vcrpy that listens to all clients, and to ours without holding them up.
 
-    takes: what the cassette holds already; what is recorded anew takes its place.
+    interactions: what the cassette holds already; what is recorded anew interactions its place.
     """
 
     def __init__(
-        self, path: Path, redaction: Redaction, head: Head | None = None, takes: Sequence[Take] = ()
+        self,
+        path: Path,
+        redaction: Redaction,
+        metadata: CassetteMetadata | None = None,
+        interactions: Sequence[Interaction] = (),
     ) -> None:
         super().__init__(
             str(path),
             record_mode=RecordMode.ALL,
-            custom_patches=((Departure, "handle_async_request", self._departing()),),
+            custom_patches=((Departure, "handle_async_request", self._recording_transport()),),
         )
         self._file = path
         self._redaction = redaction
-        self._before = list(takes)
-        self._begun: dict[int, tuple[Request, Take, float]] = {}
-        self._count = len(takes)
+        self._before = list(interactions)
+        self._begun: dict[int, tuple[Request, Interaction, float]] = {}
+        self._count = len(interactions)
         self._servers: set[str] = set()
-        self.head = head or Head()
-        self.takes: list[Take] = []
+        self.metadata = metadata or CassetteMetadata()
+        self.interactions: list[Interaction] = []
 
     recording = True
     complaint = ""
 
-    # What vcrpy's patches ask.
+    # The part of vcrpy's interface that its patches call.
 
     @property
     def write_protected(self) -> bool:
         return False
 
     def filter_request(self, request: Request) -> Request | None:
-        return None if _within.get() else request
+        return None if _inside_ours.get() else request
 
     def can_play_response_for(self, request: Request) -> bool:
-        if not _within.get():
+        if not _inside_ours.get():
             self._begin(request)
         return False
 
     def append(self, request: Request, response: Mapping[str, Any]) -> None:
-        if not _within.get():
+        if not _inside_ours.get():
             self._end(request, response)
 
-    # What the limiter and the events tell.
+    # Called by the limiter and the event bus.
 
-    def asking(self, call: Call) -> None:
+    def check_call(self, call: Call) -> None:
         pass
 
     def notify(self, event: Event) -> None:
         if isinstance(event, FellBack):
-            left = Fallback(event.agent, event.route, str(event.cause))
-            if left not in self.head.fallbacks:
-                self.head = evolve(self.head, fallbacks=[*self.head.fallbacks, left])
+            fallback = Fallback(event.agent, event.route, str(event.cause))
+            if fallback not in self.metadata.fallbacks:
+                self.metadata = evolve(
+                    self.metadata, fallbacks=[*self.metadata.fallbacks, fallback]
+                )
         elif isinstance(event, RunStarted):
-            about = tomllib.loads(Path(event.folder, "run.toml").read_text("utf-8"))
-            routes, assigned = about.get("routes", {}), about.get("assign", {})
-            self.head = evolve(
-                self.head,
+            run = tomllib.loads(Path(event.folder, "run.toml").read_text("utf-8"))
+            routes, assigned = run.get("routes", {}), run.get("assign", {})
+            self.metadata = evolve(
+                self.metadata,
                 request=event.request.strip(),
                 team={
                     name: {"routes": routes.get(name, []), "assigned": name in assigned}
                     for name in event.agents
                 },
-                only=about.get("only", []),
-                skip=about.get("skip", []),
-                settings=about.get("settings", {}),
+                only=run.get("only", []),
+                skip=run.get("skip", []),
+                settings=run.get("settings", {}),
             )
 
-    def save(self, describe: Callable[[Head], Head] = lambda head: head) -> bool:
+    def save(
+        self, describe: Callable[[CassetteMetadata], CassetteMetadata] = lambda metadata: metadata
+    ) -> bool:
         """Write what was recorded, if anything was; raise SecretFound rather than a secret."""
-        if not self.takes:
+        if not self.interactions:
             return False
-        again = {(take.agent, take.asked) for take in self.takes}
-        takes = [take for take in self._before if (take.agent, take.asked) not in again]
-        takes += self.takes
-        head = evolve(
-            self.head,
+        recorded = {(interaction.agent, interaction.canonical) for interaction in self.interactions}
+        interactions = [
+            interaction
+            for interaction in self._before
+            if (interaction.agent, interaction.canonical) not in recorded
+        ]
+        interactions += self.interactions
+        metadata = evolve(
+            self.metadata,
             source=self._source(),
             recorded=date.today().isoformat(),
             versions=_versions(),
-            models=sorted({take.asked.model for take in takes} - {""}),
+            models=sorted({interaction.canonical.model for interaction in interactions} - {""}),
         )
-        save(self._file, describe(head), takes, self._redaction)
+        save(self._file, describe(metadata), interactions, self._redaction)
         return True
 
     def _begin(self, request: Request) -> None:
-        call = calling.get()
-        take = Take(
+        call = current_call.get()
+        interaction = Interaction(
             request=masked_request(request, self._redaction),
             response={},
             agent=call.agent if call else "",
             route=f"{call.provider}/{call.model}" if call else "",
-            place=self._count,
+            position=self._count,
         )
         self._count += 1
-        self._begun[id(request)] = (request, take, time.monotonic())
+        self._begun[id(request)] = (request, interaction, time.monotonic())
 
     def _end(self, request: Request, response: Mapping[str, Any]) -> None:
         if id(request) not in self._begun:
             self._begin(request)  # a redirect that a client followed by itself
-        _, take, begun = self._begun.pop(id(request))
-        take.seconds = time.monotonic() - begun
+        _, interaction, begun = self._begun.pop(id(request))
+        interaction.seconds = time.monotonic() - begun
         server = next((v for n, v in response["headers"].items() if n.lower() == "server"), "")
         simulated = SIMULATOR in str(server)
         self._servers.add(SIMULATOR if simulated else urlsplit(request.uri).hostname or "")
-        take.response = masked_reply(response, self._redaction)
-        self.takes.append(take)
+        interaction.response = masked_reply(response, self._redaction)
+        self.interactions.append(interaction)
 
-    def _departing(self) -> Callable[..., Any]:
-        """Make what stands in for `Departure`: the reply goes on its way while it is recorded."""
+    def _recording_transport(self) -> Callable[..., Any]:
+        """Return the stand-in for the transport: the reply goes on its way while it is recorded."""
         original = Departure.handle_async_request
 
-        async def depart(transport: Departure, http: httpx.Request) -> httpx.Response:
+        async def record(transport: Departure, http: httpx.Request) -> httpx.Response:
             request = Request(http.method, str(http.url), await http.aread(), dict(http.headers))
             self._begin(request)
-            with _inside():
+            with _unheard():
                 reply = await original(transport, http)
-            told = {
+            head = {
                 "status": {"code": reply.status_code, "message": reply.reason_phrase},
                 "headers": {name: [value] for name, value in reply.headers.multi_items()},
             }
 
             def end(body: bytes) -> None:
-                self._end(request, {**told, "body": {"string": body}})
+                self._end(request, {**head, "body": {"string": body}})
 
             assert isinstance(reply.stream, httpx.AsyncByteStream)
-            reply.stream = _Heard(reply.stream, end)
+            reply.stream = _RecordedStream(reply.stream, end)
             return reply
 
-        return depart
+        return record
 
     def _source(self) -> str:
         if self._servers == {SIMULATOR}:
@@ -170,8 +183,8 @@ class Recorder(Cassette):  # type: ignore[misc]
         return f"the services at {', '.join(hosts)}"
 
 
-class _Heard(httpx.AsyncByteStream):
-    """A body on its way to the client; told once it is whole, or closed before."""
+class _RecordedStream(httpx.AsyncByteStream):
+    """A body on its way to the client, recorded once it is whole, or closed before."""
 
     def __init__(self, stream: httpx.AsyncByteStream, end: Callable[[bytes], None]) -> None:
         self._stream = stream
@@ -186,35 +199,35 @@ class _Heard(httpx.AsyncByteStream):
         except (asyncio.CancelledError, GeneratorExit):
             self._end = None  # nobody waited for the rest, which may well have come
             raise
-        self._tell()
+        self._finish()
 
     async def aclose(self) -> None:
         try:
             await self._stream.aclose()
         finally:
-            self._tell()
+            self._finish()
 
-    def _tell(self) -> None:
+    def _finish(self) -> None:
         end, self._end = self._end, None
         if end is not None:
             end(bytes(self._body))
 
 
 @contextmanager
-def _inside() -> Iterator[None]:
-    """Let the client beneath ours pass unheard: the exchange is recorded already."""
-    token = _within.set(True)
+def _unheard() -> Iterator[None]:
+    """Ignore the client beneath ours: the exchange is recorded already."""
+    token = _inside_ours.set(True)
     try:
         yield
     finally:
-        _within.reset(token)
+        _inside_ours.reset(token)
 
 
 def _versions() -> dict[str, str]:
-    found = {}
+    versions = {}
     for name in ("rolecall", "litellm", "vcrpy"):
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return versions

@@ -1,4 +1,4 @@
-"""Keeps secrets out of cassettes: masks them on the way in, and looks for them before saving."""
+"""Keep secrets out of cassettes: mask them on the way in, and search for them before saving."""
 
 import binascii
 import json
@@ -41,8 +41,8 @@ class Redaction:
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        longest = sorted({each for each in secrets if each}, key=len, reverse=True)
-        escaped = {json.dumps(each)[1:-1] for each in longest}
+        longest = sorted({secret for secret in secrets if secret}, key=len, reverse=True)
+        escaped = {json.dumps(secret)[1:-1] for secret in longest}
         self._known = sorted({*longest, *escaped}, key=len, reverse=True)
 
     def text(self, text: str) -> str:
@@ -57,7 +57,7 @@ class Redaction:
 
     @property
     def of_errors(self) -> "Redaction":
-        """Give what masks who asked as well: for texts that no model and no user wrote."""
+        """Return one that masks who asked as well: for texts that no model and no user wrote."""
         return _OfErrors(self)
 
     def address(self, uri: str) -> str:
@@ -81,7 +81,7 @@ class Redaction:
         return value
 
     def finds(self, text: str) -> bool:
-        """Tell whether a text holds a secret, plain or encoded."""
+        """Check whether a text holds a secret, plain or encoded."""
         candidates = {text, unquote(text)}
         if "\\" in text:
             candidates.add(re.sub(r"\\u([0-9a-fA-F]{4})", lambda u: chr(int(u[1], 16)), text))
@@ -94,8 +94,8 @@ class Redaction:
         return _begins_key(text) and KEYS.search(text) is not None
 
     def _has_encoded(self, text: str) -> bool:
-        found = (run[0] for runs in (_WRAPPED, _RUN) for run in runs.finditer(text))
-        return any(self._has_plain(each) for run in found for each in _decoded(run))
+        matches = (run[0] for runs in (_WRAPPED, _RUN) for run in runs.finditer(text))
+        return any(self._has_plain(each) for run in matches for each in _decoded(run))
 
     def _run(self, run: re.Match[str]) -> str:
         telling = any(
@@ -117,7 +117,7 @@ class _OfErrors(Redaction):
 
 
 def _begins_key(text: str) -> bool:
-    """Tell, faster than the pattern, whether a text may hold what looks like a vendor's key."""
+    """Check, faster than the pattern, whether a text may hold what looks like a vendor's key."""
     return any(beginning in text for beginning in BEGINNINGS)
 
 

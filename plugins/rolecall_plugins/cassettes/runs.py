@@ -1,4 +1,4 @@
-"""`--record` and `--replay`: what a run is told so that a cassette listens, or speaks for all."""
+"""Run a command with `--record` or `--replay`: all its traffic goes through a cassette."""
 
 import asyncio
 import shlex
@@ -16,11 +16,13 @@ from vcr.patch import CassettePatcherBuilder
 from rolecall import Action, AgentSettings, Cause, Host, Limiter, Redactor, Settings
 
 from . import team
-from .calling import Caller, listening
+from .current_call import CurrentCallLimiter, active_cassette
+from .files.reader import load
+from .files.writer import check_writable
+from .interactions import CassetteMetadata
 from .player import Player
 from .recorder import Recorder
 from .redaction import Redaction
-from .takes import Head, check_writable, load
 
 DEMO = "demo"
 PLACEHOLDER = "replayed"
@@ -30,16 +32,16 @@ REPLAYED = ("max_output_tokens", "temperature", "stream", "continuations", "atte
 
 
 @contextmanager
-def patched(tape: Any) -> Iterator[None]:
-    """Let all clients in this process go through a cassette."""
-    token = listening.set(tape)
+def patched(cassette: Any) -> Iterator[None]:
+    """Route all clients of this process through a cassette."""
+    token = active_cassette.set(cassette)
     try:
         with ExitStack() as patches:
-            for patch in CassettePatcherBuilder(tape).build():
+            for patch in CassettePatcherBuilder(cassette).build():
                 patches.enter_context(patch)
             yield
     finally:
-        listening.reset(token)
+        active_cassette.reset(token)
 
 
 @contextmanager
@@ -51,36 +53,40 @@ def recording(app: Any, file: str, add: bool) -> Iterator[None]:
     path = Path(file)
     check_writable(path)
     redaction = Redaction(Redactor(app.settings.environment).secrets)
-    head, takes = load(path) if add and path.exists() else (Head(), [])
-    tape = Recorder(path, redaction, head, takes)
+    metadata, interactions = load(path) if add and path.exists() else (CassetteMetadata(), [])
+    recorder = Recorder(path, redaction, metadata, interactions)
     try:
-        with patched(tape):
+        with patched(recorder):
             yield
     finally:
-        saved = tape.save(lambda head: team.describe(head, app.host, app.settings))
+        saved = recorder.save(lambda metadata: team.describe(metadata, app.host, app.settings))
         if saved and not app.settings.quiet:
-            click.echo(f"rolecall: recorded {len(tape.takes)} calls in {path}", err=True)
+            click.echo(f"rolecall: recorded {len(recorder.interactions)} calls in {path}", err=True)
 
 
 @contextmanager
 def replaying(app: Any, file: str, speed: float | None) -> Iterator[None]:
     """Answer every call from a cassette; speed: times as fast as it was, None without waiting."""
     path = find(file)
-    head, takes = load(path)
+    metadata, interactions = load(path)
     redaction = Redaction(Redactor(app.settings.environment).secrets)
     clock = Hurried(speed)
-    again = f'rolecall run "REQUEST" --record {"FILE" if file == DEMO else shlex.quote(file)}'
-    tape = Player(path, head, takes, redaction, again, clock.sleep if speed else None)
-    app.settings = _as_recorded(app.settings, head, app.host, speed)
+    record_again = (
+        f'rolecall run "REQUEST" --record {"FILE" if file == DEMO else shlex.quote(file)}'
+    )
+    player = Player(
+        path, metadata, interactions, redaction, record_again, clock.sleep if speed else None
+    )
+    app.settings = _as_recorded(app.settings, metadata, app.host, speed)
     app.clock = clock
     if speed is None:
-        app.host = Unlimited(app.host, tape)
-    since = f" on {head.recorded}" if head.recorded else ""
+        app.host = Unlimited(app.host, player)
+    since = f" on {metadata.recorded}" if metadata.recorded else ""
     if not app.settings.quiet:
-        click.echo(f"rolecall: replaying {path}, recorded from {head.source}{since}", err=True)
-    with patched(tape):
+        click.echo(f"rolecall: replaying {path}, recorded from {metadata.source}{since}", err=True)
+    with patched(player):
         yield
-    _tell(tape)
+    _report(player)
 
 
 def find(file: str) -> Path:
@@ -107,12 +113,12 @@ class Hurried:
 class Unlimited:
     """A host whose limiters do not limit: what is replayed costs nobody anything."""
 
-    def __init__(self, host: Host, tape: Player) -> None:
+    def __init__(self, host: Host, player: Player) -> None:
         self._host = host
-        self._tape = tape
+        self._player = player
 
     def limiters(self, settings: Settings) -> dict[str, tuple[Limiter, str]]:
-        limiter = Caller(self._tape)
+        limiter = CurrentCallLimiter(self._player)
         return {limiter.name: (limiter, "cassettes")}
 
     def __getattr__(self, name: str) -> Any:
@@ -127,15 +133,19 @@ class Keyless(dict[str, str]):
         return super().get(name, "").strip() or placed
 
 
-def _as_recorded(settings: Settings, head: Head, host: Host, speed: float | None) -> Settings:
+def _as_recorded(
+    settings: Settings, metadata: CassetteMetadata, host: Host, speed: float | None
+) -> Settings:
     """Ask as it was asked when it was recorded, wherever that differs from here."""
-    told = head.settings
-    routes = {name: tuple(each["routes"]) for name, each in head.team.items() if each.get("routes")}
+    recorded = metadata.settings
+    routes = {
+        name: tuple(each["routes"]) for name, each in metadata.team.items() if each.get("routes")
+    }
     known = host.agents()
-    changed: dict[str, Any] = {name: told[name] for name in REPLAYED if name in told}
-    if told:
+    changed: dict[str, Any] = {name: recorded[name] for name in REPLAYED if name in recorded}
+    if recorded:
         changed.setdefault("temperature", None)
-        changed["on"] = {Cause(each): Action(what) for each, what in told.get("on", {}).items()}
+        changed["on"] = {Cause(each): Action(what) for each, what in recorded.get("on", {}).items()}
     return evolve(
         settings,
         **changed,
@@ -159,13 +169,13 @@ def _as_recorded(settings: Settings, head: Head, host: Host, speed: float | None
     )
 
 
-def _tell(tape: Player) -> None:
+def _report(player: Player) -> None:
     """Show how the first request that was not recorded differs from what was."""
-    if tape.misses:
-        first, *others = tape.misses
+    if player.misses:
+        first, *others = player.misses
         for line in first.difference:
             click.echo(f"  {line}", err=True)
         if others:
             click.echo(f"  … and {len(others)} more requests are not in the cassette", err=True)
-    elif tape.unplayed:
-        click.echo(f"rolecall: {len(tape.unplayed)} recorded calls were not needed", err=True)
+    elif player.unplayed:
+        click.echo(f"rolecall: {len(player.unplayed)} recorded calls were not needed", err=True)

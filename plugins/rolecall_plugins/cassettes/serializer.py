@@ -52,10 +52,13 @@ def _laid_out(interaction: Mapping[str, Any]) -> dict[str, Any]:
     body = dict(response.get("body") or {})
     if "string" in body:
         body["string"] = _reply(body["string"], response.get("headers") or {})
-    asked = _json(request.get("body"))
+    json_body = _json(request.get("body"))
     return {
         **interaction,
-        "request": {**request, "body": _unicode(request.get("body")) if asked is None else asked},
+        "request": {
+            **request,
+            "body": _unicode(request.get("body")) if json_body is None else json_body,
+        },
         "response": {**response, "body": body},
     }
 
@@ -73,7 +76,7 @@ def _reply(string: str | bytes, headers: Mapping[str, Any]) -> str | bytes:
 
 
 def _json(body: object) -> Any:
-    """Give the JSON object or list that a body is, where it says the same in Unicode."""
+    """Return the JSON object or list that a body is, where it says the same in Unicode."""
     try:
         value = json.loads(body) if isinstance(body, str | bytes) else None
         json.dumps(value, ensure_ascii=False).encode()
@@ -92,7 +95,7 @@ def _unicode(body: Any) -> Any:
 
 
 def _ordered(value: Any) -> Any:
-    """Bring the names of a mapping into an order that does not depend on the client."""
+    """Sort the names of a mapping into an order that does not depend on the client."""
     if isinstance(value, list):
         return [_ordered(each) for each in value]
     if not isinstance(value, dict):

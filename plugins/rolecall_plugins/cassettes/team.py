@@ -1,4 +1,4 @@
-"""The team as a cassette knows it: what of it makes an answer another one."""
+"""The team as a cassette holds it: whatever of it changes what is asked."""
 
 import hashlib
 import json
@@ -9,30 +9,30 @@ from attrs import evolve
 
 from rolecall import Agent, Host, Route, Settings, current_team
 
-from .takes import Head
+from .interactions import CassetteMetadata
 
 
 def digest(agent: Agent) -> str:
-    """Hash what an agent is told of its role, and whose deliverables it gets."""
-    told = [agent.title, agent.shared, agent.prompt, list(agent.needs)]
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:12]
+    """Hash an agent's role, and whose deliverables it gets."""
+    role = [agent.title, agent.shared, agent.prompt, list(agent.needs)]
+    return hashlib.sha256(json.dumps(role).encode()).hexdigest()[:12]
 
 
-def describe(head: Head, host: Host, settings: Settings) -> Head:
-    """Complete what a run told of its team by prompts, and by the models that routes mean."""
+def describe(metadata: CassetteMetadata, host: Host, settings: Settings) -> CassetteMetadata:
+    """Add to the team of a recorded run its prompts, and the models that its routes mean."""
     models = {
         name: getattr(provider, "model", "")
         for name, (provider, _) in host.providers(settings).items()
     }
     agents = {name: agent for name, (agent, _) in host.agents().items()}
     team: dict[str, Mapping[str, Any]] = {}
-    for name, told in head.team.items():
-        routes = [Route.parse(route) for route in told.get("routes", ())]
-        full = [Route(each.provider, each.model or models[each.provider]) for each in routes]
-        team[name] = {"prompt": digest(agents[name]), "routes": [str(each) for each in full]}
-        if told.get("assigned"):
+    for name, recorded in metadata.team.items():
+        routes = [Route.parse(route) for route in recorded.get("routes", ())]
+        full = [Route(route.provider, route.model or models[route.provider]) for route in routes]
+        team[name] = {"prompt": digest(agents[name]), "routes": [str(route) for route in full]}
+        if recorded.get("assigned"):
             team[name] = {**team[name], "assigned": True}
-    return evolve(head, team=team)
+    return evolve(metadata, team=team)
 
 
 def now(host: Host, settings: Settings) -> dict[str, Mapping[str, Any]]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def rolecall_observers(settings: "Settings") -> "Iterable[Observer]":
     from rolecall import SettingsError
 
-    from ..cassettes.calling import listening
+    from ..cassettes.current_call import active_cassette
     from .exporters import Telemetry, is_disabled, wants_content
 
     if is_disabled(settings):
@@ -33,7 +33,7 @@ def rolecall_observers(settings: "Settings") -> "Iterable[Observer]":
         return _observers(tracers, meters, content)
     telemetry = Telemetry.read(settings)
     # A cassette hears all clients of the process, those of an exporter too.
-    if not telemetry.asked or listening.get() is not None:
+    if not telemetry.asked or active_cassette.get() is not None:
         return []
     try:
         from .otlp import Closing, hush, own_meters, own_tracers

@@ -11,9 +11,9 @@ import pytest
 from places import ROOT
 
 from rolecall_plugins.cassettes import serializer
+from rolecall_plugins.cassettes.files.reader import load
 from rolecall_plugins.cassettes.pytest_plugin import MODES
 from rolecall_plugins.cassettes.runs import DEMO, find
-from rolecall_plugins.cassettes.takes import load
 from rolecall_plugins.simulator.scenario import Scenario
 from rolecall_plugins.simulator.server import serve_in_thread
 from rolecall_plugins.team.roles import TABLE
@@ -75,7 +75,7 @@ def test_every_mode_of_ours_is_described() -> None:
 
 
 def test_the_demo_is_a_whole_team_and_says_what_it_was_recorded_from() -> None:
-    head, takes = load(find(DEMO))
-    assert head.request
-    assert head.source
-    assert {take.agent for take in takes} == {row[0] for row in TABLE}
+    metadata, interactions = load(find(DEMO))
+    assert metadata.request
+    assert metadata.source
+    assert {interaction.agent for interaction in interactions} == {row[0] for row in TABLE}

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from vcr.request import Request
 
 from rolecall_plugins.cassettes.errors import SecretFound
+from rolecall_plugins.cassettes.files.writer import save
+from rolecall_plugins.cassettes.interactions import CassetteMetadata, Interaction
 from rolecall_plugins.cassettes.recorder import Recorder
 from rolecall_plugins.cassettes.redaction import Redaction
-from rolecall_plugins.cassettes.takes import Head, Take, save
 
 KNOWN = "a-known+secret/of=the.process"
 ALPHABET = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
@@ -145,12 +146,12 @@ def test_cookies_and_ids_in_headers_are_not_written(folder: Path) -> None:
     assert not [word for word in ("a=b", "r-1", "o-1", "c=d") if word in text]
 
 
-@pytest.mark.parametrize("place", ["uri", "body", "headers", "reply", "told", "head"])
+@pytest.mark.parametrize("place", ["uri", "body", "headers", "reply", "told", "metadata"])
 def test_a_secret_that_is_there_all_the_same_is_not_saved(tmp_path: Path, place: str) -> None:
     def planted(where: str) -> str:
         return KNOWN if where == place else "nothing"
 
-    take = Take(
+    interaction = Interaction(
         request={
             "method": "POST",
             "uri": f"https://example.com/{planted('uri')}",
@@ -164,10 +165,10 @@ def test_a_secret_that_is_there_all_the_same_is_not_saved(tmp_path: Path, place:
         },
     )
     path = tmp_path / "tape.yaml"
-    if place == "head":
-        save(path, Head(request=KNOWN), [take], Redaction([KNOWN]))
+    if place == "metadata":
+        save(path, CassetteMetadata(request=KNOWN), [interaction], Redaction([KNOWN]))
         assert KNOWN not in path.read_text("utf-8")
         return
     with pytest.raises(SecretFound, match=r"is not saved: the .* of exchange 1 holds a secret"):
-        save(path, Head(), [take], Redaction([KNOWN]))
+        save(path, CassetteMetadata(), [interaction], Redaction([KNOWN]))
     assert not path.exists()

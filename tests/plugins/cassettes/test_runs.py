@@ -10,8 +10,8 @@ import pytest
 from installing import Ended, Shell
 from serving import serving
 
-from rolecall_plugins.cassettes import calling
-from rolecall_plugins.cassettes.takes import load
+from rolecall_plugins.cassettes import current_call
+from rolecall_plugins.cassettes.files.reader import load
 
 REQUEST = "Build a URL shortener — ✓"
 SOME = (
@@ -38,7 +38,7 @@ def shell(
 @pytest.fixture(autouse=True)
 def _silent() -> Any:
     yield
-    assert calling.listening.get() is None
+    assert current_call.active_cassette.get() is None
 
 
 @pytest.fixture
@@ -276,7 +276,7 @@ def test_recording_again_makes_the_same_file(shell: Shell) -> None:
         if (text := (shell.folder / name).read_text("utf-8"))
     ]
     orders = [
-        [take.agent for take in load(shell.folder / name)[1]]
+        [interaction.agent for interaction in load(shell.folder / name)[1]]
         for name in ("team.yaml", "again.yaml")
     ]
     assert orders[0] == orders[1]

@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rolecall_plugins.cassettes import serializer
+from rolecall_plugins.cassettes.files.reader import load
+from rolecall_plugins.cassettes.files.writer import save
+from rolecall_plugins.cassettes.interactions import CassetteMetadata, Interaction
 from rolecall_plugins.cassettes.redaction import Redaction
-from rolecall_plugins.cassettes.takes import Head, Take, load, save
 
 TEXTS = st.text(
     st.one_of(
@@ -103,19 +105,19 @@ def test_vcrpy_replays_it_with_our_serializer_and_with_its_own(tmp_path: Path, o
 
 
 def test_exchanges_are_in_the_team_s_order_not_in_that_of_their_ends(tmp_path: Path) -> None:
-    takes = [
-        Take(
+    interactions = [
+        Interaction(
             request={"method": "GET", "uri": f"https://example.com/{n}", "headers": {}, "body": ""},
             response={"status": {"code": 200, "message": ""}, "headers": {}, "body": {}},
             agent=agent,
-            place=n,
+            position=n,
         )
         for n, agent in [(3, "b"), (1, "a"), (2, "b"), (0, "c")]
     ]
     path = tmp_path / "tape.yaml"
-    save(path, Head(team={"c": {}, "b": {}, "a": {}}), takes, Redaction())
+    save(path, CassetteMetadata(team={"c": {}, "b": {}, "a": {}}), interactions, Redaction())
     _, saved = load(path)
-    assert [take.request["uri"][-1] for take in saved] == ["0", "2", "3", "1"]
+    assert [interaction.request["uri"][-1] for interaction in saved] == ["0", "2", "3", "1"]
 
 
 def test_a_cassette_that_vcrpy_wrote_is_one_of_ours(tmp_path: Path) -> None:
@@ -125,6 +127,6 @@ def test_a_cassette_that_vcrpy_wrote_is_one_of_ours(tmp_path: Path) -> None:
         "    uri: https://example.com/\n  response:\n    body: {string: hello}\n"
         "    headers: {}\n    status: {code: 200, message: OK}\nversion: 1\n"
     )
-    head, (take,) = load(path)
-    assert head == Head()
-    assert take.asked.wire == "GET /"
+    metadata, (interaction,) = load(path)
+    assert metadata == CassetteMetadata()
+    assert interaction.canonical.wire == "GET /"

@@ -17,7 +17,7 @@ from vendors import PLUGINS, REQUEST, provider
 from rolecall import Provider, ProviderError, Request, Response
 from rolecall.execution.attempt import judge
 from rolecall_plugins.cassettes.errors import Miss
-from rolecall_plugins.cassettes.takes import load
+from rolecall_plugins.cassettes.files.reader import load
 from rolecall_plugins.simulator.scenario import Fault, Scenario
 from rolecall_plugins.simulator.server import serve_in_thread
 
@@ -65,7 +65,7 @@ def test_a_call_that_was_not_recorded_is_no_failure_of_the_vendor(cassette: Any)
     with pytest.raises(Miss, match="is not in the cassette"):
         asyncio.run(outcome(made, other))
     cassette.misses.clear()
-    cassette.takes.clear()
+    cassette.interactions.clear()
 
 
 def test_every_cassette_says_what_it_was_recorded_from() -> None:

@@ -28,7 +28,7 @@ from rolecall.testing import FakeProvider
 from rolecall.types.run_options import RunOptions
 from rolecall_plugins import claude
 from rolecall_plugins import telemetry as otel
-from rolecall_plugins.cassettes.calling import listening
+from rolecall_plugins.cassettes.current_call import active_cassette
 from rolecall_plugins.telemetry.exporters import Signal, Telemetry, wants_content
 from rolecall_plugins.telemetry.metrics import SECONDS, TOKENS, Measures
 from rolecall_plugins.telemetry.otlp import Closing, SpanSender
@@ -392,11 +392,11 @@ def test_where_it_is_not_installed_the_error_says_how_to(monkeypatch: pytest.Mon
 
 
 def test_while_a_cassette_listens_nothing_is_sent_past_it() -> None:
-    token = listening.set(object())  # type: ignore[arg-type]
+    token = active_cassette.set(object())  # type: ignore[arg-type]
     try:
         assert otel.rolecall_observers(settings(**{ENDPOINT: NOWHERE})) == []
     finally:
-        listening.reset(token)
+        active_cassette.reset(token)
 
 
 def test_a_program_that_has_set_it_up_is_told_on_its_own_terms(

@@ -1,6 +1,6 @@
-"""What a request asks: the same for two requests that mean the same, whatever their bytes.
+"""The canonical form of a request: equal for two requests that mean the same, whatever their bytes.
 
-Read from the body in the formats of Anthropic, Gemini and OpenAI-like services; of any other
+Parsed from the body in the formats of Anthropic, Gemini and OpenAI-like services; of any other
 request everything counts that is in its address and its body.
 """
 
@@ -31,8 +31,8 @@ _KEYS = re.compile(r"key|token|secret|signature", re.IGNORECASE)
 
 
 @frozen
-class Asked:
-    """What is asked.
+class CanonicalRequest:
+    """What a request asks.
 
     wire: the format, or method and address where it is none we know.
     messages: role and text of each turn; what is no text is in it as JSON.
@@ -48,20 +48,20 @@ class Asked:
     parameters: tuple[tuple[str, str], ...] = ()
     host: str = field(default="", eq=False)
 
-    def matches(self, recorded: "Asked") -> bool:
-        """Tell whether the same is asked; what was recorded on this machine may be anywhere."""
+    def matches(self, recorded: "CanonicalRequest") -> bool:
+        """Check whether the same is asked; what was recorded on this machine may be anywhere."""
         return self == recorded and (
             self.host == recorded.host or not (self.host and recorded.host)
         )
 
     @property
     def text(self) -> str:
-        """Give all that was said, as one text."""
+        """Return the system prompt and all turns as one text."""
         return "\n".join([self.system, *(text for _, text in self.messages)])
 
 
-def read(method: str, uri: str, body: object) -> Asked:
-    """Read a request; `body` is its bytes or text, or the JSON value that they hold."""
+def parse_request(method: str, uri: str, body: object) -> CanonicalRequest:
+    """Parse a request; `body` is its bytes or text, or the JSON value that they hold."""
     value = _parsed(body)
     address = urlsplit(uri)
     gemini = _GEMINI.search(address.path)
@@ -73,48 +73,50 @@ def read(method: str, uri: str, body: object) -> Asked:
                 return _chat(wire, value)
     host = address.hostname or ""
     query = sorted(pair for pair in parse_qsl(address.query) if not _KEYS.search(pair[0]))
-    said = value if isinstance(value, str) else _json(value)
-    return Asked(
+    text = value if isinstance(value, str) else _json(value)
+    return CanonicalRequest(
         f"{method} {address.path}",
-        messages=(("body", said),),
+        messages=(("body", text),),
         parameters=tuple(query),
         host="" if is_local(host) else host,
     )
 
 
-def differences(asked: Asked, recorded: Asked) -> Iterator[str]:
-    """Say in a few lines how a request differs from a recorded one; `-` is what was recorded."""
+def differences(request: CanonicalRequest, recorded: CanonicalRequest) -> Iterator[str]:
+    """List in a few lines how a request differs from a recorded one; `-` is what was recorded."""
     for name in ("wire", "host", "model", "stream"):
-        old, new = getattr(recorded, name), getattr(asked, name)
+        old, new = getattr(recorded, name), getattr(request, name)
         if old != new:
             yield f"{name}: {old} -> {new}"
-    parameters = dict(recorded.parameters), dict(asked.parameters)
-    for name in sorted({*parameters[0], *parameters[1]}):
-        old, new = (each.get(name, "not sent") for each in parameters)
+    before, now = dict(recorded.parameters), dict(request.parameters)
+    for name in sorted({*before, *now}):
+        old, new = before.get(name, "not sent"), now.get(name, "not sent")
         if old != new:
             yield f"{name}: {old} -> {new}"
-    yield from _changed("system", recorded.system, asked.system)
-    yield from _changed("messages", _turns(recorded), _turns(asked))
-    yield from _changed("tools", recorded.tools, asked.tools)
+    yield from _text_difference("system", recorded.system, request.system)
+    yield from _text_difference("messages", _turns(recorded), _turns(request))
+    yield from _text_difference("tools", recorded.tools, request.tools)
 
 
-def likeness(asked: Asked, recorded: Asked) -> float:
-    """Measure how near two requests are: equal fields first, then how much of the text is."""
-    equal: int = sum(
-        bool(getattr(asked, each.name) == getattr(recorded, each.name)) for each in fields(Asked)
+def similarity(request: CanonicalRequest, recorded: CanonicalRequest) -> float:
+    """Measure how near two requests are: by equal fields first, then by how alike the texts are."""
+    equal_fields: int = sum(
+        bool(getattr(request, attribute.name) == getattr(recorded, attribute.name))
+        for attribute in fields(CanonicalRequest)
     )
-    alike: float = SequenceMatcher(None, asked.text, recorded.text).quick_ratio()
-    return equal + alike
+    # quick_ratio is an upper bound, but prompts are long and ratio() is quadratic in their length.
+    text_ratio: float = SequenceMatcher(None, request.text, recorded.text).quick_ratio()
+    return equal_fields + text_ratio
 
 
 def is_local(host: str) -> bool:
     return host in ("localhost", "::1") or host.startswith("127.")
 
 
-def _gemini(address: re.Match[str], body: Mapping[str, Any]) -> Asked:
+def _gemini(address: re.Match[str], body: Mapping[str, Any]) -> CanonicalRequest:
     generation = _first(body, "generationConfig", "generation_config") or {}
     system = _first(body, "systemInstruction", "system_instruction") or {}
-    return Asked(
+    return CanonicalRequest(
         wire="gemini",
         model=address["model"],
         stream=address["verb"].startswith("stream"),
@@ -128,13 +130,13 @@ def _gemini(address: re.Match[str], body: Mapping[str, Any]) -> Asked:
     )
 
 
-def _chat(wire: str, body: Mapping[str, Any]) -> Asked:
+def _chat(wire: str, body: Mapping[str, Any]) -> CanonicalRequest:
     turns = [(str(turn.get("role")), _text(turn.get("content"))) for turn in body["messages"]]
-    return Asked(
+    return CanonicalRequest(
         wire=wire,
         model=str(body.get("model") or ""),
         stream=bool(body.get("stream")),
-        system="\n".join([_text(body.get("system"))] if body.get("system") else []),
+        system=_text(body.get("system")),
         messages=tuple(turns),
         tools=_json(body.get("tools")),
         parameters=_parameters(body),
@@ -142,12 +144,12 @@ def _chat(wire: str, body: Mapping[str, Any]) -> Asked:
 
 
 def _parameters(body: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    found = {
+    parameters = {
         word: _json(_whole(body[name]))
         for name, word in PARAMETERS.items()
         if body.get(name) is not None
     }
-    return tuple(sorted(found.items()))
+    return tuple(sorted(parameters.items()))
 
 
 def _whole(value: Any) -> Any:
@@ -156,7 +158,7 @@ def _whole(value: Any) -> Any:
 
 
 def _text(content: Any) -> str:
-    """Give the text of a turn, which is a text or a list of parts; caching hints do not count."""
+    """Return the text of a turn, which is a text or a list of parts; caching hints do not count."""
     if content is None or isinstance(content, str):
         return content or ""
     if not isinstance(content, list):
@@ -192,11 +194,11 @@ def _first(body: Mapping[str, Any], *names: str) -> Any:
     return next((body[name] for name in names if name in body), None)
 
 
-def _turns(asked: Asked) -> str:
-    return "\n".join(f"[{role}]\n{text}" for role, text in asked.messages)
+def _turns(request: CanonicalRequest) -> str:
+    return "\n".join(f"[{role}]\n{text}" for role, text in request.messages)
 
 
-def _changed(name: str, old: str, new: str) -> Iterator[str]:
+def _text_difference(name: str, old: str, new: str) -> Iterator[str]:
     if old == new:
         return
     yield f"{name}:"

@@ -5,7 +5,12 @@ from typing import Any
 
 import pytest
 
-from rolecall_plugins.cassettes.asked import Asked, differences, likeness, read
+from rolecall_plugins.cassettes.canonical_request import (
+    CanonicalRequest,
+    differences,
+    parse_request,
+    similarity,
+)
 
 CLAUDE = {
     "model": "claude-sonnet-5-5",
@@ -22,12 +27,12 @@ URI = "https://api.anthropic.com/v1/messages"
 MODELS = "https://generativelanguage.googleapis.com/v1alpha/models/gemini-3.8-flash"
 
 
-def claude(uri: str = URI, **changed: Any) -> Asked:
-    return read("POST", uri, json.dumps({**CLAUDE, **changed}))
+def claude(uri: str = URI, **changed: Any) -> CanonicalRequest:
+    return parse_request("POST", uri, json.dumps({**CLAUDE, **changed}))
 
 
-def gemini(uri: str = f"{MODELS}:generateContent", **changed: Any) -> Asked:
-    return read("POST", uri, json.dumps({**GEMINI, **changed}).encode())
+def gemini(uri: str = f"{MODELS}:generateContent", **changed: Any) -> CanonicalRequest:
+    return parse_request("POST", uri, json.dumps({**GEMINI, **changed}).encode())
 
 
 @pytest.mark.parametrize(
@@ -37,10 +42,10 @@ def gemini(uri: str = f"{MODELS}:generateContent", **changed: Any) -> Asked:
         claude(system="You test."),
         claude(messages=[{"role": "user", "content": "Hello"}]),
         claude(stream=False, metadata={"user_id": "x"}),
-        read("POST", URI, dict(reversed(CLAUDE.items()))),
+        parse_request("POST", URI, dict(reversed(CLAUDE.items()))),
     ],
 )
-def test_the_same_to_anthropic_in_other_bytes(same: Asked) -> None:
+def test_the_same_to_anthropic_in_other_bytes(same: CanonicalRequest) -> None:
     assert claude().matches(same)
 
 
@@ -58,7 +63,7 @@ def test_the_same_to_anthropic_in_other_bytes(same: Asked) -> None:
         gemini(),
     ],
 )
-def test_something_else_to_anthropic(other: Asked) -> None:
+def test_something_else_to_anthropic(other: CanonicalRequest) -> None:
     assert not claude().matches(other)
 
 
@@ -71,7 +76,7 @@ def test_something_else_to_anthropic(other: Asked) -> None:
         gemini(contents=[{"parts": [{"text": "Hello"}]}]),
     ],
 )
-def test_the_same_to_gemini_in_other_bytes(same: Asked) -> None:
+def test_the_same_to_gemini_in_other_bytes(same: CanonicalRequest) -> None:
     assert gemini().matches(same)
 
 
@@ -85,23 +90,23 @@ def test_the_same_to_gemini_in_other_bytes(same: Asked) -> None:
         gemini(tools=[{"google_search": {}}]),
     ],
 )
-def test_something_else_to_gemini(other: Asked) -> None:
+def test_something_else_to_gemini(other: CanonicalRequest) -> None:
     assert not gemini().matches(other)
 
 
 def test_of_an_unknown_format_address_and_body_count() -> None:
-    one = read("POST", "https://a.example/ask?key=1&n=2", b'{"q": 1.0, "r": 2}')
-    assert one.matches(read("POST", "https://a.example/ask?key=9&n=2", b'{"r":2,"q":1.0}'))
-    assert one.matches(read("POST", "http://localhost/ask?n=2", b'{"r":2,"q":1.0}'))
-    assert not one.matches(read("POST", "https://b.example/ask?n=2", b'{"r":2,"q":1.0}'))
-    assert not one.matches(read("POST", "https://a.example/ask?n=3", b'{"r":2,"q":1.0}'))
-    assert not one.matches(read("PUT", "https://a.example/ask?n=2", b'{"r":2,"q":1.0}'))
-    assert not one.matches(read("POST", "https://a.example/ask?n=2", b"plain"))
+    one = parse_request("POST", "https://a.example/ask?key=1&n=2", b'{"q": 1.0, "r": 2}')
+    assert one.matches(parse_request("POST", "https://a.example/ask?key=9&n=2", b'{"r":2,"q":1.0}'))
+    assert one.matches(parse_request("POST", "http://localhost/ask?n=2", b'{"r":2,"q":1.0}'))
+    assert not one.matches(parse_request("POST", "https://b.example/ask?n=2", b'{"r":2,"q":1.0}'))
+    assert not one.matches(parse_request("POST", "https://a.example/ask?n=3", b'{"r":2,"q":1.0}'))
+    assert not one.matches(parse_request("PUT", "https://a.example/ask?n=2", b'{"r":2,"q":1.0}'))
+    assert not one.matches(parse_request("POST", "https://a.example/ask?n=2", b"plain"))
 
 
 def test_a_difference_is_told_in_few_lines() -> None:
-    asked = claude(model="m2", max_tokens=7, messages=[{"role": "user", "content": "Good\nbye"}])
-    assert list(differences(asked, claude())) == [
+    request = claude(model="m2", max_tokens=7, messages=[{"role": "user", "content": "Good\nbye"}])
+    assert list(differences(request, claude())) == [
         "model: claude-sonnet-5-5 -> m2",
         "max_output_tokens: 100 -> 7",
         "messages:",
@@ -121,4 +126,4 @@ def test_a_long_difference_is_cut() -> None:
 
 def test_the_nearest_is_the_one_with_most_in_common() -> None:
     near, far = claude(system="You test?"), gemini()
-    assert likeness(claude(), near) > likeness(claude(), far)
+    assert similarity(claude(), near) > similarity(claude(), far)
