@@ -11,27 +11,30 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from rolecall import CallEnded, Usage
 from rolecall.storage.journal import Journal, read
 
 TEXT = "A deliverable of some four thousand tokens, as an agent writes it. " * 240
-ENDED = {
-    "at": 12.5,
-    "call": 7,
-    "agent": "solution-architect",
-    "provider": "claude",
-    "model": "claude-sonnet-5-5",
-    "step": "0" * 64,
-    "text": TEXT,
-    "usage": {"input": 16_000, "output": 4000, "thinking": 0, "cache_read": 0, "cache_write": 0},
-    "cost": 0.09,
-    "took": 31.0,
-}
+ENDED = CallEnded(
+    at=12.5,
+    call=7,
+    agent="solution-architect",
+    provider="claude",
+    model="claude-sonnet-5-5",
+    step="0" * 64,
+    waited=0.5,
+    took=31.0,
+    max_output_tokens=16_384,
+    text=TEXT,
+    usage=Usage(input=16_000, output=4000),
+    cost=0.09,
+)
 
 
 def append(folder: Path, records: int) -> tuple[list[float], int]:
     """Append records; give the seconds that each took, and the bytes of one."""
     with Journal(folder / "journal.jsonl") as journal:
-        times = [_timed(lambda: journal.append("call_ended", **ENDED)) for _ in range(records)]
+        times = [_timed(lambda: journal.append(ENDED)) for _ in range(records)]
     return times, (folder / "journal.jsonl").stat().st_size // records
 
 

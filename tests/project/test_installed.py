@@ -9,13 +9,13 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 from attrs import frozen
 from installing import environment
 
-from rolecall.storage.journal import read
+from rolecall import CallEnded
+from rolecall.storage.step_store import past_calls
 from rolecall_plugins.simulator.scenario import Fault, Latency, Scenario
 from rolecall_plugins.simulator.server import Simulator, serve_in_thread
 from rolecall_plugins.team.roles import TABLE
@@ -45,9 +45,9 @@ class Ended:
     def run(self) -> Path:
         return self.folder / "runs" / "latest"
 
-    def records(self, kind: str) -> list[dict[str, Any]]:
-        records, _ = read((self.run / "journal.jsonl").read_bytes())
-        return [record for record in records if record["type"] == kind]
+    @property
+    def calls(self) -> list[CallEnded]:
+        return past_calls(self.run)
 
 
 def start(folder: Path, arguments: Sequence[str], **variables: str) -> subprocess.Popen[str]:
@@ -96,11 +96,7 @@ def test_thirteen_agents_are_done_whatever_goes_wrong(whole: tuple[Ended, Simula
 
 def test_each_fault_is_known_by_its_cause(whole: tuple[Ended, Simulator]) -> None:
     ended, _ = whole
-    failed = Counter(
-        (each["agent"], each["provider"], each["cause"])
-        for each in ended.records("call_ended")
-        if each["cause"]
-    )
+    failed = Counter((each.agent, each.provider, each.cause) for each in ended.calls if each.cause)
     assert failed == {
         ("research-analyst", "gemini", "empty"): 1,
         ("security-architecture-specialist", "gemini", "safety"): 1,
@@ -114,7 +110,7 @@ def test_every_call_that_was_made_is_on_record(whole: tuple[Ended, Simulator]) -
     ended, simulator = whole
     assert len(simulator.arrivals) == 13 + len(FAULTS)
     assert Counter(arrival.agent for arrival in simulator.arrivals) == Counter(
-        each["agent"] for each in ended.records("call_ended")
+        each.agent for each in ended.calls
     )
 
 
@@ -170,7 +166,7 @@ def test_a_team_runs_offline_without_keys(tmp_path: Path) -> None:
     assert "\nDistribution: 5 of 13 on claude, 8 of 13 on gemini\n" in ended.out
     assert ended.err.startswith("rolecall: offline, every reply is simulated by http://127.0.0.1:")
     assert "Simulated reply" in (ended.run / "PLAN.md").read_text("utf-8")
-    assert {each["cause"] for each in ended.records("call_ended")} == {None, "overloaded"}
+    assert {each.cause for each in ended.calls} == {None, "overloaded"}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send")
@@ -188,7 +184,7 @@ def test_an_interrupted_run_goes_on_without_asking_anything_twice(tmp_path: Path
         assert "Traceback" not in interrupted.err
         said = interrupted.err.splitlines()[-1]
         assert said.startswith("rolecall: interrupted; what is answered is kept. Go on with: ")
-        answered = {each["agent"] for each in interrupted.records("call_ended")}
+        answered = {each.agent for each in interrupted.calls}
         before = len(simulator.arrivals)
 
         command = shlex.split(said.partition("Go on with: rolecall ")[2])

@@ -7,24 +7,23 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from ..errors import JournalCorrupt, RunError
+from .records import Record, parse, plain, serialise
 
 VERSION = 1
 PAUSE = 20  # times what a flush took, before `settle` does the next
 _CHECKED = re.compile(rb'(\{.*),"crc":"([0-9a-f]{8})"\}', re.DOTALL)
 
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-
-Record = dict[str, Any]
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=plain).encode
 
 
 class Journal:
     """A journal open for appending.
 
-    `records` holds what was in it; `torn` is the number of bytes of an unfinished last line
-    that were dropped, 0 where there was none. One process at a time may have it open.
+    records: what was in it, without the types of a later version. torn: the bytes of an unfinished
+    last line that were dropped, 0 where there was none. One process at a time may have it open.
     """
 
     def __init__(self, path: Path) -> None:
@@ -43,13 +42,13 @@ class Journal:
         except OSError as error:
             raise RunError(f"{path}: cannot be opened: {error.strerror}") from error
 
-    def append(self, type: str, *, wait: bool = True, **values: Any) -> None:
+    def append(self, record: Record, *, wait: bool = True) -> None:
         """Write one record and wait until it is on the disk, with all before it.
 
         wait: without it, `settle` does the waiting. Until then the record outlives the process, but
         not a power cut.
         """
-        line = _line({"v": VERSION, "type": type, **values})
+        line = _line(record)
         try:
             if self._file.write(line) != len(line):
                 raise OSError(28, "no space left")
@@ -107,9 +106,10 @@ class Journal:
 
 
 def read(content: bytes, name: str = "journal") -> tuple[list[Record], int]:
-    """Give the records of a journal and the length of its whole lines.
+    """Return the records of a journal and the length of its whole lines.
 
-    A last line without its end is dropped; any other damage raises JournalCorrupt.
+    A last line without its end is dropped, and records of types that are not known are skipped; any
+    other damage raises JournalCorrupt.
     """
     whole = content.rfind(b"\n") + 1
     return list(_records(content[:whole], name)), whole
@@ -119,18 +119,30 @@ def _records(content: bytes, name: str) -> Iterator[Record]:
     for number, line in enumerate(content.split(b"\n")[:-1], 1):
         checked = _CHECKED.fullmatch(line)
         if checked is None or f"{zlib.crc32(checked[1]):08x}".encode() != checked[2]:
-            raise JournalCorrupt(
-                f"{name}: line {number} is damaged; restore the file from a copy, "
-                f"or delete the lines from {number} on and resume"
-            )
-        record: Record = json.loads(checked[1] + b"}")
-        if record["v"] > VERSION:
+            raise _corrupt(name, number, "is damaged")
+        values = json.loads(checked[1] + b"}")
+        version = values.get("v")
+        if not isinstance(version, int):
+            raise _corrupt(name, number, f"has no version, but {version!r}")
+        if version > VERSION:
             raise JournalCorrupt(f"{name}: line {number} was written by a newer rolecall; update")
-        yield record
+        try:
+            record = parse(values)
+        except ValueError as error:
+            raise _corrupt(name, number, f"is damaged: {error}") from error
+        if record is not None:
+            yield record
+
+
+def _corrupt(name: str, number: int, what: str) -> JournalCorrupt:
+    return JournalCorrupt(
+        f"{name}: line {number} {what}; restore the file from a copy, "
+        f"or delete the lines from {number} on and resume"
+    )
 
 
 def _line(record: Record) -> bytes:
-    text = _encode(record)[:-1]
+    text = _encode({"v": VERSION, **serialise(record)})[:-1]
     body = text.encode("utf-8", "backslashreplace")  # half a surrogate pair, as JSON escapes it
     return body + f',"crc":"{zlib.crc32(body):08x}"}}\n'.encode()
 

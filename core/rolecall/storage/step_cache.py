@@ -5,25 +5,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 
-from attrs import frozen
+from attrs import evolve
 
 from ..errors import JournalCorrupt
-from ..types.agents import Route
-from .journal import Record, read
+from ..types.answer import Answer
+from ..types.events import CallEnded
+from .journal import read
+from .paid_answers import PaidAnswers
+from .records import AnswerRecord, StepRecord
 
 _log = logging.getLogger("rolecall")
 JOURNAL = "journal.jsonl"
-
-
-@frozen
-class Found:
-    """An answer of another run; `run` is its folder's name."""
-
-    text: str
-    stop: str
-    route: str
-    cost: float | None
-    run: str
 
 
 class Elsewhere:
@@ -36,17 +28,17 @@ class Elsewhere:
         self._folders = tuple(folders)
         self._own = own.resolve()
 
-    def find(self, step: str) -> Found | None:
+    def find(self, step: str) -> Answer | None:
+        """Return the answer to a step, whose `source` is the name of the run that paid for it."""
         return self._answers.get(step)
 
     @cached_property
-    def _answers(self) -> Mapping[str, Found]:
-        found: dict[str, Found] = {}
+    def _answers(self) -> Mapping[str, Answer]:
+        found: dict[str, Answer] = {}
         for path in self._journals():
             try:
-                records, _ = read(path.read_bytes(), str(path))
-                found.update(_answered(records, path.parent.name))
-            except (OSError, JournalCorrupt, KeyError, TypeError) as error:
+                found.update(_paid(path))
+            except (OSError, JournalCorrupt) as error:
                 _log.warning("nothing is reused of %s: %s", path, error)
         return found
 
@@ -58,24 +50,12 @@ class Elsewhere:
                     yield run.resolve() / JOURNAL
 
 
-def _answered(records: Iterable[Record], run: str) -> Iterator[tuple[str, Found]]:
-    ended: dict[int, Record] = {}
+def _paid(path: Path) -> dict[str, Answer]:
+    """Return what a run itself asked and paid for, be it forgotten since."""
+    paid = PaidAnswers(path.name)
+    records, _ = read(path.read_bytes(), path.name)
     for record in records:
-        match record["type"]:
-            case "call_ended":
-                ended[record["call"]] = record
-                if record["cause"] is None:
-                    yield record["step"], _found(record, _route(record), run)
-            case "step_done":
-                whole = record if "text" in record else ended[record["call"]]
-                yield record["step"], _found(whole, record["route"], run)
-            case _:
-                pass
-
-
-def _route(record: Record) -> str:
-    return str(Route(record["provider"], record["model"]))
-
-
-def _found(record: Record, route: str, run: str) -> Found:
-    return Found(record["text"], record["stop"], route, record["cost"], run)
+        if isinstance(record, CallEnded | StepRecord | AnswerRecord):
+            paid.add(record)
+    run = path.parent.name
+    return {step: evolve(answer, source=run) for step, answer in paid.by_step.items()}

@@ -16,6 +16,7 @@ from rolecall import (
     AgentFailed,
     AgentStarted,
     Call,
+    CallEnded,
     CallFailed,
     CallStarted,
     DeliverableKept,
@@ -33,6 +34,7 @@ from rolecall import (
 from rolecall.scheduling.scheduler import CUT
 from rolecall.storage.history import USUAL
 from rolecall.storage.journal import read
+from rolecall.storage.records import DeliverableRecord, EditRecord, RunRecord, StepRecord
 from rolecall.testing import FakeClock, FakeProvider
 
 # a ─ b ─ d     each on a provider of its own
@@ -353,7 +355,7 @@ def test_an_edited_deliverable_stands_and_those_who_need_it_are_asked_again(
     assert ran.read("deliverables/02-b.md") == "by hand\n"
     assert [event.agent for event in ran.events.of(DeliverableKept)] == ["b"]
     records, _ = read((tmp_path / "journal.jsonl").read_bytes())
-    assert [record["agent"] for record in records if record["type"] == "edited"] == ["b"]
+    assert [record.agent for record in records if isinstance(record, EditRecord)] == ["b"]
 
 
 @pytest.mark.parametrize("name", ["PLAN.md", "deliverables/04-d.md"])
@@ -400,16 +402,13 @@ def test_a_budget_that_thinking_used_up_is_not_paid_for_again(tmp_path: Path) ->
 def test_every_call_is_on_record_with_its_start_and_its_end(tmp_path: Path) -> None:
     run(tmp_path, DIAMOND[:1], *providers(a=[Response(""), "text"]))
     records, _ = read((tmp_path / "journal.jsonl").read_bytes())
-    assert [record["type"] for record in records] == [
-        "run",
-        *["call_started", "call_ended"] * 2,
-        "step_done",
-        "deliverable",
+    assert [type(record) for record in records] == [
+        RunRecord,
+        *[CallStarted, CallEnded] * 2,
+        StepRecord,
+        DeliverableRecord,
     ]
-    assert [record["cause"] for record in records if record["type"] == "call_ended"] == [
-        "empty",
-        None,
-    ]
+    assert [record.cause for record in records if isinstance(record, CallEnded)] == ["empty", None]
 
 
 def test_a_key_that_a_vendor_echoes_is_in_no_file_of_the_run(tmp_path: Path) -> None:

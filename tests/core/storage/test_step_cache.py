@@ -11,8 +11,9 @@ from installing import Shell
 
 from rolecall import Answer, Response
 from rolecall.storage.journal import Journal
+from rolecall.storage.records import ReusedRecord
 from rolecall.storage.run_folder import RunFolder
-from rolecall.storage.step_cache import Elsewhere, Found
+from rolecall.storage.step_cache import Elsewhere
 from rolecall.testing import FakeProvider
 
 TEAM = [agent("a"), agent("b", "a")]
@@ -53,7 +54,8 @@ def test_an_answer_is_found_in_a_run_and_in_a_folder_of_runs(tmp_path: Path) -> 
     for folder in (tmp_path / "runs", tmp_path / "runs" / "one"):
         elsewhere = Elsewhere([folder], tmp_path / "own")
         found = [elsewhere.find(step) for step in steps(tmp_path / "runs" / "one")]
-        assert [(each.text, each.run) for each in found if each] == [("text", "one")] * 2
+        answers = [(each.response.text, each.source) for each in found if each]
+        assert answers == [("text", "one")] * 2
         assert elsewhere.find("another step") is None
 
 
@@ -64,7 +66,7 @@ def test_an_answer_that_no_event_told_of_is_found_too(tmp_path: Path) -> None:
     with RunFolder.create(tmp_path / "one", "Build it.", {}) as folder:
         asyncio.run(folder.memo.step("step", ask))
     found = Elsewhere([tmp_path], tmp_path / "own").find("step")
-    assert found == Found("text", "end", "one/m", 0.25, "one")
+    assert found == Answer(Response("text", cost=0.25), "one/m", "a", source="one")
 
 
 def test_a_run_does_not_look_into_itself(tmp_path: Path) -> None:
@@ -105,9 +107,9 @@ def test_what_was_reused_lies_in_the_runs_own_journal(echo: Shell) -> None:
     echo("run", "Build a shop")
     echo("run", "Build a shop", "--reuse", "runs", "-o", "copy")
     with Journal(echo.folder / "copy" / "journal.jsonl") as journal:
-        reused = [record for record in journal.records if record["type"] == "reused"]
+        reused = [record for record in journal.records if isinstance(record, ReusedRecord)]
     assert len(reused) == 13
-    assert all(record["run"].endswith("build-a-shop") for record in reused)
+    assert all(record.run.endswith("build-a-shop") for record in reused)
     again = json.loads(echo("resume", "copy", "--json").out)
     assert again["total"]["calls"] == 0
 

@@ -1,0 +1,92 @@
+"""How the fields of a journal's records are read from JSON; whatever is wrong is a ValueError."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from attrs import fields
+
+from ..types.causes import Cause
+from ..types.messages import Stop, Usage
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"must be a text, not {value!r}")
+    return value
+
+
+def _whole(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError(f"must be a whole number, not {value!r}")
+    return value
+
+
+def _number(value: object) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise ValueError(f"must be a number, not {value!r}")
+    return value
+
+
+def _cause(value: object) -> Cause:
+    if not isinstance(value, str) or value not in list(Cause):
+        raise ValueError(f"must be a cause, not {value!r}")
+    return Cause(value)
+
+
+def _stop(value: object) -> Stop:
+    if not isinstance(value, str) or value not in list(Stop):
+        raise ValueError(f"must say why a model stopped, not {value!r}")
+    return Stop(value)
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(map(_text, _listed(value)))
+
+
+def _listed(value: object) -> list[Any]:
+    if not isinstance(value, list):
+        raise ValueError(f"must be a list, not {value!r}")
+    return value
+
+
+def _table(value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"must be a table, not {value!r}")
+    return value
+
+
+def _text_by_name(value: object) -> dict[str, str]:
+    return {name: _text(text) for name, text in _table(value).items()}
+
+
+def _seconds_by_reason(value: object) -> tuple[tuple[str, float], ...]:
+    pairs = [_listed(pair) for pair in _listed(value)]
+    if any(len(pair) != 2 for pair in pairs):
+        raise ValueError(f"must be a list of pairs, not {value!r}")
+    return tuple((_text(reason), _number(seconds)) for reason, seconds in pairs)
+
+
+def _usage(value: object) -> Usage:
+    counts = _table(value)
+    known = {each.name for each in fields(Usage)}
+    return Usage(**{name: _whole(count) for name, count in counts.items() if name in known})
+
+
+def _or_none(parser: Callable[[object], Any]) -> Callable[[object], Any]:
+    return lambda value: None if value is None else parser(value)
+
+
+# By the type that a field is declared with.
+PARSERS: Mapping[Any, Callable[[object], Any]] = {
+    str: _text,
+    int: _whole,
+    float: _number,
+    Stop: _stop,
+    Usage: _usage,
+    str | None: _or_none(_text),
+    float | None: _or_none(_number),
+    Cause | None: _or_none(_cause),
+    tuple[str, ...]: _texts,
+    Mapping[str, str]: _text_by_name,
+    tuple[tuple[str, float], ...]: _seconds_by_reason,
+}

@@ -1,0 +1,178 @@
+"""What a journal's lines say: a frozen class for each type of record.
+
+The start and the end of a call are recorded as the events that announced them.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import NOTHING, asdict, fields, frozen
+
+from ..types.events import CallEnded, CallStarted
+from ..types.messages import Stop, Usage
+from .record_fields import PARSERS
+
+# What journals of earlier versions lack; every other field must be there, defaults or not.
+_ADDED = frozenset({"held"})
+
+
+@frozen(kw_only=True)
+class RunRecord:
+    """A process began to work on the run; `when` is in seconds since 1970."""
+
+    when: float
+    agents: tuple[str, ...]
+
+
+@frozen(kw_only=True)
+class StepRecord:
+    """A step was answered by a call whose end is on record."""
+
+    step: str
+    call: int
+    route: str
+
+
+@frozen(kw_only=True)
+class AnswerRecord:
+    """A step was answered, and no record of a call holds the answer."""
+
+    step: str
+    agent: str
+    text: str
+    stop: Stop
+    route: str
+    cost: float | None
+    call: int
+
+
+@frozen(kw_only=True)
+class ReusedRecord:
+    """A step was answered by another run, whose folder is called `run`."""
+
+    step: str
+    agent: str
+    text: str
+    stop: Stop
+    route: str
+    cost: float | None
+    run: str
+
+
+@frozen(kw_only=True)
+class DeliverableRecord:
+    """An agent wrote a deliverable with this hash."""
+
+    agent: str
+    sha256: str
+
+
+@frozen(kw_only=True)
+class EditRecord:
+    """A person's text with this hash stands in place of an agent's."""
+
+    agent: str
+    sha256: str
+
+
+@frozen(kw_only=True)
+class UpdateRecord:
+    """The operator asked for a change; `former` maps agents to their deliverables before it."""
+
+    number: int
+    date: str
+    change: str
+    former: Mapping[str, str]
+
+
+@frozen(kw_only=True)
+class TouchedRecord:
+    """The last change touches the work of these agents, each for a reason."""
+
+    agents: Mapping[str, str]
+
+
+@frozen(kw_only=True)
+class AdoptedRecord:
+    """A deliverable that the change of this number does not touch answers a step."""
+
+    step: str
+    agent: str
+    text: str
+    update: int
+
+
+@frozen(kw_only=True)
+class ForgottenRecord:
+    """These agents are to be asked again although nothing has changed."""
+
+    agents: tuple[str, ...]
+
+
+Record = (
+    RunRecord
+    | CallStarted
+    | CallEnded
+    | StepRecord
+    | AnswerRecord
+    | ReusedRecord
+    | DeliverableRecord
+    | EditRecord
+    | UpdateRecord
+    | TouchedRecord
+    | AdoptedRecord
+    | ForgottenRecord
+)
+_TYPES: Mapping[str, type[Record]] = {
+    "run": RunRecord,
+    "call_started": CallStarted,
+    "call_ended": CallEnded,
+    "step_done": StepRecord,
+    "answered": AnswerRecord,
+    "reused": ReusedRecord,
+    "deliverable": DeliverableRecord,
+    "edited": EditRecord,
+    "update": UpdateRecord,
+    "touched": TouchedRecord,
+    "adopted": AdoptedRecord,
+    "forgotten": ForgottenRecord,
+}
+_NAMES = {kind: name for name, kind in _TYPES.items()}
+_FIELDS = {kind: {each.name: PARSERS[each.type] for each in fields(kind)} for kind in _NAMES}
+
+
+def serialise(record: Record) -> dict[str, Any]:
+    """Return a record as the JSON object that a journal's line holds."""
+    return {"type": _NAMES[type(record)], **asdict(record, recurse=False)}
+
+
+def plain(value: object) -> object:
+    """Return a value within a record as JSON has it, for `json.JSONEncoder(default=plain)`."""
+    match value:
+        case Usage():
+            return asdict(value, recurse=False)
+        case Mapping():
+            return dict(value)
+    raise TypeError(f"{value!r} has no form in a journal")
+
+
+def parse(values: Mapping[str, Any]) -> Record | None:
+    """Return the record that a JSON object holds; None where its type is a later version's.
+
+    Raises ValueError where a field is missing or wrong, and names it.
+    """
+    name = values.get("type")
+    kind = _TYPES.get(name) if isinstance(name, str) else None
+    if kind is None:
+        return None
+    parsed = {}
+    for field, parser in _FIELDS[kind].items():
+        value = values.get(field, NOTHING)
+        if value is not NOTHING:
+            try:
+                parsed[field] = parser(value)
+            except ValueError as error:
+                raise ValueError(f"{name}.{field} {error}") from error
+        elif field not in _ADDED:
+            raise ValueError(f"{name}.{field} is missing")
+    return kind(**parsed)
