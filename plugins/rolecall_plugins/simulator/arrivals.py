@@ -1,15 +1,15 @@
-"""What the simulator saw of each call."""
+"""A record of each call that arrived."""
 
 import hashlib
 
 from attrs import evolve, frozen
 
-from .service import Outcome
+from .service import Decision
 
 
 @frozen(kw_only=True)
 class Arrival:
-    """A call as the simulator saw it.
+    """A call that arrived.
 
     at: monotonic seconds when its headers arrived.
     status: what it was answered; None before that, and where it got no status at all.
@@ -27,17 +27,17 @@ class Arrival:
     agent: str | None = None
     body_sha256: str = ""
 
-    def completed(self, body: bytes, outcome: Outcome) -> "Arrival":
+    def completed(self, body: bytes, decision: Decision) -> "Arrival":
         """Add what became known with the body and the answer."""
-        query, answer = outcome.query, outcome.answer
+        query, answer = decision.query, decision.answer
         return evolve(
             self,
-            model=outcome.model,
+            model=decision.model,
             stream=query.form != "json" if query else self.stream,
             status=answer.status,
-            cause=outcome.cause,
+            cause=decision.cause,
             input_tokens=query.input_tokens if query else 0,
             output_tokens=answer.output_tokens,
-            agent=outcome.agent,
+            agent=decision.agent,
             body_sha256=hashlib.sha256(body).hexdigest(),
         )

@@ -5,39 +5,39 @@ from collections.abc import Callable
 from attrs import evolve
 
 from .cases import Case
-from .exchange import Answer, Chunk, Ending, Frame
+from .exchange import Chunk, Ending, Framing, HttpReply
 
 _HTML = b"<!doctype html>\n<title>Simulated gateway</title>\n<p>This is not the API.</p>\n"
 
-Break = Callable[[Frame, Case], Answer]
+Break = Callable[[Framing, Case], HttpReply]
 
 
 def unanswered(ending: Ending) -> Break:
     """Send nothing at all."""
-    return lambda _frame, _case: Answer(status=None, ending=ending)
+    return lambda _framing, _case: HttpReply(status=None, ending=ending)
 
 
 def midway(ending: Ending) -> Break:
     """Send the beginning of a good answer."""
-    return lambda frame, case: broken_off(frame.reply(case.query, case.beginning), ending)
+    return lambda framing, case: broken_off(framing.reply(case.query, case.beginning), ending)
 
 
-def cut_json(frame: Frame, case: Case) -> Answer:
+def cut_json(framing: Framing, case: Case) -> HttpReply:
     """End properly, with JSON that does not."""
-    whole = frame.reply(case.query, case.beginning)
+    whole = framing.reply(case.query, case.beginning)
     if not whole.streamed:
         return evolve(whole, chunks=(Chunk(_most(whole.body)),))
     *opening, last = broken_off(whole, Ending.DONE).chunks or whole.chunks
     return evolve(whole, chunks=(*opening, Chunk(_most(last.data))))
 
 
-def html(_frame: Frame, _case: Case) -> Answer:
+def html(_framing: Framing, _case: Case) -> HttpReply:
     """Answer 200 with a page of HTML, as a gateway in between would."""
     headers = (("content-type", "text/html; charset=utf-8"),)
-    return Answer(status=200, headers=headers, chunks=(Chunk(_HTML),))
+    return HttpReply(status=200, headers=headers, chunks=(Chunk(_HTML),))
 
 
-def broken_off(answer: Answer, ending: Ending) -> Answer:
+def broken_off(answer: HttpReply, ending: Ending) -> HttpReply:
     """Leave out what ends a stream, or the last third of a plain answer."""
     if answer.streamed:
         opening = tuple(chunk for chunk in answer.chunks if not chunk.closing)

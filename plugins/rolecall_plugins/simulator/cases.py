@@ -1,4 +1,4 @@
-"""What a fault is told, and the call it strikes."""
+"""A fault's options, and the call it strikes."""
 
 from typing import Any
 
@@ -16,10 +16,10 @@ def _not_negative(_instance: object, attribute: object, value: Any) -> None:
 
 @frozen(kw_only=True)
 class Options:
-    """What a fault can be told besides its cause.
+    """The options of a fault, besides its cause.
 
     variant: which of a cause's forms; None is the first.
-    retry_after: seconds the caller is told to wait.
+    retry_after: seconds the reply asks the caller to wait.
     after: characters of text that are sent before a break; None is half of them.
     agent: strike only this agent's calls.
     """

@@ -5,11 +5,11 @@ from contextlib import contextmanager
 
 
 class ScenarioError(ValueError):
-    """Say which word of a scenario is wrong, where it stands and what would be right."""
+    """A scenario is wrong: which word, where it stands, and what would be right."""
 
 
 def unknown(kind: str, word: str, valid: Iterable[str]) -> ScenarioError:
-    """Name the wrong word, the nearest valid one and all valid ones."""
+    """Build the error with the wrong word, the nearest valid one and all valid ones."""
     import difflib
 
     names = sorted(valid)
@@ -20,7 +20,7 @@ def unknown(kind: str, word: str, valid: Iterable[str]) -> ScenarioError:
 
 @contextmanager
 def within(place: str) -> Iterator[None]:
-    """Put the place before the message of a scenario error raised inside."""
+    """Prefix the place to the message of a scenario error raised inside."""
     try:
         yield
     except ScenarioError as error:

@@ -1,4 +1,4 @@
-"""What is asked and what is answered, before and after any vendor's framing."""
+"""Requests and replies, after and before any vendor's framing."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -8,15 +8,16 @@ from typing import Any, Literal, Protocol
 from attrs import frozen
 
 from .limits import Denial
-from .tokens import count_tokens
 
 Form = Literal["json", "sse", "array"]
 Headers = tuple[tuple[str, str], ...]
 
+CHARACTERS_PER_TOKEN = 4  # an estimate, since there is no model here to count them
+
 
 @frozen(kw_only=True)
 class Incoming:
-    """A request as it came: its key, its body, and what its address says."""
+    """A request as it arrived: key, body, and what its address holds."""
 
     provider: str
     body: bytes
@@ -36,10 +37,10 @@ class Turn:
 
 @frozen(kw_only=True)
 class Query:
-    """What a valid request asks; max_tokens None is no limit.
+    """A valid request; max_tokens None is no limit.
 
-    marked: whether its system prompt is to be kept. read, written: tokens of it that the cache
-        gave or took.
+    marked: whether its system prompt is to be cached. read, written: tokens of it that were read
+        from or written to the cache.
     """
 
     model: str
@@ -58,7 +59,7 @@ class Query:
 
 
 class Rejected(Exception):
-    """A request turned away at the door: for a cause, in the vendor's status, kind and words."""
+    """A request that the vendor refuses to process: cause, status, kind and message."""
 
     def __init__(
         self,
@@ -76,7 +77,7 @@ class Rejected(Exception):
 
 
 class Ending(Enum):
-    """What becomes of a connection once everything has been sent."""
+    """What happens to a connection once everything has been sent."""
 
     DONE = "done"
     HANG = "hang"
@@ -93,8 +94,8 @@ class Chunk:
 
 
 @frozen(kw_only=True)
-class Answer:
-    """A whole HTTP answer; without a status nothing is sent before the ending."""
+class HttpReply:
+    """A whole HTTP reply; without a status nothing is sent before the ending."""
 
     status: int | None
     headers: Headers = ()
@@ -109,14 +110,14 @@ class Answer:
         return b"".join(chunk.data for chunk in self.chunks)
 
 
-class Frame(Protocol):
-    """One call's answers in one vendor's framing."""
+class Framing(Protocol):
+    """Frames the replies to one call as a vendor does."""
 
-    def reply(self, query: Query, text: str) -> Answer: ...
+    def reply(self, query: Query, text: str) -> HttpReply: ...
 
-    def rejected(self, rejection: Rejected) -> Answer: ...
+    def rejected(self, rejection: Rejected) -> HttpReply: ...
 
-    def limited(self, query: Query, denial: Denial) -> Answer: ...
+    def limited(self, query: Query, denial: Denial) -> HttpReply: ...
 
 
 def pieces(text: str, sizes: Sequence[int]) -> Iterator[str]:
@@ -127,3 +128,13 @@ def pieces(text: str, sizes: Sequence[int]) -> Iterator[str]:
             return
         yield text[start : start + size]
         start += size
+
+
+def count_tokens(text: str) -> int:
+    """Count a text's tokens, rounded up."""
+    return -(-len(text) // CHARACTERS_PER_TOKEN)
+
+
+def first_tokens(text: str, tokens: int | None) -> str:
+    """Keep as much of a text as the tokens hold; None holds all."""
+    return text if tokens is None else text[: max(0, tokens) * CHARACTERS_PER_TOKEN]

@@ -5,14 +5,14 @@ from collections.abc import Mapping, Sequence
 from .anthropic import service as anthropic
 from .anthropic.faults import FAULTS as CLAUDE
 from .cases import Case
-from .exchange import Answer, Frame
+from .exchange import Framing, HttpReply
 from .gemini import service as gemini
 from .gemini.faults import FAULTS as GEMINI
 
 PROVIDERS = ("claude", "gemini")
 CAUSES = tuple(CLAUDE)
 
-_TOLD: Mapping[str, tuple[str, ...]] = {
+_OPTIONS: Mapping[str, tuple[str, ...]] = {
     "rate_limited": ("retry_after",),
     "quota_exhausted": ("retry_after",),
     "truncated": ("after",),
@@ -35,15 +35,15 @@ def variants(provider: str, cause: str) -> Sequence[str]:
 
 
 def options(cause: str) -> Sequence[str]:
-    """List what a fault of this cause can be told."""
-    return ["agent", "variant", *_TOLD.get(cause, ())]
+    """List the options of a fault of this cause."""
+    return ["agent", "variant", *_OPTIONS.get(cause, ())]
 
 
-def failure(frame: Frame, cause: str, case: Case) -> Answer:
+def failure(framing: Framing, cause: str, case: Case) -> HttpReply:
     """Answer as the vendor does when a call fails for this cause."""
     variant = case.options.variant
-    if isinstance(frame, anthropic.Frame):
-        return CLAUDE[cause][variant or next(iter(CLAUDE[cause]))](frame, case)
-    if isinstance(frame, gemini.Frame):
-        return GEMINI[cause][variant or next(iter(GEMINI[cause]))](frame, case)
-    raise TypeError(f"no faults are known in the framing of {frame!r}")
+    if isinstance(framing, anthropic.AnthropicFraming):
+        return CLAUDE[cause][variant or next(iter(CLAUDE[cause]))](framing, case)
+    if isinstance(framing, gemini.GeminiFraming):
+        return GEMINI[cause][variant or next(iter(GEMINI[cause]))](framing, case)
+    raise TypeError(f"no faults are known in the framing of {framing!r}")

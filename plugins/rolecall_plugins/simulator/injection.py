@@ -48,25 +48,25 @@ class Fault:
     def parse(cls, text: str) -> "Fault":
         """Read PROVIDER[/MODEL]:CAUSE[:COUNT|PERCENT%][@OPTION=VALUE,...]."""
         with within(f"fault {text!r}"):
-            what, at, told = text.strip().partition("@")
+            what, at, option_text = text.strip().partition("@")
             where, *rest = what.split(":")
             if len(rest) not in (1, 2):
                 raise ScenarioError(f"it must have the form {_FORM}")
             provider, slash, model = where.partition("/")
             if slash and not model:
                 raise ScenarioError("a model must follow the '/'")
-            count, percent = _often(rest[1]) if len(rest) == 2 else (None, None)
+            count, percent = _frequency(rest[1]) if len(rest) == 2 else (None, None)
             return cls(
                 provider=provider,
                 cause=rest[0],
                 model=model or None,
                 count=count,
                 percent=percent,
-                options=_options(told) if at else Options(),
+                options=_options(option_text) if at else Options(),
             )
 
     def strikes(self, provider: str, model: str, agent: str | None) -> bool:
-        """Tell whether a call is of the kind that fails."""
+        """Check whether a call is of the kind that fails."""
         return (
             self.provider in (provider, "*")
             and self.model in (model, None)
@@ -85,12 +85,12 @@ class Injector:
     def choose(self, provider: str, ordinal: int, model: str, agent: str | None) -> Fault | None:
         """Choose for a provider's ordinal-th arrival; shares are drawn from seed and ordinal."""
         for index, fault in enumerate(self._faults):
-            if fault.strikes(provider, model, agent) and self._falls(index, provider, ordinal):
+            if fault.strikes(provider, model, agent) and self._is_due(index, provider, ordinal):
                 self._struck[index] += 1
                 return fault
         return None
 
-    def _falls(self, index: int, provider: str, ordinal: int) -> bool:
+    def _is_due(self, index: int, provider: str, ordinal: int) -> bool:
         fault = self._faults[index]
         if fault.percent is not None:
             rng = Random(f"{self._seed}/{provider}/{ordinal}/fault {index}")
@@ -98,7 +98,7 @@ class Injector:
         return fault.count is None or self._struck[index] < fault.count
 
 
-def _often(text: str) -> tuple[int | None, float | None]:
+def _frequency(text: str) -> tuple[int | None, float | None]:
     try:
         return (None, float(text[:-1])) if text.endswith("%") else (int(text), None)
     except ValueError:

@@ -1,4 +1,4 @@
-"""How long the simulator lets a caller wait for the first byte."""
+"""How long a caller waits for the first byte."""
 
 import math
 import re

@@ -26,7 +26,7 @@ def _positive(_instance: object, attribute: "attrs.Attribute[int | None]", value
 
 @frozen(kw_only=True)
 class Limits:
-    """What one provider grants; None is no limit."""
+    """The rate limits of one provider; None is no limit."""
 
     requests_per_minute: int | None = field(default=None, validator=_positive)
     tokens_per_minute: int | None = field(default=None, validator=_positive)
@@ -47,7 +47,7 @@ class Limits:
 
 @frozen
 class Level:
-    """How full one bucket is, and in how many seconds it will be full."""
+    """How full one token bucket is, and in how many seconds it will be full."""
 
     family: str
     limit: int
@@ -65,7 +65,7 @@ class Denial:
     hopeless: bool = False
 
 
-class Meter:
+class QuotaMeter:
     """Count one provider's calls against its limits."""
 
     def __init__(self, limits: Limits, clock: Callable[[], float]) -> None:
@@ -76,14 +76,14 @@ class Meter:
         self._today = 0
         now = clock()
         self._buckets = {
-            "requests": _Bucket(limits.requests_per_minute or _AMPLE_REQUESTS, now),
-            "tokens": _Bucket(limits.tokens_per_minute or _AMPLE_TOKENS, now),
-            "input-tokens": _Bucket(limits.input_tokens_per_minute or _AMPLE_TOKENS, now),
-            "output-tokens": _Bucket(limits.output_tokens_per_minute or _AMPLE_TOKENS, now),
+            "requests": _TokenBucket(limits.requests_per_minute or _AMPLE_REQUESTS, now),
+            "tokens": _TokenBucket(limits.tokens_per_minute or _AMPLE_TOKENS, now),
+            "input-tokens": _TokenBucket(limits.input_tokens_per_minute or _AMPLE_TOKENS, now),
+            "output-tokens": _TokenBucket(limits.output_tokens_per_minute or _AMPLE_TOKENS, now),
         }
 
     def enter(self, input_tokens: int) -> Denial | None:
-        """Charge a call and count it as running, or say what refuses it and charge nothing."""
+        """Charge a call and count it as running; or charge nothing and return what refuses it."""
         now = self._clock()
         # Output is charged when it is known, so here it only has to be out of debt.
         needs = {"requests": 1, "tokens": input_tokens, "input-tokens": input_tokens}
@@ -105,7 +105,7 @@ class Meter:
         self._buckets["tokens"].level -= output_tokens
 
     def levels(self) -> tuple[Level, ...]:
-        """Say what is left of every limit per minute."""
+        """Return what is left of every limit per minute."""
         self._refill(self._clock())
         return tuple(
             Level(family, bucket.capacity, max(0, int(bucket.level)), bucket.wait(bucket.capacity))
@@ -140,8 +140,8 @@ class Meter:
             bucket.refill(now)
 
 
-class _Bucket:
-    """Hold a minute's worth and flow back evenly; a level below 0 is a debt."""
+class _TokenBucket:
+    """A token bucket: holds a minute's worth and refills evenly; a level below 0 is a debt."""
 
     def __init__(self, capacity: int, now: float) -> None:
         self.capacity = capacity

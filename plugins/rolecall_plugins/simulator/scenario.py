@@ -1,4 +1,4 @@
-"""What the simulator is to do: how fast it answers, how often it fails, what it grants."""
+"""A scenario: how fast the simulator answers, how often calls fail, which limits hold."""
 
 import math
 import re
@@ -21,9 +21,9 @@ __all__ = ["Fault", "Latency", "Limits", "Options", "Scenario", "ScenarioError",
 
 @frozen(kw_only=True)
 class Scenario:
-    """Everything the simulator is told; limits are by provider.
+    """The simulator's configuration; limits are by provider.
 
-    replies: agent to what it answers, instead of a reply that says it is simulated.
+    replies: agent to its text, instead of one that declares itself simulated.
     """
 
     seed: int = 0
@@ -74,25 +74,25 @@ def load_scenario(path: str | Path) -> Scenario:
 
 
 def _latency(value: Any) -> Latency:
-    return Latency.parse(_a(str, "a text such as '0.1-0.5'", value))
+    return Latency.parse(_checked(str, "a text such as '0.1-0.5'", value))
 
 
 def _faults(value: Any) -> tuple[Fault, ...]:
-    texts = _a(list, "a list of texts", value)
-    return tuple(Fault.parse(_a(str, "a list of texts", text)) for text in texts)
+    texts = _checked(list, "a list of texts", value)
+    return tuple(Fault.parse(_checked(str, "a list of texts", text)) for text in texts)
 
 
 def _limits(value: Any) -> dict[str, Limits]:
     limits = {}
-    for provider, table in _a(dict, "a table for each provider", value).items():
+    for provider, table in _checked(dict, "a table for each provider", value).items():
         with within(provider):
-            limits[provider] = Limits.parse(_a(dict, "a table of limits", table))
+            limits[provider] = Limits.parse(_checked(dict, "a table of limits", table))
     return limits
 
 
 def _replies(value: Any) -> dict[str, str]:
     """Read a folder of texts, each called after its agent: `05-solution-architect.md`."""
-    folder = Path(_a(str, "a folder of texts", value))
+    folder = Path(_checked(str, "a folder of texts", value))
     try:
         files = sorted(folder.glob("*.md"))
         texts = {_NUMBER.sub("", file.stem): file.read_text("utf-8") for file in files}
@@ -104,14 +104,14 @@ def _replies(value: Any) -> dict[str, str]:
 
 
 def _whole(value: Any) -> Any:
-    return _a(int, "a whole number", value)
+    return _checked(int, "a whole number", value)
 
 
 def _number(value: Any) -> Any:
-    return _a((int, float), "a number", value)
+    return _checked((int, float), "a number", value)
 
 
-def _a(kind: type | tuple[type, ...], what: str, value: Any) -> Any:
+def _checked(kind: type | tuple[type, ...], what: str, value: Any) -> Any:
     # True is an int to Python, but not to whoever wrote the file.
     if not isinstance(value, kind) or isinstance(value, bool):
         raise ScenarioError(f"it must be {what}, not {value!r}")

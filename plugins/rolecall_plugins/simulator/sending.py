@@ -1,4 +1,4 @@
-"""Put an answer on the wire: whole, at a pace, or broken as it is meant to be."""
+"""Put a reply on the wire: whole, at a pace, or broken as it is meant to be."""
 
 import asyncio
 import os
@@ -8,8 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from .exchange import Answer, Ending
-from .tokens import CHARACTERS_PER_TOKEN
+from .exchange import CHARACTERS_PER_TOKEN, Ending, HttpReply
 
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -19,11 +18,11 @@ _BEFORE_RESET = 0.02
 
 async def send(
     request: web.Request,
-    answer: Answer,
+    answer: HttpReply,
     tokens_per_second: float | None,
     sleep: Sleep,
 ) -> web.StreamResponse:
-    """Send an answer; one that hangs does so until the caller leaves or the server closes."""
+    """Send a reply; one that hangs does so until the caller leaves or the server closes."""
     response = web.StreamResponse(status=answer.status or 200)
     for name, value in (*answer.headers, ("server", "rolecall-simulator")):
         response.headers.add(name, value)
@@ -44,7 +43,7 @@ async def send(
 async def _write(
     request: web.Request,
     response: web.StreamResponse,
-    answer: Answer,
+    answer: HttpReply,
     tokens_per_second: float | None,
     sleep: Sleep,
 ) -> None:

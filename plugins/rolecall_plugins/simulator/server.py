@@ -156,16 +156,16 @@ class Simulator:
         )
         self._arrivals.append(arrival)
         incoming = evolve(incoming, body=await request.read())
-        outcome = self._service.decide(incoming, ordinal)
-        self._arrivals[place] = arrival.completed(incoming.body, outcome)
+        decision = self._service.decide(incoming, ordinal)
+        self._arrivals[place] = arrival.completed(incoming.body, decision)
         try:
-            if outcome.delay:
-                await self._sleep(outcome.delay)
+            if decision.delay:
+                await self._sleep(decision.delay)
             pace = self._scenario.tokens_per_second
-            return await send(request, outcome.answer, pace, self._sleep)
+            return await send(request, decision.answer, pace, self._sleep)
         finally:
-            if outcome.admitted:
-                self._service.finish(incoming.provider, outcome)
+            if decision.admitted:
+                self._service.finish(incoming.provider, decision)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Tells OpenTelemetry of runs and calls, where the environment or the program around asks for it.
+"""Report runs and calls to OpenTelemetry, where the environment or the program asks for it.
 
 OpenTelemetry is imported only then; `pip install 'rolecall[otel]'` installs it.
 """
@@ -32,24 +32,24 @@ def rolecall_observers(settings: "Settings") -> "Iterable[Observer]":
         tracers, meters = trace.get_tracer_provider(), metrics.get_meter_provider()
         return _observers(tracers, meters, content)
     telemetry = Telemetry.read(settings)
-    # A cassette hears all clients of the process, those of an exporter too.
-    if not telemetry.asked or active_cassette.get() is not None:
+    # A cassette records every client of the process, an exporter's too.
+    if not telemetry.requested_by or active_cassette.get() is not None:
         return []
     try:
-        from .otlp import Closing, hush, own_meters, own_tracers
+        from .otlp import ShutdownAfterRun, own_meters, own_tracers, quieten_exporters
     except ImportError as error:
         raise SettingsError(
-            f"{telemetry.asked} asks for OpenTelemetry, which is not installed ({error}): "
+            f"{telemetry.requested_by} asks for OpenTelemetry, which is not installed ({error}): "
             "pip install 'rolecall[otel]', or set OTEL_SDK_DISABLED=true"
         ) from error
     if not settings.debug:
-        hush()
+        quieten_exporters()
     own = own_tracers(telemetry), own_meters(telemetry)
-    return [*_observers(*own, content), Closing(*own)]
+    return [*_observers(*own, content), ShutdownAfterRun(*own)]
 
 
 def _is_set_up() -> bool:
-    """Tell whether the program around has OpenTelemetry's traces set up for itself."""
+    """Check whether the program around has set up OpenTelemetry's traces for itself."""
     if "opentelemetry.trace" not in sys.modules:
         return False
     from opentelemetry import trace
@@ -61,8 +61,11 @@ def _is_set_up() -> bool:
 def _observers(
     tracers: "TracerProvider", meters: "MeterProvider", content: bool
 ) -> "list[Observer]":
-    from .metrics import Measures
-    from .spans import Spans
+    from .metrics import CallMetrics
+    from .spans import RunSpans
 
-    # What is measured refers to the call's span, so it is measured before that ends.
-    return [Measures(meters.get_meter("rolecall")), Spans(tracers.get_tracer("rolecall"), content)]
+    # Metrics refer to the call's span as an exemplar, so they are recorded before it ends.
+    return [
+        CallMetrics(meters.get_meter("rolecall")),
+        RunSpans(tracers.get_tracer("rolecall"), content),
+    ]

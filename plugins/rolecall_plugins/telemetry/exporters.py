@@ -1,4 +1,4 @@
-"""What the environment and `.env` say of OpenTelemetry; of `.env` its own SDK knows nothing."""
+"""Read OpenTelemetry's variables from the environment and `.env`, which its SDK does not read."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -28,25 +28,25 @@ ON_SPANS = ("true", "span_only", "span_and_event")
 
 
 def is_disabled(settings: Settings) -> bool:
-    """Tell whether nobody is to hear anything."""
+    """Check whether OpenTelemetry is switched off altogether."""
     return settings.variable("OTEL_SDK_DISABLED").lower() == "true"
 
 
 def wants_content(settings: Settings) -> bool:
-    """Tell whether spans are to hold what the models wrote."""
+    """Check whether spans are to hold what the models wrote."""
     wanted = settings.variable("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT")
     return wanted.lower() in ON_SPANS
 
 
 @frozen
 class Signal:
-    """Where traces or metrics go.
+    """Where traces or metrics are sent.
 
-    because: the variable that asks for it. endpoint: empty is the SDK's own default.
+    requested_by: the variable that asks for it. endpoint: empty is the SDK's own default.
     headers: as the variable has them.
     """
 
-    because: str
+    requested_by: str
     endpoint: str
     headers: str
 
@@ -70,16 +70,16 @@ class Signal:
         headers = settings.variable(
             f"OTEL_EXPORTER_OTLP_{kind}_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS"
         )
-        asking = (f"OTEL_{kind}_EXPORTER", own, shared)
-        return cls(next(filter(settings.variable, asking)), endpoint, headers)
+        candidates = (f"OTEL_{kind}_EXPORTER", own, shared)
+        return cls(next(filter(settings.variable, candidates)), endpoint, headers)
 
 
 @frozen
 class Telemetry:
-    """What is told to whom, where the program around has set up nothing.
+    """What is sent where, if the program around has set up nothing.
 
     traces, metrics: None where they are not asked for.
-    resource: attributes of the process that tells.
+    resource: attributes of this process.
     """
 
     traces: Signal | None
@@ -87,9 +87,9 @@ class Telemetry:
     resource: Mapping[str, str]
 
     @property
-    def asked(self) -> str:
-        """Name the variable that asks for telemetry; empty where none does."""
-        return next((signal.because for signal in (self.traces, self.metrics) if signal), "")
+    def requested_by(self) -> str:
+        """Return the variable that asks for telemetry; empty where none does."""
+        return next((signal.requested_by for signal in (self.traces, self.metrics) if signal), "")
 
     @classmethod
     def read(cls, settings: Settings) -> "Telemetry":
@@ -105,7 +105,7 @@ class Telemetry:
 
 
 def _pairs(text: str) -> dict[str, str]:
-    """Read `name=value,name=value`, percent-encoded."""
+    """Parse `name=value,name=value`, percent-encoded."""
     pairs = (item.partition("=") for item in text.split(","))
     return {
         unquote(name.strip()): unquote(value.strip()) for name, is_pair, value in pairs if is_pair

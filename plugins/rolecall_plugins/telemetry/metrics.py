@@ -1,4 +1,4 @@
-"""Measures calls as OpenTelemetry's conventions for generative AI have it.
+"""Measure calls as OpenTelemetry's conventions for generative AI have it.
 
 Source: https://github.com/open-telemetry/semantic-conventions-genai, gen-ai-metrics.md.
 """
@@ -13,7 +13,7 @@ TOKENS = [4**power for power in range(14)]
 
 
 def identity(call: CallEvent) -> dict[str, str]:
-    """Say what a call is, for spans and metrics alike."""
+    """Return the attributes that identify a call, for spans and metrics alike."""
     return {
         "gen_ai.operation.name": "chat",
         "gen_ai.provider.name": VENDORS.get(call.provider, call.provider),
@@ -21,8 +21,8 @@ def identity(call: CallEvent) -> dict[str, str]:
     }
 
 
-class Measures:
-    """Records how long each call took and how many tokens it read and wrote."""
+class CallMetrics:
+    """Histograms of how long each call took and how many tokens it read and wrote."""
 
     def __init__(self, meter: Meter) -> None:
         self._durations = meter.create_histogram(

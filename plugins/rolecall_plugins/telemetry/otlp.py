@@ -1,4 +1,4 @@
-"""Providers of our own that send to an OTLP receiver; none of them is made the process's own."""
+"""OpenTelemetry providers that send to an OTLP receiver; none is made the process's global one."""
 
 import asyncio
 import logging
@@ -33,7 +33,7 @@ Result = TypeVar("Result", SpanExportResult, MetricExportResult)
 
 
 def own_tracers(telemetry: Telemetry) -> TracerProvider:
-    """Make what spans are told to."""
+    """Build a provider whose spans go to the receiver."""
     provider = TracerProvider(resource=_resource(telemetry), shutdown_on_exit=False)
     if telemetry.traces is not None:
         provider.add_span_processor(BatchSpanProcessor(SpanSender(telemetry.traces)))
@@ -41,28 +41,28 @@ def own_tracers(telemetry: Telemetry) -> TracerProvider:
 
 
 def own_meters(telemetry: Telemetry) -> MeterProvider:
-    """Make what measures are told to."""
+    """Build a provider whose metrics go to the receiver."""
     readers = []
     if telemetry.metrics is not None:
         readers.append(PeriodicExportingMetricReader(MetricSender(telemetry.metrics)))
     return MeterProvider(readers, resource=_resource(telemetry), shutdown_on_exit=False)
 
 
-def hush() -> None:
-    """Let the exporters tell of each attempt only where the program around chose their level."""
+def quieten_exporters() -> None:
+    """Silence the exporters' log of every attempt, unless the program around chose its level."""
     logger = logging.getLogger("opentelemetry.exporter.otlp")
     if logger.level == logging.NOTSET:
         logger.setLevel(logging.CRITICAL)
 
 
 class Closable(Protocol):
-    """What is to be shut down, which sends what it still holds."""
+    """A provider of the SDK; shutting it down sends what it still holds."""
 
     def shutdown(self) -> None: ...
 
 
-class Closing:
-    """Shuts providers down once the run is over, else when its observers or the program are gone.
+class ShutdownAfterRun:
+    """An observer that shuts providers down once the run is over, or when it is collected.
 
     patience: seconds that a receiver has to take what is left.
     """
@@ -78,50 +78,50 @@ class Closing:
 
 
 class SpanSender(OTLPSpanExporter):
-    """Sends spans to where a signal goes."""
+    """Send spans where a signal goes."""
 
     def __init__(self, to: Signal) -> None:
         super().__init__(to.endpoint or None, headers=parse_env_headers(to.headers, liberal=True))
-        self._failures = Failures("spans", to)
+        self._failures = FailureReport("spans", to)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        return self._failures.told(partial(super().export, spans), SpanExportResult.FAILURE)
+        return self._failures.watch(partial(super().export, spans), SpanExportResult.FAILURE)
 
 
 class MetricSender(OTLPMetricExporter):
-    """Sends metrics to where a signal goes."""
+    """Send metrics where a signal goes."""
 
     def __init__(self, to: Signal) -> None:
         super().__init__(to.endpoint or None, headers=parse_env_headers(to.headers, liberal=True))
-        self._failures = Failures("metrics", to)
+        self._failures = FailureReport("metrics", to)
 
     def export(
         self, metrics_data: MetricsData, timeout_millis: float | None = None, **more: Any
     ) -> MetricExportResult:
         send = partial(super().export, metrics_data, timeout_millis, **more)
-        return self._failures.told(send, MetricExportResult.FAILURE)
+        return self._failures.watch(send, MetricExportResult.FAILURE)
 
 
-class Failures:
-    """What a receiver does not take; it is told once, and no run stops for it."""
+class FailureReport:
+    """Warn once of what a receiver does not take; no run stops for it."""
 
     def __init__(self, what: str, to: Signal) -> None:
         self._what = what
-        self._because = to.because
-        self._is_told = False
+        self._requested_by = to.requested_by
+        self._is_reported = False
 
-    def told(self, send: Callable[[], Result], failure: Result) -> Result:
-        """Send something; tell of it where it fails."""
+    def watch(self, send: Callable[[], Result], failure: Result) -> Result:
+        """Send something, and warn where that fails."""
         try:
             result = send()
         except Exception:
             result = failure
-        if result is failure and not self._is_told:
-            self._is_told = True
+        if result is failure and not self._is_reported:
+            self._is_reported = True
             _log.warning(
                 "%s do not arrive where %s sends them; ROLECALL_DEBUG=1 says why",
                 self._what,
-                self._because,
+                self._requested_by,
             )
         return result
 
@@ -131,18 +131,20 @@ def _resource(telemetry: Telemetry) -> Resource:
 
 
 def _close(providers: Sequence[Closable], patience: float) -> None:
-    threads = [threading.Thread(target=_shut, args=(each,), daemon=True) for each in providers]
+    threads = [
+        threading.Thread(target=_shut, args=(provider,), daemon=True) for provider in providers
+    ]
     for thread in threads:
         try:
             thread.start()
-        except RuntimeError:  # the interpreter is going, and starts none any more
+        except RuntimeError:  # the interpreter is shutting down and starts no thread any more
             thread.run()
     deadline = time.monotonic() + patience
     for thread in threads:
         if thread.ident is not None:
             thread.join(max(0.0, deadline - time.monotonic()))
     if any(thread.is_alive() for thread in threads):
-        _log.warning("OpenTelemetry's receiver took too long; the end of this run is not told")
+        _log.warning("OpenTelemetry's receiver took too long; the end of this run is not reported")
 
 
 def _shut(provider: Closable) -> None:

@@ -1,4 +1,4 @@
-"""Tells a run as spans, in the words of OpenTelemetry's conventions for generative AI.
+"""Represent a run as spans, in the words of OpenTelemetry's conventions for generative AI.
 
 A call's span is current in its task, so that what is sent meanwhile refers to it.
 Source: https://github.com/open-telemetry/semantic-conventions-genai, gen-ai-spans.md.
@@ -62,10 +62,10 @@ MOMENTS = {
 }
 
 
-class Spans:
+class RunSpans:
     """A span for the run, one within it for each agent, and one within that for each call.
 
-    content: whether to tell what the models wrote.
+    content: whether spans hold what the models wrote.
     """
 
     def __init__(self, tracer: Tracer, content: bool = False) -> None:
@@ -106,7 +106,7 @@ class Spans:
             f"chat {event.model}",
             _within(self._agents.get(event.agent, self._run)),
             SpanKind.CLIENT,
-            _asked(event),
+            _request(event),
         )
         self._calls[event.call] = span, attach(set_span_in_context(span))
         marking.set(inject)
@@ -117,7 +117,7 @@ class Spans:
 
     def _end(self, event: CallEnded) -> None:
         span, token = self._calls.pop(event.call)
-        span.set_attributes(_answered(event))
+        span.set_attributes(_reply(event))
         if self._content and event.text:
             span.set_attribute("gen_ai.output.messages", _messages(event))
         if event.cause is None:
@@ -168,7 +168,7 @@ def _agent(event: AgentStarted) -> Attributes:
     return {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": event.agent}
 
 
-def _asked(event: CallStarted) -> Attributes:
+def _request(event: CallStarted) -> Attributes:
     return {
         **identity(event),
         "gen_ai.agent.name": event.agent,
@@ -178,9 +178,9 @@ def _asked(event: CallStarted) -> Attributes:
     }
 
 
-def _answered(event: CallEnded) -> dict[str, AttributeValue]:
+def _reply(event: CallEnded) -> dict[str, AttributeValue]:
     usage = event.usage
-    told = {
+    attributes = {
         "gen_ai.response.id": event.request_id,
         "gen_ai.response.time_to_first_chunk": event.first_text,
         "gen_ai.usage.input_tokens": usage.input or None,
@@ -192,7 +192,7 @@ def _answered(event: CallEnded) -> dict[str, AttributeValue]:
     }
     has_reply = event.cause is None or usage != Usage()
     reasons = {"gen_ai.response.finish_reasons": (STOPS[event.stop],)} if has_reply else {}
-    return {**reasons, **{name: value for name, value in told.items() if value is not None}}
+    return {**reasons, **{name: value for name, value in attributes.items() if value is not None}}
 
 
 def _messages(event: CallEnded) -> str:
@@ -202,7 +202,7 @@ def _messages(event: CallEnded) -> str:
 
 
 def _moment(event: Event) -> dict[str, AttributeValue]:
-    """Give the event's own fields that say something."""
+    """Return the event's own fields that are not empty."""
     values = {field.name: getattr(event, field.name) for field in fields(type(event))}
     return {
         f"rolecall.{name}": str(value) if isinstance(value, str) else value

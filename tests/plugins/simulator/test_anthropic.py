@@ -8,18 +8,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rolecall_plugins.simulator.anthropic.events import body, event, text_block
-from rolecall_plugins.simulator.anthropic.service import Frame
-from rolecall_plugins.simulator.exchange import Answer, Rejected
-from rolecall_plugins.simulator.limits import Denial, Limits, Meter
+from rolecall_plugins.simulator.anthropic.service import AnthropicFraming
+from rolecall_plugins.simulator.exchange import HttpReply, Rejected
+from rolecall_plugins.simulator.limits import Denial, Limits, QuotaMeter
 
 from .asking import Got, query, text_of
 from .recorded import bodies, data_lines, exchanges, header_names, shape, streams
 
-FRAME = Frame(call="0", now=1_800_000_000.0, levels=Meter(Limits(), lambda: 0.0).levels())
+FRAME = AnthropicFraming(
+    call="0", now=1_800_000_000.0, levels=QuotaMeter(Limits(), lambda: 0.0).levels()
+)
 EVENT = re.compile(r"event: (\w+)\ndata: (\{.*?)( *)\}\n")
 
 
-def got(answer: Answer) -> Got:
+def got(answer: HttpReply) -> Got:
     return Got(answer.status or 0, dict(answer.headers), answer.body)
 
 

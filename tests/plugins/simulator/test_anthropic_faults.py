@@ -5,30 +5,32 @@ from typing import Any
 
 import pytest
 
-from rolecall_plugins.simulator.anthropic.service import ORGANIZATION, Frame
+from rolecall_plugins.simulator.anthropic.service import ORGANIZATION, AnthropicFraming
 from rolecall_plugins.simulator.cases import Case
-from rolecall_plugins.simulator.exchange import Answer, Ending
+from rolecall_plugins.simulator.exchange import Ending, HttpReply
 from rolecall_plugins.simulator.faults import failure
-from rolecall_plugins.simulator.limits import Limits, Meter
+from rolecall_plugins.simulator.limits import Limits, QuotaMeter
 from rolecall_plugins.simulator.scenario import Options
 
 from .asking import Got, query, text_of
 from .recorded import bodies, data_lines, exchanges, shape, streams
 
-FRAME = Frame(call="0", now=1_800_000_000.0, levels=Meter(Limits(), lambda: 0.0).levels())
+FRAME = AnthropicFraming(
+    call="0", now=1_800_000_000.0, levels=QuotaMeter(Limits(), lambda: 0.0).levels()
+)
 TEXT = "0123456789" * 20
 
 
-def fail(cause: str, variant: str | None = None, form: str = "json", **told: Any) -> Answer:
+def fail(cause: str, variant: str | None = None, form: str = "json", **told: Any) -> HttpReply:
     case = Case(query(form=form), TEXT, Options(variant=variant, **told))  # type: ignore[arg-type]
     return failure(FRAME, cause, case)
 
 
-def got(answer: Answer) -> Got:
+def got(answer: HttpReply) -> Got:
     return Got(answer.status or 0, dict(answer.headers), answer.body)
 
 
-def kinds(answer: Answer) -> list[str]:
+def kinds(answer: HttpReply) -> list[str]:
     return [each["type"] for each in got(answer).events]
 
 

@@ -10,22 +10,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rolecall_plugins.simulator.exchange import Answer, Form
+from rolecall_plugins.simulator.exchange import Form, HttpReply
 from rolecall_plugins.simulator.gemini.bodies import duration, event, plain
-from rolecall_plugins.simulator.gemini.service import THOUGHT_TOKENS, Frame
+from rolecall_plugins.simulator.gemini.service import THOUGHT_TOKENS, GeminiFraming
 from rolecall_plugins.simulator.limits import Denial
 
 from .asking import Got, query, text_of
 from .recorded import bodies, data_lines, exchanges, header_names, shape, streams
 
-FRAMES = {form: Frame(call="0", model="gemini-3.8-flash", form=form) for form in get_args(Form)}
+FRAMES = {
+    form: GeminiFraming(call="0", model="gemini-3.8-flash", form=form) for form in get_args(Form)
+}
 
 
-def got(answer: Answer) -> Got:
+def got(answer: HttpReply) -> Got:
     return Got(answer.status or 0, dict(answer.headers), answer.body)
 
 
-def reply(form: str, text: str, **rest: object) -> Answer:
+def reply(form: str, text: str, **rest: object) -> HttpReply:
     return FRAMES[form].reply(query("gemini", form, **rest), text)  # type: ignore[arg-type]
 
 

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from rolecall_plugins.simulator.cases import Case
-from rolecall_plugins.simulator.exchange import Answer, Ending
+from rolecall_plugins.simulator.exchange import Ending, HttpReply
 from rolecall_plugins.simulator.faults import failure
-from rolecall_plugins.simulator.gemini.service import Frame
+from rolecall_plugins.simulator.gemini.service import GeminiFraming
 from rolecall_plugins.simulator.scenario import Options
 
 from .asking import Got, query, text_of
@@ -18,13 +18,13 @@ TEXT = "0123456789" * 20
 FORMS = ["json", "sse", "array"]
 
 
-def fail(cause: str, variant: str | None = None, form: str = "json", **told: Any) -> Answer:
-    frame = Frame(call="0", model="gemini-3.8-flash", form=form)  # type: ignore[arg-type]
+def fail(cause: str, variant: str | None = None, form: str = "json", **told: Any) -> HttpReply:
+    framing = GeminiFraming(call="0", model="gemini-3.8-flash", form=form)  # type: ignore[arg-type]
     asked = query("gemini", form)  # type: ignore[arg-type]
-    return failure(frame, cause, Case(asked, TEXT, Options(variant=variant, **told)))
+    return failure(framing, cause, Case(asked, TEXT, Options(variant=variant, **told)))
 
 
-def got(answer: Answer) -> Got:
+def got(answer: HttpReply) -> Got:
     return Got(answer.status or 0, dict(answer.headers), answer.body)
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rolecall_plugins.simulator.limits import DAY, Limits, Meter
+from rolecall_plugins.simulator.limits import DAY, Limits, QuotaMeter
 
 
 class Clock:
@@ -25,15 +25,17 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def meter(clock: Clock) -> Callable[..., Meter]:
-    return lambda **limits: Meter(Limits(**limits), clock)
+def meter(clock: Clock) -> Callable[..., QuotaMeter]:
+    return lambda **limits: QuotaMeter(Limits(**limits), clock)
 
 
-def left(meter: Meter) -> dict[str, int]:
+def left(meter: QuotaMeter) -> dict[str, int]:
     return {level.family: level.remaining for level in meter.levels()}
 
 
-def test_a_minutes_worth_is_granted_at_once_and_not_one_more(meter: Callable[..., Meter]) -> None:
+def test_a_minutes_worth_is_granted_at_once_and_not_one_more(
+    meter: Callable[..., QuotaMeter],
+) -> None:
     limited = meter(requests_per_minute=3)
     assert [limited.enter(1) for _ in range(3)] == [None, None, None]
     denial = limited.enter(1)
@@ -42,7 +44,7 @@ def test_a_minutes_worth_is_granted_at_once_and_not_one_more(meter: Callable[...
     assert denial.wait == pytest.approx(20.0)
 
 
-def test_whoever_waits_as_told_is_admitted(meter: Callable[..., Meter], clock: Clock) -> None:
+def test_whoever_waits_as_told_is_admitted(meter: Callable[..., QuotaMeter], clock: Clock) -> None:
     limited = meter(input_tokens_per_minute=450_000)
     assert limited.enter(450_000) is None
     denial = limited.enter(1234)
@@ -51,7 +53,7 @@ def test_whoever_waits_as_told_is_admitted(meter: Callable[..., Meter], clock: C
     assert limited.enter(1234) is None
 
 
-def test_a_refused_call_costs_nothing(meter: Callable[..., Meter]) -> None:
+def test_a_refused_call_costs_nothing(meter: Callable[..., QuotaMeter]) -> None:
     limited = meter(requests_per_minute=10, input_tokens_per_minute=100)
     assert limited.enter(80) is None
     before = left(limited)
@@ -59,14 +61,14 @@ def test_a_refused_call_costs_nothing(meter: Callable[..., Meter]) -> None:
     assert left(limited) == before
 
 
-def test_a_call_larger_than_the_whole_limit_is_hopeless(meter: Callable[..., Meter]) -> None:
+def test_a_call_larger_than_the_whole_limit_is_hopeless(meter: Callable[..., QuotaMeter]) -> None:
     denial = meter(input_tokens_per_minute=100).enter(101)
     assert denial is not None
     assert denial.hopeless
 
 
 def test_output_is_charged_afterwards_and_debts_are_waited_out(
-    meter: Callable[..., Meter], clock: Clock
+    meter: Callable[..., QuotaMeter], clock: Clock
 ) -> None:
     limited = meter(output_tokens_per_minute=60)
     assert limited.enter(5) is None
@@ -79,14 +81,14 @@ def test_output_is_charged_afterwards_and_debts_are_waited_out(
     assert limited.enter(5) is None
 
 
-def test_tokens_are_input_and_output(meter: Callable[..., Meter]) -> None:
+def test_tokens_are_input_and_output(meter: Callable[..., QuotaMeter]) -> None:
     limited = meter(tokens_per_minute=1000)
     assert limited.enter(300) is None
     limited.leave(200)
     assert left(limited)["tokens"] == 500
 
 
-def test_concurrency_counts_what_is_running(meter: Callable[..., Meter]) -> None:
+def test_concurrency_counts_what_is_running(meter: Callable[..., QuotaMeter]) -> None:
     limited = meter(concurrency=2)
     assert limited.enter(1) is None
     assert limited.enter(1) is None
@@ -98,7 +100,7 @@ def test_concurrency_counts_what_is_running(meter: Callable[..., Meter]) -> None
 
 
 def test_a_days_quota_comes_back_with_the_next_day(
-    meter: Callable[..., Meter], clock: Clock
+    meter: Callable[..., QuotaMeter], clock: Clock
 ) -> None:
     limited = meter(requests_per_day=1)
     assert limited.enter(1) is None
@@ -111,7 +113,7 @@ def test_a_days_quota_comes_back_with_the_next_day(
 
 
 def test_levels_say_what_is_left_and_when_it_is_full_again(
-    meter: Callable[..., Meter], clock: Clock
+    meter: Callable[..., QuotaMeter], clock: Clock
 ) -> None:
     limited = meter(requests_per_minute=60)
     assert limited.enter(1) is None
@@ -123,13 +125,13 @@ def test_levels_say_what_is_left_and_when_it_is_full_again(
     assert limited.levels()[0].remaining == 60
 
 
-def test_without_limits_nothing_is_refused(meter: Callable[..., Meter]) -> None:
+def test_without_limits_nothing_is_refused(meter: Callable[..., QuotaMeter]) -> None:
     limited = meter()
     assert all(limited.enter(1_000_000) is None for _ in range(1000))
 
 
 def test_a_clock_that_goes_back_gives_nothing_and_takes_nothing(
-    meter: Callable[..., Meter], clock: Clock
+    meter: Callable[..., QuotaMeter], clock: Clock
 ) -> None:
     limited = meter(requests_per_minute=2)
     assert limited.enter(1) is None
@@ -142,7 +144,7 @@ def test_never_more_is_granted_than_was_full_and_flowed_back(
     limit: int, calls: list[tuple[float, int]]
 ) -> None:
     clock = Clock()
-    limited = Meter(Limits(input_tokens_per_minute=limit), clock)
+    limited = QuotaMeter(Limits(input_tokens_per_minute=limit), clock)
     granted, began = 0, clock.now
     for pause, tokens in calls:
         clock.now += pause

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rolecall_plugins.simulator.content.replies import NOTICE, agent_of, reply
 from rolecall_plugins.simulator.exchange import Turn
-from rolecall_plugins.simulator.replies import NOTICE, agent_of, reply
 
 from .asking import ASKED, SYSTEM
 

@@ -7,7 +7,7 @@ import pytest
 
 from rolecall_plugins.simulator.exchange import Incoming
 from rolecall_plugins.simulator.scenario import Fault, Latency, Limits, Scenario
-from rolecall_plugins.simulator.service import Outcome, Service
+from rolecall_plugins.simulator.service import Decision, Service
 
 from .asking import claude_body, gemini_body
 
@@ -16,7 +16,7 @@ def service(**told: Any) -> Service:
     return Service(Scenario(**told), lambda: 1_800_000_000.0)
 
 
-def call(service: Service, provider: str = "claude", key: str = "a key", **fields: Any) -> Outcome:
+def call(service: Service, provider: str = "claude", key: str = "a key", **fields: Any) -> Decision:
     body = claude_body(**fields) if provider == "claude" else gemini_body(**fields)
     raw, model = json.dumps(body).encode(), "" if provider == "claude" else "gemini-3.8-flash"
     incoming = Incoming(provider=provider, key=key, model=model, version="v1beta", body=raw)
@@ -27,7 +27,7 @@ def test_the_same_scenario_gives_the_same_bytes_and_delays() -> None:
     def run(seed: int) -> list[tuple[bytes, float]]:
         one = service(seed=seed, latency=Latency.parse("lognormal:0.8,0.4"))
         outcomes = [call(one, provider) for provider in ("claude", "gemini") for _ in range(3)]
-        return [(outcome.answer.body, outcome.delay) for outcome in outcomes]
+        return [(decision.answer.body, decision.delay) for decision in outcomes]
 
     assert run(1) == run(1)
     assert run(1) != run(2)
@@ -84,14 +84,14 @@ def test_a_daily_limit_is_an_exhausted_quota() -> None:
 
 def test_headers_count_down_what_is_left() -> None:
     told = service(limits={"claude": Limits(requests_per_minute=50, tokens_per_minute=1000)})
-    outcome = call(told)
-    assert outcome.query is not None
-    headers = dict(outcome.answer.headers)
+    decision = call(told)
+    assert decision.query is not None
+    headers = dict(decision.answer.headers)
     assert headers["anthropic-ratelimit-requests-remaining"] == "49"
-    left = 1000 - outcome.query.input_tokens
+    left = 1000 - decision.query.input_tokens
     assert headers["anthropic-ratelimit-tokens-remaining"] == str(left)
-    told.finish("claude", outcome)
-    left -= outcome.answer.output_tokens + outcome.query.input_tokens
+    told.finish("claude", decision)
+    left -= decision.answer.output_tokens + decision.query.input_tokens
     assert dict(call(told).answer.headers)["anthropic-ratelimit-tokens-remaining"] == str(left)
 
 

@@ -30,9 +30,9 @@ from rolecall_plugins import claude
 from rolecall_plugins import telemetry as otel
 from rolecall_plugins.cassettes.current_call import active_cassette
 from rolecall_plugins.telemetry.exporters import Signal, Telemetry, wants_content
-from rolecall_plugins.telemetry.metrics import SECONDS, TOKENS, Measures
-from rolecall_plugins.telemetry.otlp import Closing, SpanSender
-from rolecall_plugins.telemetry.spans import Spans
+from rolecall_plugins.telemetry.metrics import SECONDS, TOKENS, CallMetrics
+from rolecall_plugins.telemetry.otlp import ShutdownAfterRun, SpanSender
+from rolecall_plugins.telemetry.spans import RunSpans
 
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 NOWHERE = "http://127.0.0.1:9"
@@ -40,7 +40,7 @@ CONTENT = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 
 
 class Memory:
-    """Keeps spans and measures."""
+    """Keep spans and metrics."""
 
     def __init__(self, content: bool = False) -> None:
         self._exporter = InMemorySpanExporter()
@@ -49,8 +49,8 @@ class Memory:
         self.provider.add_span_processor(SimpleSpanProcessor(self._exporter))
         self._meters = MeterProvider([self._reader], shutdown_on_exit=False)
         self.observers: list[Observer] = [
-            Measures(self._meters.get_meter("test")),
-            Spans(self.provider.get_tracer("test"), content),
+            CallMetrics(self._meters.get_meter("test")),
+            RunSpans(self.provider.get_tracer("test"), content),
         ]
 
     @property
@@ -67,14 +67,14 @@ class Memory:
     def points(self, name: str) -> list[Any]:
         data = self._reader.get_metrics_data()
         assert data is not None
-        (told,) = data.resource_metrics
-        (scope,) = told.scope_metrics
+        (resource,) = data.resource_metrics
+        (scope,) = resource.scope_metrics
         (metric,) = (each for each in scope.metrics if each.name == name)
         return list(metric.data.data_points)
 
 
-def told(folder: Path, *providers: Any, agents: Any = None, content: bool = False) -> Memory:
-    """Run a team, by default of one agent, and give what was told of it."""
+def observed(folder: Path, *providers: Any, agents: Any = None, content: bool = False) -> Memory:
+    """Run a team, by default of one agent, and return what was reported of it."""
     memory = Memory(content)
     names = tuple(provider.name for provider in providers)
     run(folder, agents or [agent("a", routes=names)], *providers, keepers=memory.observers)
@@ -90,7 +90,7 @@ def settings(**environment: str) -> Settings:
 
 def test_a_run_holds_its_agents_and_they_their_calls(tmp_path: Path) -> None:
     team = [agent("a"), agent("b", "a")]
-    memory = told(tmp_path / "run", FakeProvider("one"), agents=team)
+    memory = observed(tmp_path / "run", FakeProvider("one"), agents=team)
     whole = memory.one("rolecall.run")
     first, second = memory.one("invoke_agent a"), memory.one("invoke_agent b")
     calls = memory.named("chat ")
@@ -108,7 +108,7 @@ def test_a_call_is_told_in_the_words_of_the_conventions(tmp_path: Path) -> None:
     usage = Usage(input=100, output=50, thinking=20, cache_read=30, cache_write=10)
     provider = FakeProvider("claude", [Response("text", usage, cost=0.5, request_id="req_1")])
     team = [agent("a", routes=["claude/opus"])]
-    call = told(tmp_path, provider, agents=team).one("chat opus")
+    call = observed(tmp_path, provider, agents=team).one("chat opus")
     assert call.kind is SpanKind.CLIENT
     assert call.attributes == {
         "gen_ai.operation.name": "chat",
@@ -135,7 +135,7 @@ def test_a_call_is_told_in_the_words_of_the_conventions(tmp_path: Path) -> None:
 def test_a_vendor_has_the_name_that_the_conventions_give_it(
     name: str, known: str, tmp_path: Path
 ) -> None:
-    call = told(tmp_path, FakeProvider(name)).one("chat ")
+    call = observed(tmp_path, FakeProvider(name)).one("chat ")
     assert call.attributes["gen_ai.provider.name"] == known
 
 
@@ -150,7 +150,7 @@ def test_every_name_of_the_conventions_is_in_their_registry() -> None:
 
 
 def test_a_failed_call_is_an_error_of_its_cause_and_its_retry_a_moment(tmp_path: Path) -> None:
-    memory = told(tmp_path, FakeProvider("one", failing("overloaded")))
+    memory = observed(tmp_path, FakeProvider("one", failing("overloaded")))
     failed, answered = memory.named("chat ")
     assert failed.attributes
     assert failed.attributes["error.type"] == "overloaded"
@@ -166,7 +166,7 @@ def test_a_failed_call_is_an_error_of_its_cause_and_its_retry_a_moment(tmp_path:
 
 def test_a_reply_that_is_no_answer_says_why_it_ended(tmp_path: Path) -> None:
     blocked = Response("", Usage(input=9), stop=Stop.SAFETY)
-    memory = told(tmp_path, FakeProvider("one", [blocked]), FakeProvider("two"))
+    memory = observed(tmp_path, FakeProvider("one", [blocked]), FakeProvider("two"))
     call = memory.named("chat ")[0]
     assert call.attributes
     assert call.attributes["error.type"] == "safety"
@@ -174,7 +174,7 @@ def test_a_reply_that_is_no_answer_says_why_it_ended(tmp_path: Path) -> None:
 
 
 def test_a_fallback_is_a_moment_of_its_agent(tmp_path: Path) -> None:
-    memory = told(tmp_path, FakeProvider("one", failing("auth")), FakeProvider("two"))
+    memory = observed(tmp_path, FakeProvider("one", failing("auth")), FakeProvider("two"))
     (moment,) = memory.one("invoke_agent a").events
     assert moment.name == "rolecall.fell_back"
     assert moment.attributes == {
@@ -188,14 +188,16 @@ def test_a_fallback_is_a_moment_of_its_agent(tmp_path: Path) -> None:
 
 
 def test_a_route_that_is_left_alone_is_a_moment_of_the_run(tmp_path: Path) -> None:
-    memory = told(tmp_path, FakeProvider("one", failing("server_error", 9)), FakeProvider("two"))
+    memory = observed(
+        tmp_path, FakeProvider("one", failing("server_error", 9)), FakeProvider("two")
+    )
     names = [moment.name for moment in memory.one("rolecall.run").events]
     assert names == ["rolecall.route_opened"]
 
 
 def test_an_agent_without_an_answer_is_an_error_and_so_is_the_run(tmp_path: Path) -> None:
     team = [agent("a"), agent("b", "a")]
-    memory = told(tmp_path, FakeProvider("one", failing("refusal")), agents=team)
+    memory = observed(tmp_path, FakeProvider("one", failing("refusal")), agents=team)
     failed, whole = memory.one("invoke_agent a"), memory.one("rolecall.run")
     assert failed.status.status_code is whole.status.status_code is StatusCode.ERROR
     assert "as the vendor says refusal" in failed.status.description
@@ -204,9 +206,9 @@ def test_an_agent_without_an_answer_is_an_error_and_so_is_the_run(tmp_path: Path
 
 
 def test_what_models_write_is_told_only_where_it_is_asked_for(tmp_path: Path) -> None:
-    quiet = told(tmp_path / "quiet", FakeProvider("one", ["a secret plan"]))
+    quiet = observed(tmp_path / "quiet", FakeProvider("one", ["a secret plan"]))
     assert "a secret plan" not in "".join(span.to_json() for span in quiet.spans)
-    open = told(tmp_path / "open", FakeProvider("one", ["a secret plan"]), content=True)
+    open = observed(tmp_path / "open", FakeProvider("one", ["a secret plan"]), content=True)
     (message,) = json.loads(open.one("chat ").attributes["gen_ai.output.messages"])
     assert message == {
         "role": "assistant",
@@ -216,8 +218,8 @@ def test_what_models_write_is_told_only_where_it_is_asked_for(tmp_path: Path) ->
 
 
 def test_a_resumed_run_does_not_tell_again_what_was_asked_before(tmp_path: Path) -> None:
-    told(tmp_path, FakeProvider("one"))
-    memory = told(tmp_path, FakeProvider("one"))
+    observed(tmp_path, FakeProvider("one"))
+    memory = observed(tmp_path, FakeProvider("one"))
     assert memory.named("chat ") == []
     (moment,) = memory.one("invoke_agent a").events
     assert moment.name == "rolecall.step_reused"
@@ -240,7 +242,7 @@ class Looking(FakeProvider):
 
 def test_each_of_several_calls_at_once_has_its_own_span(tmp_path: Path) -> None:
     provider = Looking()
-    memory = told(tmp_path, provider, agents=[agent("a"), agent("b"), agent("c")])
+    memory = observed(tmp_path, provider, agents=[agent("a"), agent("b"), agent("c")])
     spans = {span.attributes["gen_ai.agent.name"]: span for span in memory.named("chat ")}  # type: ignore[index]
     assert len(spans) == 3
     for name, span in spans.items():
@@ -276,13 +278,13 @@ def test_a_call_that_is_cancelled_ends_and_leaves_no_span_behind() -> None:
     assert memory.one("chat ").status.description == "given up before its end"
 
 
-# Measures.
+# Metrics.
 
 
 def test_calls_are_measured_with_the_conventions_buckets(tmp_path: Path) -> None:
     answer = Response("text", Usage(input=1000, output=200))
     provider = FakeProvider("claude", [*failing("overloaded"), 3.0, answer])
-    memory = told(tmp_path, provider, agents=[agent("a", routes=["claude/opus"])])
+    memory = observed(tmp_path, provider, agents=[agent("a", routes=["claude/opus"])])
     call = {
         "gen_ai.operation.name": "chat",
         "gen_ai.provider.name": "anthropic",
@@ -406,7 +408,7 @@ def test_a_program_that_has_set_it_up_is_told_on_its_own_terms(
     monkeypatch.setattr(trace, "_TRACER_PROVIDER", memory.provider)
     theirs_to_know = {ENDPOINT: NOWHERE, "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}
     observers = otel.rolecall_observers(settings(**theirs_to_know))
-    assert not any(isinstance(each, Closing) for each in observers)
+    assert not any(isinstance(each, ShutdownAfterRun) for each in observers)
     with memory.provider.get_tracer("theirs").start_as_current_span("theirs") as theirs:
         run(tmp_path, [agent("a")], FakeProvider("one"), keepers=list(observers))
     assert memory.one("rolecall.run").parent == theirs.get_span_context()
@@ -475,7 +477,7 @@ def test_a_receiver_that_is_not_there_holds_nobody_up(caplog: pytest.LogCaptureF
     sender = SpanSender(Signal(ENDPOINT, f"{NOWHERE}/v1/traces", ""))
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(sender))
-    closing = Closing(provider, patience=0.1)
+    closing = ShutdownAfterRun(provider, patience=0.1)
     provider.get_tracer("test").start_span("span").end()
     began = time.monotonic()
     asyncio.run(closing.aclose())
@@ -502,7 +504,7 @@ class Closable:
 def test_providers_are_shut_down_once() -> None:
     provider = Closable()
     provider.let_go.set()
-    closing = Closing(provider)
+    closing = ShutdownAfterRun(provider)
     asyncio.run(closing.aclose())
     asyncio.run(closing.aclose())
     del closing
@@ -512,7 +514,7 @@ def test_providers_are_shut_down_once() -> None:
 def test_providers_of_observers_that_are_gone_are_shut_down() -> None:
     provider = Closable()
     provider.let_go.set()
-    Closing(provider)
+    ShutdownAfterRun(provider)
     assert provider.closed == 1
 
 
@@ -525,7 +527,7 @@ def test_providers_are_shut_down_where_no_thread_can_be_started(
     monkeypatch.setattr(threading.Thread, "start", refuse)
     provider = Closable()
     provider.let_go.set()
-    Closing(provider)
+    ShutdownAfterRun(provider)
     assert provider.closed == 1
 
 
@@ -533,8 +535,8 @@ def test_a_provider_that_does_not_come_to_an_end_is_left_alone(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     provider = Closable()
-    Closing(provider, patience=0.01)
+    ShutdownAfterRun(provider, patience=0.01)
     provider.let_go.set()
     assert caplog.messages == [
-        "OpenTelemetry's receiver took too long; the end of this run is not told"
+        "OpenTelemetry's receiver took too long; the end of this run is not reported"
     ]

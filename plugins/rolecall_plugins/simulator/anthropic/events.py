@@ -5,8 +5,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
-from ..exchange import Chunk, pieces
-from ..tokens import count_tokens
+from ..exchange import Chunk, count_tokens, pieces
 
 SIGNATURE = "U2ltdWxhdGVkIHNpZ25hdHVyZTsgaXQgdmVyaWZpZXMgbm90aGluZy4="
 

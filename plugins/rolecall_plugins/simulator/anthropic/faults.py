@@ -6,12 +6,12 @@ from attrs import evolve
 
 from ..breaks import broken_off, cut_json, html, midway, unanswered
 from ..cases import Case
-from ..exchange import Answer, Chunk, Ending
+from ..exchange import Chunk, Ending, HttpReply
 from ..limits import Level
 from .events import Block, event, text_block, thinking_block, tool_block
-from .service import THOUGHT, Frame, over_limit
+from .service import THOUGHT, AnthropicFraming, over_limit
 
-Build = Callable[[Frame, Case], Answer]
+Build = Callable[[AnthropicFraming, Case], HttpReply]
 
 _CONTEXT = 200_000
 _PER_MINUTE = 450_000
@@ -19,77 +19,77 @@ _WAIT = 7.0
 
 
 def _content(*blocks: Block, stop: str, sequence: str | None = None) -> Build:
-    return lambda frame, case: frame.message(case.query, blocks, stop, stop_sequence=sequence)
+    return lambda framing, case: framing.message(case.query, blocks, stop, stop_sequence=sequence)
 
 
 def _error(status: int, kind: str, message: str, *, retry: bool = False) -> Build:
-    return lambda frame, _case: frame.error(status, kind, message, retry=retry)
+    return lambda framing, _case: framing.error(status, kind, message, retry=retry)
 
 
-def _truncated(frame: Frame, case: Case) -> Answer:
-    return frame.message(case.query, [text_block(case.beginning)], "max_tokens")
+def _truncated(framing: AnthropicFraming, case: Case) -> HttpReply:
+    return framing.message(case.query, [text_block(case.beginning)], "max_tokens")
 
 
-def _refused(frame: Frame, case: Case, *blocks: Block) -> Answer:
+def _refused(framing: AnthropicFraming, case: Case, *blocks: Block) -> HttpReply:
     explanation = "The simulator was told to refuse this request."
     details = {"type": "refusal", "category": "cyber", "explanation": explanation}
-    return frame.message(case.query, blocks, "refusal", stop_details=details)
+    return framing.message(case.query, blocks, "refusal", stop_details=details)
 
 
-def _refused_midway(frame: Frame, case: Case) -> Answer:
-    return _refused(frame, case, text_block(case.beginning))
+def _refused_midway(framing: AnthropicFraming, case: Case) -> HttpReply:
+    return _refused(framing, case, text_block(case.beginning))
 
 
-def _tool_call(frame: Frame, case: Case) -> Answer:
-    block = tool_block(frame.call, "a_tool_nobody_offered", {"path": "README.md"})
-    return frame.message(case.query, [block], "tool_use")
+def _tool_call(framing: AnthropicFraming, case: Case) -> HttpReply:
+    block = tool_block(framing.call, "a_tool_nobody_offered", {"path": "README.md"})
+    return framing.message(case.query, [block], "tool_use")
 
 
-def _rate_limited(frame: Frame, case: Case) -> Answer:
+def _rate_limited(framing: AnthropicFraming, case: Case) -> HttpReply:
     wait = case.wait(_WAIT)
     # The bucket is full again only some time after the wait is over.
-    return _refusal(frame, case, Level("input-tokens", _PER_MINUTE, 0, wait + 7), wait)
+    return _refusal(framing, case, Level("input-tokens", _PER_MINUTE, 0, wait + 7), wait)
 
 
-def _full_quota(frame: Frame, case: Case) -> Answer:
+def _full_quota(framing: AnthropicFraming, case: Case) -> HttpReply:
     # Seen in the wild: a 429 whose headers say that nothing is used, with a reset in 1970.
-    full = Level("input-tokens", _PER_MINUTE, _PER_MINUTE, -frame.now)
-    return _refusal(frame, case, full, case.wait(_WAIT))
+    full = Level("input-tokens", _PER_MINUTE, _PER_MINUTE, -framing.now)
+    return _refusal(framing, case, full, case.wait(_WAIT))
 
 
-def _no_retry(frame: Frame, case: Case) -> Answer:
-    return _refusal(frame, case, Level("input-tokens", _PER_MINUTE, _PER_MINUTE, 0), None)
+def _no_retry(framing: AnthropicFraming, case: Case) -> HttpReply:
+    return _refusal(framing, case, Level("input-tokens", _PER_MINUTE, _PER_MINUTE, 0), None)
 
 
-def _refusal(frame: Frame, case: Case, level: Level, wait: float | None) -> Answer:
-    levels = [level if own.family == level.family else own for own in frame.levels]
+def _refusal(framing: AnthropicFraming, case: Case, level: Level, wait: float | None) -> HttpReply:
+    levels = [level if own.family == level.family else own for own in framing.levels]
     message = over_limit(level.limit, level.family, case.query.model)
-    return frame.refusal(message, levels, wait)
+    return framing.refusal(message, levels, wait)
 
 
-def _overflow(frame: Frame, case: Case) -> Answer:
+def _overflow(framing: AnthropicFraming, case: Case) -> HttpReply:
     tokens = _CONTEXT + case.query.input_tokens
     message = f"prompt is too long: {tokens} tokens > {_CONTEXT} maximum"
-    return frame.error(400, "invalid_request_error", message)
+    return framing.error(400, "invalid_request_error", message)
 
 
-def _unknown_model(frame: Frame, case: Case) -> Answer:
-    return frame.error(404, "not_found_error", f"model: {case.query.model}")
+def _unknown_model(framing: AnthropicFraming, case: Case) -> HttpReply:
+    return framing.error(404, "not_found_error", f"model: {case.query.model}")
 
 
-def _proxy(_frame: Frame, _case: Case) -> Answer:
+def _proxy(_framing: AnthropicFraming, _case: Case) -> HttpReply:
     text = b"upstream connect error or disconnect/reset before headers (simulated)"
-    return Answer(status=503, headers=(("content-type", "text/plain"),), chunks=(Chunk(text),))
+    return HttpReply(status=503, headers=(("content-type", "text/plain"),), chunks=(Chunk(text),))
 
 
 def _error_event(kind: str, message: str, *, text: bool, plain: Build) -> Build:
     """Send an error inside a 200 stream; a caller who does not stream gets the plain one."""
 
-    def build(frame: Frame, case: Case) -> Answer:
+    def build(framing: AnthropicFraming, case: Case) -> HttpReply:
         if case.query.form == "json":
-            return plain(frame, case)
+            return plain(framing, case)
         error = {"details": None, "type": kind, "message": message}
-        begun = broken_off(frame.reply(case.query, case.beginning), Ending.DONE)
+        begun = broken_off(framing.reply(case.query, case.beginning), Ending.DONE)
         chunks = begun.chunks if text else ()
         return evolve(begun, chunks=(*chunks, Chunk(event("error", error=error))))
 
@@ -116,7 +116,7 @@ FAULTS: Mapping[str, Mapping[str, Build]] = {
     "bad_tool_call": {"uninvited": _tool_call},
     "rate_limited": {
         "retry_after": _rate_limited,
-        "concurrency": lambda frame, _case: frame.crowded(),
+        "concurrency": lambda framing, _case: framing.crowded(),
         "no_retry": _no_retry,
         "full_quota": _full_quota,
     },

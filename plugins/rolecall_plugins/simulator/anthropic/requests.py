@@ -1,4 +1,4 @@
-"""Read a request to the Anthropic Messages API, or turn it away as the API does."""
+"""Parse a request to the Anthropic Messages API, or reject it as the API does."""
 
 import json
 from typing import Any, Literal

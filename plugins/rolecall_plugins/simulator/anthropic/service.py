@@ -6,9 +6,18 @@ from datetime import UTC, datetime
 
 from attrs import frozen
 
-from ..exchange import Answer, Chunk, Headers, Incoming, Query, Rejected
+from ..exchange import (
+    CHARACTERS_PER_TOKEN,
+    Chunk,
+    Headers,
+    HttpReply,
+    Incoming,
+    Query,
+    Rejected,
+    count_tokens,
+    first_tokens,
+)
 from ..limits import Denial, Level
-from ..tokens import CHARACTERS_PER_TOKEN, count_tokens, first_tokens
 from .events import Block, block_events, block_tokens, body, event, text_block, thinking_block
 
 ORGANIZATION = "00000000-0000-4000-8000-000000000000"
@@ -16,14 +25,14 @@ THOUGHT = "A model would think here; the simulator only says so."
 
 
 @frozen(kw_only=True)
-class Frame:
-    """One call's answers; `now` is in Unix seconds."""
+class AnthropicFraming:
+    """Frames the replies to one call; `now` is in Unix seconds."""
 
     call: str
     now: float = 0.0
     levels: tuple[Level, ...] = ()
 
-    def reply(self, query: Query, text: str) -> Answer:
+    def reply(self, query: Query, text: str) -> HttpReply:
         """Answer with a text, cut where the caller's max_tokens ends it."""
         thought = first_tokens(THOUGHT, query.max_tokens) if query.thinking else ""
         left = None if query.max_tokens is None else query.max_tokens - count_tokens(thought)
@@ -40,7 +49,7 @@ class Frame:
         *,
         stop_sequence: str | None = None,
         stop_details: Block | None = None,
-    ) -> Answer:
+    ) -> HttpReply:
         """Answer with these blocks of content."""
         stop = {
             "stop_reason": stop_reason,
@@ -54,7 +63,7 @@ class Frame:
         else:
             whole = body(self._envelope(query, blocks, stop, output))
             chunks = (Chunk(whole, text=output * CHARACTERS_PER_TOKEN),)
-        return Answer(
+        return HttpReply(
             status=200,
             headers=self._headers(_STREAM if streamed else _PLAIN, self.levels),
             chunks=chunks,
@@ -62,26 +71,26 @@ class Frame:
             output_tokens=output,
         )
 
-    def error(self, status: int, kind: str, message: str, *, retry: bool = False) -> Answer:
+    def error(self, status: int, kind: str, message: str, *, retry: bool = False) -> HttpReply:
         """Answer with an error in plain JSON, also where events were asked for."""
         return self._error(status, kind, message, _should_retry(retry), ())
 
-    def refusal(self, message: str, levels: Iterable[Level], wait: float | None) -> Answer:
+    def refusal(self, message: str, levels: Iterable[Level], wait: float | None) -> HttpReply:
         """Answer with a 429; a wait of None says that retrying is no use."""
         after = () if wait is None else (("retry-after", str(math.ceil(wait))),)
         headers = (*_should_retry(wait is not None), *after)
         return self._error(429, "rate_limit_error", message, headers, levels)
 
-    def crowded(self) -> Answer:
+    def crowded(self) -> HttpReply:
         """Answer with the 429 for one call too many at a time; it names no wait."""
         message = "Number of concurrent connections has exceeded your rate limit."
         return self._error(429, "rate_limit_error", message, _should_retry(True), self.levels)
 
-    def rejected(self, rejection: Rejected) -> Answer:
+    def rejected(self, rejection: Rejected) -> HttpReply:
         """Turn a request away."""
         return self.error(rejection.status, rejection.kind, str(rejection))
 
-    def limited(self, query: Query, denial: Denial) -> Answer:
+    def limited(self, query: Query, denial: Denial) -> HttpReply:
         """Refuse a call that is over a limit."""
         if denial.family == "concurrency":
             return self.crowded()
@@ -90,10 +99,10 @@ class Frame:
 
     def _error(
         self, status: int, kind: str, message: str, headers: Headers, levels: Iterable[Level]
-    ) -> Answer:
+    ) -> HttpReply:
         error = {"type": kind, "message": message}
         chunk = Chunk(body({"type": "error", "error": error, "request_id": self._id("req")}))
-        return Answer(
+        return HttpReply(
             status=status, headers=self._headers(_PLAIN + headers, levels), chunks=(chunk,)
         )
 
@@ -138,9 +147,11 @@ class Frame:
         yield Chunk(event("message_stop"), closing=True)
 
 
-def frame(_incoming: Incoming, call: str, now: float, levels: tuple[Level, ...]) -> Frame:
+def framing(
+    _incoming: Incoming, call: str, now: float, levels: tuple[Level, ...]
+) -> AnthropicFraming:
     """Frame the answers to one request."""
-    return Frame(call=call, now=now, levels=levels)
+    return AnthropicFraming(call=call, now=now, levels=levels)
 
 
 def over_limit(limit: int, family: str, model: str) -> str:

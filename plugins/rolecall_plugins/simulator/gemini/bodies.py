@@ -31,7 +31,7 @@ def detail(kind: str, **fields: object) -> Body:
 
 
 def quota_details(metric: str, quota: str, limit: int, model: str, wait: float) -> list[Body]:
-    """Say which quota a call exceeds, and how long to wait."""
+    """Build the details of an exceeded quota: which one, and how long to wait."""
     docs = "https://ai.google.dev/gemini-api/docs/rate-limits"
     violation = {
         "quotaMetric": metric,

@@ -6,12 +6,12 @@ from attrs import evolve
 
 from ..breaks import broken_off, cut_json, html, midway, unanswered
 from ..cases import Case
-from ..exchange import Answer, Chunk, Ending
+from ..exchange import Chunk, Ending, HttpReply
 from .bodies import Body, candidate, detail, plain
 from .requests import not_found
-from .service import THOUGHT_TOKENS, Frame
+from .service import THOUGHT_TOKENS, GeminiFraming
 
-Build = Callable[[Frame, Case], Answer]
+Build = Callable[[GeminiFraming, Case], HttpReply]
 
 _CONTEXT = 1_048_576
 _PER_MINUTE = 1_000_000
@@ -25,10 +25,10 @@ _SERVICE = "generativelanguage.googleapis.com"
 def _one(made: Body | None, *, thoughts: int = 0, **first: object) -> Build:
     """Answer with a single response; without a candidate it has none."""
 
-    def build(frame: Frame, case: Case) -> Answer:
+    def build(framing: GeminiFraming, case: Case) -> HttpReply:
         candidates = {} if made is None else {"candidates": [made]}
-        usage = frame.usage(case.query, thoughts=thoughts)
-        return frame.answer([frame.body(usage, **candidates, **first)], output_tokens=thoughts)
+        usage = framing.usage(case.query, thoughts=thoughts)
+        return framing.answer([framing.body(usage, **candidates, **first)], output_tokens=thoughts)
 
     return build
 
@@ -52,60 +52,60 @@ def _ratings() -> list[Body]:
 
 
 def _error(code: int, status: str, message: str, *details: Body) -> Build:
-    return lambda frame, _case: frame.error(code, status, message, details)
+    return lambda framing, _case: framing.error(code, status, message, details)
 
 
 def _text(finish: str) -> Build:
-    return lambda frame, case: frame.text(case.query, case.beginning, finish)
+    return lambda framing, case: framing.text(case.query, case.beginning, finish)
 
 
-def _declined(frame: Frame, case: Case) -> Answer:
-    return frame.text(case.query, "I can't help with that request. (Simulated.)", "STOP")
+def _declined(framing: GeminiFraming, case: Case) -> HttpReply:
+    return framing.text(case.query, "I can't help with that request. (Simulated.)", "STOP")
 
 
-def _uninvited(frame: Frame, case: Case) -> Answer:
+def _uninvited(framing: GeminiFraming, case: Case) -> HttpReply:
     part = {"functionCall": {"name": "a_tool_nobody_offered", "args": {"path": "README.md"}}}
     made = candidate(part, finishReason="STOP", finishMessage="Model generated function call(s).")
-    return _one(made)(frame, case)
+    return _one(made)(framing, case)
 
 
-def _rate_limited(frame: Frame, case: Case) -> Answer:
-    return frame.over_quota("input-tokens", _PER_MINUTE, case.wait(_WAIT))
+def _rate_limited(framing: GeminiFraming, case: Case) -> HttpReply:
+    return framing.over_quota("input-tokens", _PER_MINUTE, case.wait(_WAIT))
 
 
-def _over_day(frame: Frame, case: Case) -> Answer:
-    return frame.over_quota("requests-per-day", _PER_DAY, case.wait(_DAY_WAIT))
+def _over_day(framing: GeminiFraming, case: Case) -> HttpReply:
+    return framing.over_quota("requests-per-day", _PER_DAY, case.wait(_DAY_WAIT))
 
 
-def _overflow(frame: Frame, case: Case) -> Answer:
+def _overflow(framing: GeminiFraming, case: Case) -> HttpReply:
     tokens = _CONTEXT + case.query.input_tokens
     message = (
         f"The input token count ({tokens}) exceeds the maximum number of tokens "
         f"allowed ({_CONTEXT})."
     )
-    return frame.error(400, "INVALID_ARGUMENT", message)
+    return framing.error(400, "INVALID_ARGUMENT", message)
 
 
-def _unknown_model(frame: Frame, _case: Case) -> Answer:
-    return frame.error(404, "NOT_FOUND", not_found(frame.model, frame.version))
+def _unknown_model(framing: GeminiFraming, _case: Case) -> HttpReply:
+    return framing.error(404, "NOT_FOUND", not_found(framing.model, framing.version))
 
 
-def _proxy(_frame: Frame, _case: Case) -> Answer:
+def _proxy(_framing: GeminiFraming, _case: Case) -> HttpReply:
     page = b"<!DOCTYPE html>\n<title>Error 502 (Server Error)!!1</title>\n<p>Simulated.</p>\n"
     headers = (("content-type", "text/html; charset=UTF-8"),)
-    return Answer(status=502, headers=headers, chunks=(Chunk(page),))
+    return HttpReply(status=502, headers=headers, chunks=(Chunk(page),))
 
 
 def _error_midway(code: int, status: str, message: str) -> Build:
     """Break a stream off with a bare error; a caller who does not stream gets the plain one."""
 
-    def build(frame: Frame, case: Case) -> Answer:
-        error = frame.error(code, status, message)
-        if not frame.streamed:
+    def build(framing: GeminiFraming, case: Case) -> HttpReply:
+        error = framing.error(code, status, message)
+        if not framing.streamed:
             return error
-        begun = broken_off(frame.reply(case.query, case.beginning), Ending.DONE)
+        begun = broken_off(framing.reply(case.query, case.beginning), Ending.DONE)
         body = plain({"error": {"code": code, "message": message, "status": status}})
-        closed = b",\r\n" + body + b"]" if frame.form == "array" else body
+        closed = b",\r\n" + body + b"]" if framing.form == "array" else body
         return evolve(begun, chunks=(*begun.chunks, Chunk(closed)))
 
     return build
@@ -157,7 +157,7 @@ FAULTS: Mapping[str, Mapping[str, Build]] = {
     },
     "rate_limited": {
         "per_minute": _rate_limited,
-        "bare": lambda frame, _case: frame.exhausted(),
+        "bare": lambda framing, _case: framing.exhausted(),
     },
     "quota_exhausted": {"per_day": _over_day},
     "overloaded": {"status": _error(*_OVERLOADED), "midway": _error_midway(*_OVERLOADED)},

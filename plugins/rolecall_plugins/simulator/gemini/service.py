@@ -4,9 +4,20 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
-from ..exchange import Answer, Chunk, Form, Headers, Incoming, Query, Rejected, pieces
+from ..exchange import (
+    CHARACTERS_PER_TOKEN,
+    Chunk,
+    Form,
+    Headers,
+    HttpReply,
+    Incoming,
+    Query,
+    Rejected,
+    count_tokens,
+    first_tokens,
+    pieces,
+)
 from ..limits import Denial, Level
-from ..tokens import CHARACTERS_PER_TOKEN, count_tokens, first_tokens
 from .bodies import Body, candidate, duration, event, plain, quota_details
 
 THOUGHT_TOKENS = 64
@@ -48,15 +59,15 @@ _STREAM: Headers = (
 
 
 @frozen(kw_only=True)
-class Frame:
-    """One call's answers; the form is what the request's address asks for."""
+class GeminiFraming:
+    """Frames the replies to one call; the form is what the request's address asks for."""
 
     call: str
     model: str
     version: str = "v1beta"
     form: Form = "json"
 
-    def reply(self, query: Query, text: str) -> Answer:
+    def reply(self, query: Query, text: str) -> HttpReply:
         """Answer with a text, cut where the caller's maxOutputTokens ends it."""
         thoughts, left = 0, query.max_tokens
         if query.thinking:
@@ -67,8 +78,8 @@ class Frame:
         finish = "STOP" if kept == text else "MAX_TOKENS"
         return self.text(query, kept, finish, thoughts=thoughts)
 
-    def text(self, query: Query, text: str, finish: str, *, thoughts: int = 0) -> Answer:
-        """Answer with a text and a reason to finish; a stream gives the reason in an empty part."""
+    def text(self, query: Query, text: str, finish: str, *, thoughts: int = 0) -> HttpReply:
+        """Answer with a text and a reason to finish; a stream has the reason in an empty part."""
         whole = count_tokens(text) + thoughts
         last = "" if self.streamed else text
         bodies, texts, sent = [], [], 0
@@ -85,7 +96,7 @@ class Frame:
 
     def answer(
         self, bodies: Sequence[Body], texts: Sequence[int] = (0,), output_tokens: int = 0
-    ) -> Answer:
+    ) -> HttpReply:
         """Send these bodies, of which a caller who does not stream gets exactly one.
 
         texts: how many characters of text each body carries.
@@ -95,7 +106,7 @@ class Frame:
             Chunk(self._framed(body, index, last), text, closing=index == last)
             for index, (body, text) in enumerate(zip(bodies, texts, strict=True))
         ]
-        return Answer(
+        return HttpReply(
             status=200,
             headers=_STREAM if self.form == "sse" else _PLAIN,
             chunks=tuple(chunks),
@@ -125,7 +136,9 @@ class Frame:
         }
         return {name: value for name, value in usage.items() if value != 0}
 
-    def error(self, code: int, status: str, message: str, details: Sequence[Body] = ()) -> Answer:
+    def error(
+        self, code: int, status: str, message: str, details: Sequence[Body] = ()
+    ) -> HttpReply:
         """Answer with an error: bare JSON without `data:`, also where events were asked for."""
         error: Body = {"code": code, "message": message, "status": status}
         if details:
@@ -134,9 +147,9 @@ class Frame:
         if self.form == "array":
             data = b"[" + data + b"]"
         headers = _STREAM if self.form == "sse" else _PLAIN
-        return Answer(status=code, headers=headers, chunks=(Chunk(data),))
+        return HttpReply(status=code, headers=headers, chunks=(Chunk(data),))
 
-    def over_quota(self, family: str, limit: int, wait: float) -> Answer:
+    def over_quota(self, family: str, limit: int, wait: float) -> HttpReply:
         """Answer with the 429 that names its quota and, in the body only, the wait."""
         name, quota = _QUOTAS[family]
         metric = f"{_METRICS}/{name}"
@@ -148,16 +161,16 @@ class Frame:
         details = quota_details(metric, quota, limit, self.model, wait)
         return self.error(429, "RESOURCE_EXHAUSTED", message, details)
 
-    def exhausted(self) -> Answer:
+    def exhausted(self) -> HttpReply:
         """Answer with the 429 that says no more than that it is one."""
         message = "Resource exhausted. Please try again later."
         return self.error(429, "RESOURCE_EXHAUSTED", message)
 
-    def rejected(self, rejection: Rejected) -> Answer:
+    def rejected(self, rejection: Rejected) -> HttpReply:
         """Turn a request away."""
         return self.error(rejection.status, rejection.kind, str(rejection), rejection.details)
 
-    def limited(self, query: Query, denial: Denial) -> Answer:
+    def limited(self, query: Query, denial: Denial) -> HttpReply:
         """Refuse a call that is over a limit."""
         if denial.family == "concurrency":
             return self.exhausted()
@@ -173,6 +186,10 @@ class Frame:
         return plain(body)
 
 
-def frame(incoming: Incoming, call: str, _now: float, _levels: tuple[Level, ...]) -> Frame:
-    """Frame the answers to one request; Gemini's tell neither the time nor the limits."""
-    return Frame(call=call, model=incoming.model, version=incoming.version, form=incoming.form)
+def framing(
+    incoming: Incoming, call: str, _now: float, _levels: tuple[Level, ...]
+) -> GeminiFraming:
+    """Frame the answers to one request; Gemini's hold neither the time nor the limits."""
+    return GeminiFraming(
+        call=call, model=incoming.model, version=incoming.version, form=incoming.form
+    )

@@ -1,11 +1,11 @@
-"""Write a reply that says it is simulated, from nothing but the prompt itself."""
+"""Write a text that declares itself simulated, from nothing but the prompt."""
 
 import re
 from collections.abc import Sequence
 
 from attrs import frozen
 
-from .exchange import Turn
+from ..exchange import Turn
 
 NOTICE = "> **Simulated reply.** Written by rolecall's simulator, not by a language model."
 
@@ -30,7 +30,7 @@ def reply(system: str, turns: Sequence[Turn]) -> str:
 
 
 def agent_of(system: str, turns: Sequence[Turn]) -> str | None:
-    """Name the agent whose role the system prompt gives, or else the first question."""
+    """Find the agent whose role stands in the system prompt, or else in the first question."""
     title = _title(_role(system, next((turn.text for turn in turns if turn.role == "user"), "")))
     return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-") if title else None
 
@@ -51,19 +51,19 @@ def _rest(system: str, turns: Sequence[Turn], question: int) -> str | None:
     return whole[len(so_far) :] if unfinished else None
 
 
-def _whole(system: str, asked: str) -> str:
-    if (start := asked.find(_TRIAGE)) >= 0 and _CHANGE.search(asked, 0, start):
-        return _touched(asked, start)
-    quote = _shortened(_request(asked))
-    role = _role(system, asked)
-    head = [NOTICE, f"# {_title(role) or 'Simulated answer'}", _received(asked)]
+def _whole(system: str, question: str) -> str:
+    if (start := question.find(_TRIAGE)) >= 0 and _CHANGE.search(question, 0, start):
+        return _touched(question, start)
+    quote = _shortened(_request(question))
+    role = _role(system, question)
+    head = [NOTICE, f"# {_title(role) or 'Simulated answer'}", _received(question)]
     return "\n\n".join(head + [_written(section, quote) for section in _sections(role)]) + "\n"
 
 
-def _touched(asked: str, start: int) -> str:
-    """Name the agents that a change names, or else the first of those to choose from."""
-    agents = _LISTED.findall(asked, start)
-    change = _CHANGE.findall(asked[:start])[-1].lower()
+def _touched(question: str, start: int) -> str:
+    """List the agents that a change names, or else the first of those to choose from."""
+    agents = _LISTED.findall(question, start)
+    change = _CHANGE.findall(question[:start])[-1].lower()
     named = [name for name in agents if name in change or name.replace("-", " ") in change]
     lines = [f"- {name}: the change names it" for name in named]
     return "\n".join([NOTICE, "", *(lines or [f"- {name}: it comes first" for name in agents[:1]])])
@@ -78,31 +78,33 @@ def _written(section: _Section, quote: str) -> str:
     )
 
 
-def _received(asked: str) -> str:
-    found = _DELIVERABLE.findall(asked)
-    if not found:
+def _received(question: str) -> str:
+    deliverables = _DELIVERABLE.findall(question)
+    if not deliverables:
         return "Received: the request, and no deliverables."
-    lines = "\n".join(f"- {title} (from {agent})" for agent, title in found)
+    lines = "\n".join(f"- {title} (from {agent})" for agent, title in deliverables)
     return f"Received: the request, and these deliverables:\n\n{lines}"
 
 
-def _role(system: str, asked: str) -> str:
-    """Give the text of the role: the system prompt, or what stands last in the question."""
+def _role(system: str, question: str) -> str:
+    """Return the text of the role: the system prompt, or what stands last in the question."""
     if _ROLE.search(system):
         return system
-    places = [match.start() for match in _ROLE.finditer(asked)]
-    return asked[places[-1] :] if places else system
+    places = [match.start() for match in _ROLE.finditer(question)]
+    return question[places[-1] :] if places else system
 
 
 def _sections(role: str) -> list[_Section]:
-    found = _SECTION.findall(role) or _ANY_SECTIONS
-    return [_Section(title, content.strip() or "what the title says") for title, content in found]
+    sections = _SECTION.findall(role) or _ANY_SECTIONS
+    return [
+        _Section(title, content.strip() or "what the title says") for title, content in sections
+    ]
 
 
-def _request(asked: str) -> str:
-    _, opened, rest = asked.partition("<request>")
+def _request(question: str) -> str:
+    _, opened, rest = question.partition("<request>")
     request, closed, _ = rest.partition("</request>")
-    return request if opened and closed else asked
+    return request if opened and closed else question
 
 
 def _shortened(text: str) -> str:
