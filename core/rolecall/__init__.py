@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ._version import __version__
     from .api.llm import LLM
     from .api.team import Result, Run, Team
+    from .cli.console import echo, warn
     from .config.settings import (
         AgentSettings,
         Order,
@@ -192,8 +193,10 @@ __all__ = [
     "Workspace",
     "__version__",
     "current_team",
+    "echo",
     "hookimpl",
     "load_settings",
+    "warn",
 ]
 
 # Where each of them is.
@@ -201,6 +204,7 @@ _NAMES = {
     "types.agents": "Agent Route",
     "types.answer": "Answer",
     "types.causes": "Action Cause",
+    "cli.console": "echo warn",
     "config.settings": "AgentSettings Order Price ProviderSettings Settings load_settings",
     "execution.dispatcher": "Dispatcher",
     "errors": (

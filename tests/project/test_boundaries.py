@@ -221,6 +221,12 @@ def test_only_one_file_prints_and_only_the_command_line_knows_click(path: Path) 
     assert "click" not in packages(path) or room(module(path, CORE_ROOT)) == "cli"
 
 
+@pytest.mark.parametrize("path", BY_PLUGIN + BY_EXAMPLE)
+def test_a_plugin_prints_through_core_alone(path: Path) -> None:
+    own = {"print", "click.echo", "click.secho", "sys.stdout.write", "sys.stderr.write"}
+    assert not calls(path) & own
+
+
 @pytest.mark.parametrize("path", BY_NAME)
 def test_only_those_who_serve_programs_without_an_event_loop_start_one(path: Path) -> None:
     starting = ("api.llm", "cli.diagnosis", "cli.main", "testing")

@@ -196,14 +196,19 @@ def test_an_interrupted_run_goes_on_without_asking_anything_twice(tmp_path: Path
     assert sorted(again) == sorted(set(AGENTS) - answered)
 
 
-def test_a_reader_that_goes_away_is_no_error_worth_a_word(tmp_path: Path) -> None:
-    process = start(tmp_path, ["agents", "--json"], **environment(tmp_path))
+@pytest.mark.parametrize(
+    ("arguments", "code"), [(["agents", "--json"], 0), (["--help"], 0), (["resume"], 2)]
+)
+def test_a_reader_that_goes_away_changes_nothing_and_is_not_worth_a_word(
+    tmp_path: Path, arguments: list[str], code: int
+) -> None:
+    process = start(tmp_path, arguments, **environment(tmp_path))
     assert process.stdout
     process.stdout.close()
     assert process.stderr
-    assert process.stderr.read() == ""
+    assert (process.stderr.read() == "") == (code == 0)
     process.stderr.close()
-    assert process.wait(10) == 1
+    assert process.wait(10) == code
 
 
 def test_a_terminal_that_claims_to_know_no_arrows_is_no_error(tmp_path: Path) -> None:

@@ -1,44 +1,95 @@
-"""The only file that prints: results on standard output, everything else on standard error."""
+"""The only file that prints: results on standard output, everything else on standard error.
 
+Much of what is printed was written by models, vendors and strangers, so `echo` and `warn` replace
+whatever could drive a terminal or reorder what it shows.
+"""
+
+import codecs
+import errno
+import io
 import json
+import os
 import sys
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TextIO
 
 import click
 
-from .render import Grid, drawn, plain
+from .render import Grid, drawn, plain, printable
 
 PIPE = 200  # columns; of no terminal, so there is room for all that could be told
+GONE = (errno.EPIPE, errno.EINVAL)  # the reader of a pipe closed it; EINVAL is Windows' word
 
-# Control characters, but tab and line feed: an escape sequence could redraw a terminal.
-_CONTROLS = dict.fromkeys((*range(32), *range(127, 160)), "�")
-del _CONTROLS[9], _CONTROLS[10]
+# What stands for our own characters where a terminal's encoding, Latin-1 say, lacks them; tables
+# are laid out before they are encoded, so each but the last two is as wide as what it stands for.
+LOOKALIKES = {
+    **{"–": "-", "—": "-", "·": "-", "✓": "v", "✗": "x", "✂": "x", "×": "x"},
+    **{"●": "*", "○": "o", "◔": "o", "↻": "~", "�": "?"},
+    **{"→": "->", "…": "..."},
+}
 
 
-def say(text: str) -> None:
-    """Print a result; control characters that a model wrote do not reach the terminal."""
-    click.echo(text.replace("\r\n", "\n").translate(_CONTROLS))
+def echo(text: str = "", *, file: TextIO | None = None) -> None:
+    """Print a result on standard output, or on another stream; safe to print whatever it holds.
+
+    Control characters but tab and line feed, and those that turn the direction of writing, are
+    replaced. Where the reader of a pipe has gone, nothing is printed and nothing is raised.
+    """
+    stream = file or sys.stdout
+    try:
+        click.echo(printable(text), file=stream)
+    except OSError as error:
+        _discard(stream, error)
 
 
-def tell(lines: Sequence[str]) -> None:
-    """Print what a person should know, a line each, on standard error."""
+def warn(*lines: str) -> None:
+    """Print what a person should know on standard error, each line after `rolecall: `; as `echo`.
+
+    Line breaks within a line become blanks.
+    """
     for line in lines:
-        text = " ".join(line.splitlines()).translate(_CONTROLS)
-        click.echo(f"rolecall: {text}", err=True)
+        echo(f"rolecall: {' '.join(line.splitlines())}", file=sys.stderr)
 
 
-def tell_warnings() -> None:
+def warn_of_logged() -> None:
     """Print what is logged as a warning or worse, on standard error."""
     import logging  # here, as commands that only list do without it
 
-    logging.basicConfig(format="rolecall: %(message)s", level=logging.WARNING)
+    class Warnings(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            warn(self.format(record))
+
+    logging.basicConfig(format="%(message)s", handlers=[Warnings()], level=logging.WARNING)
+
+
+@contextmanager
+def unread() -> Iterator[None]:
+    """End in success where click prints help, and who was to read it has gone."""
+    try:
+        yield
+    except OSError as error:
+        _discard(sys.stdout, error)
+        raise click.exceptions.Exit(0) from error
+
+
+def encode_anything() -> None:
+    """Make both streams take every character: one that their encoding lacks becomes a likeness.
+
+    Who claims to know ASCII alone mostly lacks a locale, and shows UTF-8 all the same.
+    """
+    codecs.register_error("rolecall.lookalike", _lookalike)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            is_ascii = codecs.lookup(stream.encoding).name == "ascii"
+            encoding = "utf-8" if is_ascii else stream.encoding
+            stream.reconfigure(encoding=encoding, errors="rolecall.lookalike")
 
 
 def show(rows: Any, table: Callable[[Any, int], Grid], as_json: bool) -> None:
     """Print rows as JSON, or as the table that `table` makes of them and a width."""
     if as_json:
-        say(json.dumps(rows, indent=2))
+        echo(json.dumps(rows, indent=2))
     else:
         show_tables([table(rows, _width())])
 
@@ -46,7 +97,7 @@ def show(rows: Any, table: Callable[[Any, int], Grid], as_json: bool) -> None:
 def show_tables(tables: Sequence[Grid]) -> None:
     """Draw tables on a terminal; elsewhere print a line per row."""
     if not sys.stdout.isatty():
-        say("\n\n".join(map(plain, tables)))
+        echo("\n\n".join(map(plain, tables)))
         return
     from rich.console import Console
 
@@ -60,3 +111,19 @@ def _width() -> int:
     from shutil import get_terminal_size
 
     return get_terminal_size().columns
+
+
+def _lookalike(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    missing = error.object[error.start : error.end]
+    return "".join(LOOKALIKES.get(each, "?") for each in missing), error.end
+
+
+def _discard(stream: TextIO, error: OSError) -> None:
+    """Lead a stream nowhere if its reader has gone: what it still holds is no error at the end."""
+    if error.errno not in GONE:
+        raise error
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from .console import say, show_tables, tell, tell_warnings
+from .console import echo, show_tables, warn, warn_of_logged
 from .options import JSON, App
 from .render import Grid, grid
 
@@ -19,21 +19,21 @@ def doctor(app: App, /, live: bool, as_json: bool, **added: Any) -> int:
     """Say what is configured, what is missing and how to mend it."""
     from .diagnosis import call, examine
 
-    tell_warnings()
+    warn_of_logged()
     found = examine(app)
     if live and not call(app, found):
-        tell(["no provider can be called, so no call was made"])
+        warn("no provider can be called, so no call was made")
     if as_json:
-        say(json.dumps(found, indent=2))
+        echo(json.dumps(found, indent=2))
     else:
         show_tables(_tables(found))
         for line in found["fallbacks"]:
-            say(line)
+            echo(line)
         problems = found["problems"]
         count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}:"
-        say(f"\n{count}" if problems else "\nNo problem found.")
+        echo(f"\n{count}" if problems else "\nNo problem found.")
         for number, problem in enumerate(problems, 1):
-            say(f"{number}. {problem}")
+            echo(f"{number}. {problem}")
     return 1 if found["problems"] else 0
 
 

@@ -8,7 +8,7 @@ import click
 
 from ..errors import UsageError
 from ..plugin.manager import Host
-from .console import say, show
+from .console import echo, show
 from .options import ASSIGN, JSON, RUN, App
 
 
@@ -81,10 +81,10 @@ def show_(app: App, name: str | None) -> None:
     path = find_run(Path(app.settings.runs), name)
     state = read_state(path)
     with RunFolder(path) as folder:
-        say(f"{path}: {state.state}, {state.done} of {state.agents} agents done\n")
-        say(folder.request)
+        echo(f"{path}: {state.state}, {state.done} of {state.agents} agents done\n")
+        echo(folder.request)
         for agent, spent in folder.memo.spent.items():
-            say(f"{agent:34}{spent.calls:4} calls  ${spent.cost:.4f}")
+            echo(f"{agent:34}{spent.calls:4} calls  ${spent.cost:.4f}")
 
 
 @runs.command()
@@ -99,7 +99,7 @@ def diff(app: App, name: str, other: str | None) -> None:
     path = find_run(Path(app.settings.runs), name)
     second = find_run(Path(app.settings.runs), other) if other else None
     for line in differences(path, second) if second else last_change(path):
-        say(line.rstrip("\n"))
+        echo(line.rstrip("\n"))
 
 
 @runs.command()

@@ -2,11 +2,10 @@
 
 import gc
 import json
-import os
 import shlex
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from copy import copy
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +16,8 @@ import click
 from ..config.project import find_project, read_table
 from ..errors import BudgetReached, RolecallError, RunError, UsageError
 from ..plugin.manager import Host
-from .console import say, show_tables, tell, tell_warnings
+from .command_line import CommandLine
+from .console import echo, encode_anything, show_tables, warn, warn_of_logged
 from .doctor import doctor
 from .lists import agents, plugins, providers, runs
 from .options import (
@@ -49,9 +49,7 @@ C = TypeVar("C", bound=click.Command)
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
-    with suppress(AttributeError):  # a stream that is not a file
-        sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
-        sys.stderr.reconfigure(errors="replace")  # type: ignore[union-attr]
+    encode_anything()
     gc.set_threshold(SELDOM)
     debug = "--debug" in sys.argv
     try:
@@ -62,22 +60,18 @@ def main() -> None:
     except click.ClickException as error:
         asked = getattr(error, "ctx", None)
         more = f" (see {asked.command_path} --help)" if asked is not None else ""
-        tell([f"{error.format_message()}{more}"])
+        warn(f"{error.format_message()}{more}")
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        tell(["interrupted"])
+        warn("interrupted")
         code = INTERRUPTED
-    except BrokenPipeError:
-        # Who reads our output went away: nothing is left to say, at exit neither.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 1
     except RolecallError as error:
-        tell([str(error)])
+        warn(str(error))
         code = error.exit_code
     except Exception as error:
         if debug:
             raise
-        tell([f"internal error: {type(error).__name__}: {error} (--debug shows where)"])
+        warn(f"internal error: {type(error).__name__}: {error} (--debug shows where)")
         code = 1
     sys.exit(code)
 
@@ -107,15 +101,15 @@ def _blocked_here() -> Sequence[str]:
         project = find_project(Path.cwd())
         block = read_table(project).get("block", ()) if project else ()
     except RolecallError as error:
-        tell([str(error)])
+        warn(str(error))
         return ()
     found = [block] if isinstance(block, str) else block
     return [each for each in found if isinstance(each, str)] if isinstance(found, list) else ()
 
 
-def build(host: Host) -> click.Group:
+def build(host: Host) -> CommandLine:
     """Make the command line: core's commands, then what plugins add."""
-    cli = click.Group(
+    cli = CommandLine(
         "rolecall",
         help="A team of LLM roles on one request, inside one rate limit.",
         context_settings={"help_option_names": ["-h", "--help"]},
@@ -216,7 +210,7 @@ def resume(
     """Finish a run, the latest if none is named."""
     with _reopened(app, name) as (folder, saved):
         session = _session(app, saved.changed(assign, only, skip, budget))
-        tell(session.edits(folder))
+        warn(*session.edits(folder))
         return _work(app, session, folder, as_json)
 
 
@@ -248,7 +242,7 @@ def rerun(
     with _reopened(app, name) as (folder, saved):
         session = _session(app, saved.changed(assign, budget=budget))
         again = Rerun.plan(session.team, folder.memo, start, only)
-        tell([again.words])
+        warn(again.words)
         if not yes and sys.stdin.isatty() and not click.confirm("Go on?", err=True):
             return 0
         folder.memo.forget(again.agents)
@@ -291,23 +285,23 @@ def _reopened(app: App, name: str | None) -> Iterator[tuple[Any, Any]]:
     path = find_run(Path(app.settings.runs), name)
     with RunFolder(path) as folder:
         if folder.torn:
-            tell([f"{path}: the journal's last line was unfinished and is dropped"])
+            warn(f"{path}: the journal's last line was unfinished and is dropped")
         doubtful = ", ".join(folder.memo.in_doubt)
         if doubtful:
             billed = "" if app.settings.rehearsal else ", perhaps billed,"
-            tell([f"cut off under way{billed} and asked again: {doubtful}"])
+            warn(f"cut off under way{billed} and asked again: {doubtful}")
         yield folder, RunOptions.read(read_about(path))
 
 
 def _session(app: App, options: Any) -> Any:
     from ..scheduling.session import Session
 
-    tell_warnings()
+    warn_of_logged()
 
     session = Session(app.host, app.settings, options, app.clock)
     warnings = session.warnings
     if not app.settings.quiet:
-        tell(warnings)
+        warn(*warnings)
     return session
 
 
@@ -322,25 +316,25 @@ def _work(app: App, session: Any, folder: Any, as_json: bool, frozen: Collection
     try:
         outcome = asyncio.run(terminable(session.run(folder, frozen)))
     except (KeyboardInterrupt, asyncio.CancelledError):
-        tell([f"interrupted; what is answered is kept. Go on with: {again}"])
+        warn(f"interrupted; what is answered is kept. Go on with: {again}")
         return INTERRUPTED
     except RunError:
-        tell([f"what is answered is kept. Mend this, then go on with: {again}"])
+        warn(f"what is answered is kept. Mend this, then go on with: {again}")
         raise
     if as_json:
-        say(json.dumps(run_json(str(folder.path), session.team, outcome, session.ledger)))
+        echo(json.dumps(run_json(str(folder.path), session.team, outcome, session.ledger)))
     else:
         show_tables(run_tables(session.team, outcome, session.ledger))
         ledger = session.ledger
         lines = (waiting(ledger), distribution(session.team, ledger), comparison(ledger))
-        say("\n".join(filter(None, lines)))
-        say(str(folder.path))
+        echo("\n".join(filter(None, lines)))
+        echo(str(folder.path))
     if session.ledger.reused and not app.settings.quiet:
         kept = f"{len(session.ledger.reused)} agents' answers were kept"
-        tell([f"{kept}, which saves ${session.ledger.saved:.4f}"])
-    tell([str(error) for error in outcome.failed.values()])
-    tell([f"{name}: its deliverable is cut off by the output limit" for name in outcome.cut])
+        warn(f"{kept}, which saves ${session.ledger.saved:.4f}")
+    warn(*[str(error) for error in outcome.failed.values()])
+    warn(*[f"{name}: its deliverable is cut off by the output limit" for name in outcome.cut])
     if outcome.failed:
         more = " --budget USD" if outcome.exit_code == BudgetReached.exit_code else ""
-        tell([f"{len(outcome.done)} of {len(session.team)} agents done. Go on with: {again}{more}"])
+        warn(f"{len(outcome.done)} of {len(session.team)} agents done. Go on with: {again}{more}")
     return int(outcome.exit_code)

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ..errors import UsageError
-from .console import say, show_tables, tell
+from .console import echo, show_tables, warn
 from .options import ASSIGN, BUDGET, JSON, ONLY, SKIP, App, options, read_request
 from .render import Grid, grid
 
@@ -38,14 +38,14 @@ def plan(
     request = read_request(request_text, path)
     session = Session(app.host, app.settings, RunOptions(assign, only, skip, budget))
     with suppress(UsageError):  # without a key there is nothing to run, but all to plan
-        tell(session.warnings)
+        warn(*session.warnings)
     estimate = session.estimate(request, past_figures(Path(app.settings.runs), ()))
     if as_json:
-        say(json.dumps(plan_json(estimate, session.team), indent=2))
+        echo(json.dumps(plan_json(estimate, session.team), indent=2))
         return
     show_tables([plan_table(estimate, session.team)])
     for line in _words(estimate, app.settings.continuations):
-        say(line)
+        echo(line)
 
 
 def plan_json(estimate: Any, team: Any) -> dict[str, Any]:

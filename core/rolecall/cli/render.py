@@ -8,6 +8,19 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
+# Control characters, but tab and line feed: an escape sequence could redraw a terminal. And those
+# that turn the direction of writing: they could make a text read as another one.
+_UNSAFE = dict.fromkeys(
+    (*range(0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)), "�"
+)
+del _UNSAFE[ord("\t")], _UNSAFE[ord("\n")]
+
+
+def printable(text: str) -> str:
+    """Replace every character that drives a terminal, or reorders what it shows."""
+    return text.replace("\r\n", "\n").translate(_UNSAFE)
+
+
 class Column(NamedTuple):
     """A column's heading, and how its cells are set."""
 
@@ -47,7 +60,7 @@ def drawn(grid: Grid) -> "Table":
     for name, right, wraps in grid.columns:
         table.add_column(name, justify="right" if right else "left", no_wrap=not wraps)
     for row in grid.rows:
-        table.add_row(*row)
+        table.add_row(*map(printable, row))
     if grid.total:
         table.add_section()
         table.add_row(*grid.total)

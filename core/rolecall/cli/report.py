@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from .console import say, show_tables
+from .console import echo, show_tables
 from .options import JSON, RUN, App
 from .render import Grid, grid
 
@@ -33,7 +33,7 @@ def report(app: App, name: str | None, as_json: bool, as_csv: bool) -> None:
     path = find_run(Path(app.settings.runs), name)
     calls = past_calls(path)
     if as_csv:
-        say(_csv(calls))
+        echo(_csv(calls))
         return
     ledger = Ledger()
     providers = supplied(app.host.providers(app.settings))
@@ -45,11 +45,11 @@ def report(app: App, name: str | None, as_json: bool, as_csv: bool) -> None:
     if all(call.provider in providers for call in calls):
         ledger.notify(savings.compared())
     if as_json:
-        say(json.dumps({"run": str(path), **report_json(ledger, calls)}, indent=2))
+        echo(json.dumps({"run": str(path), **report_json(ledger, calls)}, indent=2))
     else:
         show_tables(report_tables(ledger))
         if line := comparison(ledger):
-            say(line)
+            echo(line)
 
 
 def report_json(ledger: Any, calls: Sequence[Any]) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from rolecall import echo, warn
+
 FOLDER = "cassettes"
 
 
@@ -30,13 +32,13 @@ def check(app: Any, files: Sequence[str], as_json: bool) -> int:
     chosen = list(map(Path, files)) or sorted(Path(FOLDER).rglob("*.yaml"))
     stale = find_stale(chosen, app.host, app.settings)
     if as_json:
-        click.echo(json.dumps(stale, indent=2))
+        echo(json.dumps(stale, indent=2))
     else:
         for entry in stale:
-            click.echo(f"{entry['recorded'] or 'no date':10}  {entry['file']}")
+            echo(f"{entry['recorded'] or 'no date':10}  {entry['file']}")
             for reason in entry["reasons"]:
-                click.echo(f"            {reason}")
-        click.echo(f"{len(stale)} of {len(chosen)} cassettes no longer match the team", err=True)
+                echo(f"            {reason}")
+        warn(f"{len(stale)} of {len(chosen)} cassettes no longer match the team")
     return 1 if stale else 0
 
 
@@ -49,4 +51,4 @@ def show(file: str) -> None:
     from .runs import find
 
     for line in conversation(*load(find(file))):
-        click.echo(line)
+        echo(line)

@@ -2,6 +2,7 @@
 
 import asyncio
 import shlex
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -9,11 +10,20 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import click
 from attrs import evolve
 from vcr.patch import CassettePatcherBuilder
 
-from rolecall import Action, AgentSettings, Cause, Host, Limiter, Redactor, Settings
+from rolecall import (
+    Action,
+    AgentSettings,
+    Cause,
+    Host,
+    Limiter,
+    Redactor,
+    Settings,
+    echo,
+    warn,
+)
 
 from . import team
 from .current_call import CurrentCallLimiter, active_cassette
@@ -61,7 +71,7 @@ def recording(app: Any, file: str, add: bool) -> Iterator[None]:
     finally:
         saved = recorder.save(lambda metadata: team.describe(metadata, app.host, app.settings))
         if saved and not app.settings.quiet:
-            click.echo(f"rolecall: recorded {len(recorder.interactions)} calls in {path}", err=True)
+            warn(f"recorded {len(recorder.interactions)} calls in {path}")
 
 
 @contextmanager
@@ -83,7 +93,7 @@ def replaying(app: Any, file: str, speed: float | None) -> Iterator[None]:
         app.host = Unlimited(app.host, player)
     since = f" on {metadata.recorded}" if metadata.recorded else ""
     if not app.settings.quiet:
-        click.echo(f"rolecall: replaying {path}, recorded from {metadata.source}{since}", err=True)
+        warn(f"replaying {path}, recorded from {metadata.source}{since}")
     with patched(player):
         yield
     _report(player)
@@ -174,8 +184,8 @@ def _report(player: Player) -> None:
     if player.misses:
         first, *others = player.misses
         for line in first.difference:
-            click.echo(f"  {line}", err=True)
+            echo(f"  {line}", file=sys.stderr)
         if others:
-            click.echo(f"  … and {len(others)} more requests are not in the cassette", err=True)
+            echo(f"  … and {len(others)} more requests are not in the cassette", file=sys.stderr)
     elif player.unplayed:
-        click.echo(f"rolecall: {len(player.unplayed)} recorded calls were not needed", err=True)
+        warn(f"{len(player.unplayed)} recorded calls were not needed")

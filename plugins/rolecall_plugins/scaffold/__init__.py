@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from rolecall import hookimpl
+from rolecall import echo, hookimpl
 
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 PYPROJECT = """\
@@ -110,7 +110,7 @@ def rolecall_commands(cli: click.Group) -> None:
 def new(name: str) -> None:
     """Write the project of a new plugin, with tests that pass."""
     project = write_plugin(Path(), name)
-    click.echo(f"{project}/\nIts tests: cd {project} && pip install -e '.[test]' && pytest")
+    echo(f"{project}/\nIts tests: cd {project} && pip install -e '.[test]' && pytest")
 
 
 def write_plugin(folder: Path, name: str) -> Path:

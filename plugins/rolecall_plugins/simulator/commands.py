@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from rolecall import hookimpl
+from rolecall import echo, hookimpl, warn
 
 from .errors import ScenarioError
 
@@ -56,7 +56,7 @@ def _offline(ctx: click.Context, _: click.Parameter, offline: bool) -> bool:
     ctx.obj.change(rehearsal=True)
     ctx.obj.host = OnlySimulated(ctx.obj.host)
     if not ctx.obj.settings.quiet:
-        click.echo(f"rolecall: offline, every reply is simulated by {served.url}", err=True)
+        warn(f"offline, every reply is simulated by {served.url}")
     return True
 
 
@@ -91,15 +91,15 @@ def simulator(port: int, scenario: str | None, **flags: Any) -> None:
 
     async def serve() -> None:
         async with Simulator(chosen, port=port) as served:
-            click.echo(f"ANTHROPIC_API_BASE={served.anthropic_base}")
-            click.echo(f"GEMINI_API_BASE={served.gemini_base}")
-            click.echo("Put these two lines and any two keys in .env; Ctrl-C ends.", err=True)
+            echo(f"ANTHROPIC_API_BASE={served.anthropic_base}")
+            echo(f"GEMINI_API_BASE={served.gemini_base}")
+            warn("put these two lines and any two keys in .env; Ctrl-C ends")
             await asyncio.Event().wait()
 
     try:
         asyncio.run(serve())
     except KeyboardInterrupt:
-        click.echo("", err=True)
+        warn("ended")
     except OSError as error:
         busy = error.errno == errno.EADDRINUSE
         why = "it is taken; choose another one, or 0 for any" if busy else error.strerror

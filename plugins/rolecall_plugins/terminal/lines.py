@@ -22,6 +22,7 @@ from rolecall import (
     StepReused,
     Usage,
     WorkTouched,
+    echo,
 )
 
 # What is too long for a line, or says nothing to a person.
@@ -91,8 +92,7 @@ class ProgressLines:
         self._say(f"[{self._through:2}/{self._total}] {event.at:6.1f} s  {text}")
 
     def _say(self, text: str) -> None:
-        self._stream.write(text + "\n")
-        self._stream.flush()
+        echo(text, file=self._stream)
 
 
 class DebugLines:
@@ -114,8 +114,7 @@ class DebugLines:
         said = " ".join(
             f"{name}={_short(value)}" for name, value in values.items() if value not in ("", None)
         )
-        self._stream.write(f"{event.at:8.3f} {type(event).__name__} {said}\n")
-        self._stream.flush()
+        echo(f"{event.at:8.3f} {type(event).__name__} {said}", file=self._stream)
 
 
 def _short(value: object) -> str:

@@ -80,7 +80,7 @@ class LiveView:
         match event:
             case RunStarted():
                 self._origin = self._now() - event.at
-                self._console.print(f"{len(event.agents)} agents at work in {event.folder}")
+                self._say(f"{len(event.agents)} agents at work in {event.folder}")
                 self._live.start()
             case RunEnded():
                 self._ended = event.at
@@ -107,7 +107,7 @@ class LiveView:
             room = None if self._ended is not None else max(3, options.size.height - FRAME)
             yield from self._frame(options.max_width, room)
 
-    def _say(self, text: str, style: str) -> None:
+    def _say(self, text: str, style: str = "") -> None:
         self._console.print(Text(plain(text), style))
 
     def _frame(self, width: int, room: int | None) -> Iterator[RenderableType]:

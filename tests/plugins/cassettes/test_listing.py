@@ -26,7 +26,7 @@ def change(shell: Shell, old: str, new: str) -> None:
 def test_a_cassette_of_today_matches_the_team(shell: Shell) -> None:
     ended = shell("cassettes", "check")
     assert (ended.code, ended.out) == (0, "")
-    assert "0 of 1 cassettes no longer match the team" in ended.err
+    assert "rolecall: 0 of 1 cassettes no longer match the team" in ended.err
 
 
 def test_a_changed_prompt_makes_a_cassette_stale(shell: Shell) -> None:
