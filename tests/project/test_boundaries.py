@@ -339,3 +339,12 @@ def test_the_documents_list_what_is_public_and_nothing_else() -> None:
     assert sorted(re.findall(r"^\| `(\w+)` \|", ours, re.MULTILINE)) == sorted(rolecall.__all__)
     listed = re.findall(r"^\| `(\w+)` \|", testing_, re.MULTILINE)
     assert sorted(listed) == sorted(rolecall.testing.__all__)
+
+
+def test_the_drawing_of_the_floors_shows_each_package_on_its_floor() -> None:
+    drawing = (ROOT / "docs" / "assets" / "floors.svg").read_text("utf-8")
+    drawn: dict[str, set[str]] = {}
+    for height, name in re.findall(r'class="name" x="\d+" y="(\d+)">(\w+)<', drawing):
+        if name != "plugins":
+            drawn.setdefault(height, set()).add(name)
+    assert [drawn[height] for height in sorted(drawn, key=int, reverse=True)] == list(FLOORS)

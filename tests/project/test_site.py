@@ -1,0 +1,74 @@
+"""The docs site: every page is reached, and every public name and every path is really there."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+from places import ROOT
+
+import rolecall
+import rolecall.testing
+from rolecall_plugins.team import roles
+
+DOCS = ROOT / "docs"
+PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
+ENTRIES = sorted(
+    entry
+    for path in (DOCS / "reference").glob("*.md")
+    for entry in re.findall(r"^::: (\S+)$", path.read_text("utf-8"), re.MULTILINE)
+)
+# Where a path of the page on the architecture may begin.
+ROOTS = (ROOT, ROOT / "core" / "rolecall", ROOT / "plugins" / "rolecall_plugins")
+
+
+def linked(navigation: Any) -> Iterator[str]:
+    """List the pages of the site's navigation, in order."""
+    if isinstance(navigation, str):
+        yield navigation
+    else:
+        for entry in navigation.values() if isinstance(navigation, dict) else navigation:
+            yield from linked(entry)
+
+
+def test_every_page_is_in_the_navigation_once() -> None:
+    site = yaml.safe_load((ROOT / "mkdocs.yml").read_text("utf-8"))
+    assert sorted(linked(site["nav"])) == PAGES
+
+
+def test_the_site_is_built_strictly_and_loads_nothing_from_elsewhere() -> None:
+    site = yaml.safe_load((ROOT / "mkdocs.yml").read_text("utf-8"))
+    assert site["strict"] is True
+    assert site["theme"]["font"] is False
+    assert "extra_javascript" not in site
+
+
+def test_the_reference_describes_every_public_name_once() -> None:
+    functions = [
+        f"rolecall_plugins.{vendor}.create_{vendor}_llm_with_monitoring"
+        for vendor in ("claude", "gemini")
+    ]
+    public = [f"rolecall.{name}" for name in rolecall.__all__]
+    testing = [f"rolecall.testing.{name}" for name in rolecall.testing.__all__]
+    assert sorted([*public, *testing, *functions]) == ENTRIES
+
+
+def test_the_page_of_the_team_lists_each_agent_with_its_provider_and_its_job() -> None:
+    text = (DOCS / "team.md").read_text("utf-8")
+    rows = re.findall(r"^\| ([a-z-]+) \| (Claude|Gemini) \| ([^|]+) \|", text, re.MULTILINE)
+    assert rows == [(name, routes[0].title(), goal) for name, routes, _, goal in roles.TABLE]
+
+
+@pytest.mark.parametrize("page", ["docs/architecture.md", "CONTRIBUTING.md"])
+def test_every_path_that_a_maintainer_is_sent_to_exists(page: str) -> None:
+    text = (ROOT / page).read_text("utf-8")
+    paths = re.findall(r"`([\w./-]+(?:/|\.(?:py|md|toml|yml|svg|yaml)))`", text)
+    assert len(paths) > 5
+    run = ("runs/", "deliverables/", "PLAN.md", "request.md", "run.toml", "release.yml")
+    missing = [
+        path
+        for path in paths
+        if not path.startswith(run) and not any((root / path).exists() for root in ROOTS)
+    ]
+    assert missing == []
