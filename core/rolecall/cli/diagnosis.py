@@ -13,6 +13,7 @@ from attrs import fields
 from ..config.settings import UNSET, ProviderSettings, Settings
 from ..errors import RolecallError
 from ..execution.attempt import Caller
+from ..execution.pricing import Prices
 from ..plugin.assignment import current_team
 from ..scheduling.session import Shared
 from ..types.agents import Agent, Route, Team
@@ -151,13 +152,14 @@ def call(app: App, found: dict[str, Any]) -> int:
         if isinstance(event, CallEnded):
             ends.append(event)
 
+    prices = Prices(settings, shared.providers)
     caller = Caller(shared.providers, shared.limiters, settings, app.clock, hear)
 
     async def ask(row: dict[str, Any]) -> None:
         route = Route(row["provider"])
         agent = Agent("doctor", "Doctor", "see whether it answers", HELLO, (route,))
         request = Request("", (Message("user", HELLO),), max_output_tokens=256)
-        result = await caller.call(agent, route, request, step="", priority=0.0)
+        result = await caller.call(agent, prices.resolve(route), request, step="", priority=0.0)
         row["seconds"] = next(
             (round(end.took, 3) for end in ends if end.provider == row["provider"]), None
         )

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import asdict
 
-from ..plugin.assignment import model_of
 from ..types.agents import Route
-from ..types.messages import lacking
+from ..types.messages import lacking, resolve
 from .render import Grid, grid
 
 if TYPE_CHECKING:
@@ -65,7 +64,7 @@ def providers_json(providers: "Mapping[str, tuple[Provider, str]]") -> list[dict
     return [
         {
             "provider": name,
-            "model": model_of(Route(name), provider),
+            "model": resolve(Route(name), provider).model,
             "plugin": plugin,
             "missing": lacking(provider),
         }

@@ -8,9 +8,9 @@ from concurrent.futures import Future
 
 from attrs import evolve
 
-from ..config.settings import Settings
+from ..config.settings import Price, Settings
 from ..errors import ProviderError, RolecallError
-from ..types.agents import Agent, Route
+from ..types.agents import Agent
 from ..types.causes import Cause
 from ..types.events import Event
 from ..types.limits import Call, Clock, Limiter, Outcome, SendLimiter
@@ -22,12 +22,11 @@ from ..types.messages import (
     Response,
     Stop,
     Usage,
-    default_model,
     lacking,
 )
 from .budget import Budget
 from .call_recorder import CallWatch, Result, guarded
-from .pricing import Prices
+from .pricing import ResolvedRoute
 from .redaction import Redactor
 
 _log = logging.getLogger("rolecall")
@@ -77,8 +76,7 @@ class Caller:
         spent: float = 0.0,
     ) -> None:
         self._providers = providers
-        self._prices = Prices(settings, providers)
-        self._budget = Budget(settings.budget, self._prices, settings.allow_unpriced, spent)
+        self._budget = Budget(settings.budget, settings.allow_unpriced, spent)
         self._limiters = limiters
         self._senders = [each for each in limiters if isinstance(each, SendLimiter)]
         self._redact = Redactor(settings.environment)
@@ -92,17 +90,6 @@ class Caller:
     def at(self) -> float:
         """Give the seconds since the start, as events carry them."""
         return self._clock.now() - self._start
-
-    def missing(self, route: Route) -> str | None:
-        """Say what must be set before a route can be called, or None."""
-        return lacking(self.provider(route))
-
-    def provider(self, route: Route) -> Provider:
-        return self._providers[route.provider]
-
-    def model(self, route: Route) -> str:
-        """Name the model that a route means."""
-        return route.model or default_model(self.provider(route))
 
     def prepare(self, name: str) -> "Future[None] | None":
         """Start a provider's slow imports in a thread, once; give what to wait for."""
@@ -118,7 +105,7 @@ class Caller:
     async def call(
         self,
         agent: Agent,
-        route: Route,
+        target: ResolvedRoute,
         request: Request,
         step: str,
         priority: float,
@@ -128,33 +115,32 @@ class Caller:
 
         asked: when its step was first asked, by the clock: a retry keeps its place in line.
         """
-        provider = self.provider(route)
-        if missing := self.missing(route):
+        provider = target.provider
+        if missing := lacking(provider):
             return Result(error=ProviderError(Cause.MISSING_KEY, missing))
-        preparing = self.prepare(route.provider)
+        preparing = self.prepare(target.route.provider)
         if preparing is not None:
             try:
                 await asyncio.shield(asyncio.wrap_future(preparing))
             except Exception as error:
                 return Result(error=_broken(provider, f"{type(error).__name__}: {error}", error))
-        full = self._prices.full(route)
-        reserved = await self._budget.reserve(full, request)
+        reserved = await self._budget.reserve(target, request)
         self._count += 1
         call = Call(
             number=self._count,
             agent=agent.name,
-            provider=route.provider,
-            model=full.model,
+            provider=target.route.provider,
+            model=target.route.model,
             input_tokens=estimate(request),
             max_output_tokens=request.max_output_tokens,
             priority=priority,
             began=self._start,
             asked=asked,
         )
-        return await self._limited(provider, call, request, step, reserved)
+        return await self._limited(target, call, request, step, reserved)
 
     async def _limited(
-        self, provider: Provider, call: Call, request: Request, step: str, reserved: float
+        self, target: ResolvedRoute, call: Call, request: Request, step: str, reserved: float
     ) -> Result:
         watch = CallWatch(
             call, step, self._senders, self._clock, self._start, self._emit, self._redact
@@ -171,8 +157,8 @@ class Caller:
             watch.started()
             outcome = Outcome()
             asked = evolve(request, model=call.model, watch=watch)
-            result = await _complete(provider, asked, watch)
-            result = self._priced(_redacted(result, self._redact), call)
+            result = await _complete(target.provider, asked, watch)
+            result = _priced(_redacted(result, self._redact), target.own_price)
             result = evolve(result, number=call.number)
             outcome = _outcome(result)
             watch.ended(result)
@@ -183,14 +169,6 @@ class Caller:
             for limiter in reversed(granted):
                 _tell(limiter, call, outcome)
             self._settle(reserved, outcome, result)
-
-    def _priced(self, result: Result, call: Call) -> Result:
-        """Let the user's own price of a model win over what its provider made of it."""
-        own = self._prices.own(Route(call.provider, call.model))
-        if own is None or result.response is None:
-            return result
-        priced = evolve(result.response, cost=own.cost(result.response.usage))
-        return evolve(result, response=priced)
 
     def _settle(self, reserved: float, outcome: Outcome, result: Result | None) -> None:
         if not outcome.started:
@@ -289,6 +267,14 @@ def _redacted(result: Result, redact: Redactor) -> Result:
         error.args = (clean(str(error)),)
         error.request_id = error.request_id and clean(error.request_id)
     return evolve(result, response=response, error=error)
+
+
+def _priced(result: Result, own: Price | None) -> Result:
+    """Let the user's own price of a model win over what its provider made of it."""
+    if own is None or result.response is None:
+        return result
+    priced = evolve(result.response, cost=own.cost(result.response.usage))
+    return evolve(result, response=priced)
 
 
 def _joined(text: str) -> str:

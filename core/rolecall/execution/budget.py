@@ -4,10 +4,9 @@ import asyncio
 from collections import deque
 
 from ..errors import BudgetReached, UsageError
-from ..types.agents import Route
 from ..types.causes import Cause
 from ..types.messages import Request, Usage
-from .pricing import Prices
+from .pricing import ResolvedRoute
 
 BYTES_PER_TOKEN = 2  # of a prompt, at least
 # Where a call failed otherwise, something may have been generated, and billed.
@@ -34,33 +33,32 @@ class Budget:
     """
 
     def __init__(
-        self, most: float | None, prices: Prices, allow_unpriced: bool = False, spent: float = 0.0
+        self, most: float | None, allow_unpriced: bool = False, spent: float = 0.0
     ) -> None:
         self._most = most
-        self._prices = prices
         self._allow_unpriced = allow_unpriced
         self._spent = spent
         self._reserved: list[float] = []
         self._waiting: deque[asyncio.Future[None]] = deque()
 
-    def check(self, route: Route) -> None:
+    def check(self, target: ResolvedRoute) -> None:
         """Raise UsageError where a route's price is unknown, so that no budget could hold."""
-        known = self._prices.cost(route, Usage(input=1, output=1)) is not None
+        known = target.cost(Usage(input=1, output=1)) is not None
         if self._most is not None and not known and not self._allow_unpriced:
             raise UsageError(
-                f"the price of {route} is unknown, so the budget cannot hold; set "
-                f'[tool.rolecall.prices."{route.model or route}"], or allow_unpriced = true'
+                f"the price of {target} is unknown, so the budget cannot hold; set "
+                f'[tool.rolecall.prices."{target.route.model or target}"], or allow_unpriced = true'
             )
 
-    async def reserve(self, route: Route, request: Request) -> float:
+    async def reserve(self, target: ResolvedRoute, request: Request) -> float:
         """Reserve the most that a call can cost, once calls under way have left enough.
 
         Raises BudgetReached where there is not enough however they end.
         """
         if self._most is None:
             return 0.0
-        self.check(route)
-        worst = self._prices.cost(route, worst_case(request)) or 0.0
+        self.check(target)
+        worst = target.cost(worst_case(request)) or 0.0
         while self._spent + sum(self._reserved) + worst > self._most:
             if not self._reserved:
                 raise BudgetReached(

@@ -8,15 +8,16 @@ from attrs import evolve, frozen
 
 from ..config.settings import Settings
 from ..errors import AllRoutesFailed, CallFailed, ProviderError
-from ..types.agents import Agent, Route
+from ..types.agents import Agent
 from ..types.answer import Answer
 from ..types.causes import Action, Cause
 from ..types.events import Event, FellBack, Retrying, RouteClosed, RouteOpened, RouteProbed
 from ..types.limits import Clock, Limiter
-from ..types.messages import Provider, Request, ceiling
+from ..types.messages import Provider, Request, ceiling, lacking
 from .attempt import Caller
 from .call_recorder import Result
 from .circuit_breaker import Breaker
+from .pricing import Prices, ResolvedRoute
 
 LONGEST_BACKOFF = 30.0
 
@@ -42,6 +43,7 @@ class Dispatcher:
         spent: float = 0.0,
     ) -> None:
         self._caller = Caller(providers, limiters, settings, clock, emit, calls, spent)
+        self._prices = Prices(settings, providers)
         self._settings = settings
         self._actions = settings.actions
         self._clock = clock
@@ -74,15 +76,14 @@ class Dispatcher:
         failures: list[tuple[str, ProviderError]] = []
         patience = _Patience(self._settings.max_wait)
         asked = self._clock.now()
-        for place, route in enumerate(agent.routes):
-            full = self._full(route)
-            others = agent.routes[place + 1 :]
-            has_other = any(self._usable(other) for other in others)
-            open_for = self._breaker.why_open(str(full)) if has_other else None
+        targets = [self._prices.resolve(route) for route in agent.routes]
+        for place, (route, target) in enumerate(zip(agent.routes, targets, strict=True)):
+            has_other = any(map(self._usable, targets[place + 1 :]))
+            open_for = self._breaker.why_open(str(target)) if has_other else None
             if open_for is not None:
                 error = ProviderError(open_for, "left alone after failures; not asked")
             else:
-                asking = _Asking(agent, full, step, priority, asked, patience, has_other)
+                asking = _Asking(agent, target, step, priority, asked, patience, has_other)
                 try:
                     return await self._ask(asking, request)
                 except ProviderError as raised:
@@ -90,7 +91,7 @@ class Dispatcher:
             failures.append((str(route), error))
             if open_for is None and self._actions[Cause(error.cause)] is Action.STOP:
                 raise CallFailed(agent.name, failures) from error
-            for to in others[:1]:
+            for to in agent.routes[place + 1 : place + 2]:
                 self._emit(
                     FellBack(
                         at=self.at,
@@ -103,13 +104,9 @@ class Dispatcher:
                 )
         raise AllRoutesFailed(agent.name, failures) from (failures[-1][1] if failures else None)
 
-    def _full(self, route: Route) -> Route:
-        return Route(route.provider, self._caller.model(route))
-
-    def _usable(self, route: Route) -> bool:
-        """Tell whether a route could be asked now: it lacks nothing and is not left alone."""
-        is_open = self._breaker.why_open(str(self._full(route))) is not None
-        return not is_open and not self._caller.missing(route)
+    def _usable(self, target: ResolvedRoute) -> bool:
+        """Check whether a route could be asked now: it lacks nothing and its breaker is closed."""
+        return self._breaker.why_open(str(target)) is None and not lacking(target.provider)
 
     async def _ask(self, asking: "_Asking", request: Request) -> Answer:
         seen: Counter[str] = Counter()
@@ -121,7 +118,7 @@ class Dispatcher:
             ):
                 return Answer(
                     response=result.response,
-                    route=str(asking.route),
+                    route=str(asking.target),
                     agent=asking.agent.name,
                     call=result.number,
                 )
@@ -134,7 +131,7 @@ class Dispatcher:
                     delay = self._delay(error, seen.total())
                 case Action.RETRY_ONCE if seen[error.cause] == 1:
                     delay = 0.0
-                case Action.ENLARGE if larger := self._enlarged(asking.route, request):
+                case Action.ENLARGE if larger := self._enlarged(asking.target, request):
                     request, delay = larger, 0.0
                 case _:
                     raise error
@@ -144,24 +141,24 @@ class Dispatcher:
                 Retrying(
                     at=self.at,
                     agent=asking.agent.name,
-                    route=str(asking.route),
+                    route=str(asking.target),
                     cause=Cause(error.cause),
                     delay=delay,
                 )
             )
             await self._clock.sleep(delay)
-            if asking.has_other and self._breaker.why_open(str(asking.route)) is not None:
+            if asking.has_other and self._breaker.why_open(str(asking.target)) is not None:
                 raise error  # others found out meanwhile that the route is down
 
     async def _call(self, asking: "_Asking", request: Request) -> tuple[Result, bool]:
         """Make one call, and tell the breaker; also tell whether it was a probe."""
-        route = str(asking.route)
+        route = str(asking.target)
         probe = self._breaker.asking(route)
         if probe:
             self._emit(RouteProbed(at=self.at, route=route, agent=asking.agent.name))
         try:
             result = await self._caller.call(
-                asking.agent, asking.route, request, asking.step, asking.priority, asking.asked
+                asking.agent, asking.target, request, asking.step, asking.priority, asking.asked
             )
         except BaseException:
             self._breaker.given_up(route)
@@ -185,8 +182,8 @@ class Dispatcher:
             return error.retry_after
         return self._rng.uniform(0, min(LONGEST_BACKOFF, 2.0 ** (attempt - 1)))
 
-    def _enlarged(self, route: Route, request: Request) -> Request | None:
-        most = ceiling(self._caller.provider(route), self._caller.model(route))
+    def _enlarged(self, target: ResolvedRoute, request: Request) -> Request | None:
+        most = ceiling(target.provider, target.route.model)
         wanted = 2 * request.max_output_tokens
         budget = wanted if most is None else min(wanted, most)
         if budget <= request.max_output_tokens:
@@ -199,7 +196,7 @@ class _Asking:
     """What stays the same while one route is asked for one step."""
 
     agent: Agent
-    route: Route
+    target: ResolvedRoute
     step: str
     priority: float
     asked: float

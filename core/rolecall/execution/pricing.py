@@ -1,32 +1,48 @@
-"""What calls cost: by the user's own prices, or by what a provider knows."""
+"""What routes lead to and what calls at them cost: by the user's own prices, or the provider's."""
 
 from collections.abc import Mapping
 
+from attrs import frozen
+
 from ..config.settings import Price, Settings
 from ..types.agents import Route
-from ..types.messages import Provider, Usage, cost, default_model
+from ..types.messages import Provider, Usage, cost, resolve
+
+
+@frozen
+class ResolvedRoute:
+    """A route with all that a call there needs.
+
+    route: names its model. own_price: the user's, which wins over what the provider knows.
+    """
+
+    route: Route
+    provider: Provider
+    own_price: Price | None = None
+
+    def __str__(self) -> str:
+        return str(self.route)
+
+    def cost(self, usage: Usage) -> float | None:
+        """Price a call in US dollars; None where the price is unknown."""
+        if self.own_price is not None:
+            return self.own_price.cost(usage)
+        return cost(self.provider, self.route.model, usage)
 
 
 class Prices:
-    """Prices calls; the user's own price of a model wins over its provider's."""
+    """Resolves routes, each once."""
 
     def __init__(self, settings: Settings, providers: Mapping[str, Provider]) -> None:
         self._own = settings.prices
         self._providers = providers
+        self._resolved: dict[Route, ResolvedRoute] = {}
 
-    def cost(self, route: Route, usage: Usage) -> float | None:
-        """Price a call in US dollars; None where the price is unknown."""
-        full = self.full(route)
-        own = self.own(full)
-        provider = self._providers[full.provider]
-        return cost(provider, full.model, usage) if own is None else own.cost(usage)
-
-    def full(self, route: Route) -> Route:
-        """Name the model that a route means."""
-        if route.model:
-            return route
-        return Route(route.provider, default_model(self._providers[route.provider]))
-
-    def own(self, route: Route) -> Price | None:
-        """Give the price that the user set for a whole route, or for its model."""
-        return self._own.get(str(route), self._own.get(route.model)) if self._own else None
+    def resolve(self, route: Route) -> ResolvedRoute:
+        """Return what a route leads to; the user's price may be of the whole route or its model."""
+        if route not in self._resolved:
+            provider = self._providers[route.provider]
+            full = resolve(route, provider)
+            own = self._own.get(str(full), self._own.get(full.model))
+            self._resolved[route] = ResolvedRoute(full, provider, own)
+        return self._resolved[route]

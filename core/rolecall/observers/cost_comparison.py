@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from ..execution.pricing import Prices
+from ..execution.pricing import Prices, ResolvedRoute
 from ..types.agents import Route
 from ..types.events import CallEnded, CostsCompared, Event, RunEnded, RunStarted
 from ..types.messages import Usage
@@ -17,8 +17,8 @@ class Savings:
     def __init__(
         self, prices: Prices, routes: Iterable[Route], emit: Callable[[Event], None]
     ) -> None:
-        self._prices = prices
-        self._routes = list(dict.fromkeys(map(prices.full, routes)))
+        self._resolve = prices.resolve
+        self._routes = list({str(route): route for route in map(prices.resolve, routes)}.values())
         self._emit = emit
         self._calls: list[tuple[Route, Usage, float | None]] = []
         self._heard = 0
@@ -49,16 +49,17 @@ class Savings:
         if call.usage != Usage():
             self._calls.append((Route(call.provider, call.model), call.usage, call.cost))
 
-    def _all_on(self, route: Route) -> float | None:
+    def _all_on(self, route: ResolvedRoute) -> float | None:
         return _sum(
-            cost if own == route else self._prices.cost(route, _uncached(usage))
+            cost if own == route.route else route.cost(_uncached(usage))
             for own, usage, cost in self._calls
         )
 
     def _cached(self, route: Route, usage: Usage) -> float | None:
         if not usage.cache_read and not usage.cache_write:
             return 0.0
-        costs = [self._prices.cost(route, each) for each in (_uncached(usage), usage)]
+        resolved = self._resolve(route)
+        costs = [resolved.cost(each) for each in (_uncached(usage), usage)]
         return None if None in costs else (costs[0] or 0.0) - (costs[1] or 0.0)
 
 

@@ -9,7 +9,7 @@ from attrs import evolve, frozen
 from ..config.settings import AGENT_VARIABLE, AgentSettings, Settings
 from ..errors import SettingsError, TeamError, UsageError, nearest
 from ..types.agents import Agent, Route, Team
-from ..types.messages import Provider, default_model, lacking
+from ..types.messages import Provider, lacking, resolve
 from .manager import Host, supplied
 
 
@@ -175,10 +175,7 @@ def current_team(host: Host, settings: Settings) -> Team:
     return Team(
         evolve(
             agent,
-            routes=tuple(
-                Route(route.provider, model_of(route, providers[route.provider]))
-                for route in agent.routes
-            ),
+            routes=tuple(resolve(route, providers[route.provider]) for route in agent.routes),
         )
         for agent in team
     )
@@ -219,11 +216,6 @@ def forecast(team: Team, missing: Mapping[str, str]) -> list[str]:
             "Set a key in .env (see .env.example), or add --offline to run on the simulator"
         )
     return lines
-
-
-def model_of(route: Route, provider: Provider) -> str:
-    """Name the model that a route means."""
-    return route.model or default_model(provider)
 
 
 def read_routes(value: object, source: str) -> tuple[Route, ...]:

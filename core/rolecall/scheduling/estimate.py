@@ -114,7 +114,7 @@ def _expect(
     known = past is not None and past.calls > 0
     read = past.input if past is not None and known else estimate(asked)
     output = written[agent.name]
-    route = prices.full(agent.routes[0])
+    routes = [prices.resolve(route) for route in agent.routes]
     worst = worst_case(asked)
     pieces = 1 + settings.continuations
     most = Usage(
@@ -123,16 +123,14 @@ def _expect(
     )
     return Expected(
         agent=agent,
-        route=route,
+        route=routes[0].route,
         calls=past.calls if past is not None and known else 1.0,
         input=read,
         output=output,
         seconds=seconds[agent.name],
-        low=prices.cost(route, _usage(LOW * read, LOW * output)),
-        cost=prices.cost(route, _usage(read, output)),
-        most=max(
-            filter(None, (prices.cost(prices.full(r), most) for r in agent.routes)), default=None
-        ),
+        low=routes[0].cost(_usage(LOW * read, LOW * output)),
+        cost=routes[0].cost(_usage(read, output)),
+        most=max(filter(None, (route.cost(most) for route in routes)), default=None),
         known=known,
     )
 

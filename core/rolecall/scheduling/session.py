@@ -118,10 +118,10 @@ class Session:
         self._limiters = shared.limiters
         self.prices = Prices(settings, self._providers)
         if settings.budget is not None:
-            check = Budget(settings.budget, self.prices, settings.allow_unpriced).check
+            check = Budget(settings.budget, settings.allow_unpriced).check
             for agent in self.team:
                 for route in agent.routes:
-                    check(self.prices.full(route))
+                    check(self.prices.resolve(route))
         self._observers = host.observers(settings)
         self.ledger = Ledger()
 

@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from attrs import Attribute, field, frozen
 
 from ..errors import PluginError
+from .agents import Route
 from .parts import Part, Text, ToolCall, ToolSpec
 
 
@@ -228,10 +229,9 @@ class Closeable(Protocol):
 # call asks twenty times.
 
 
-def default_model(provider: Provider) -> str:
-    """Name the model that a provider's bare name means, empty where it has none."""
-    model: str = getattr(provider, "model", "")
-    return model
+def resolve(route: Route, provider: Provider) -> Route:
+    """Return a route that names its model: the provider's default where it named none."""
+    return route if route.model else Route(route.provider, getattr(provider, "model", ""))
 
 
 def lacking(provider: Provider) -> str | None:

@@ -31,6 +31,7 @@ from rolecall import (
 )
 from rolecall.execution.attempt import Caller, judge
 from rolecall.execution.call_recorder import Result
+from rolecall.execution.pricing import ResolvedRoute
 from rolecall.testing import FakeClock, FakeProvider
 
 
@@ -54,7 +55,7 @@ class Calling:
         return self.clock.run(self.calling(request, model))
 
     def calling(self, request: Request = REQUEST, model: str = "") -> Coroutine[Any, Any, Result]:
-        route = Route(self.provider.name, model)
+        route = ResolvedRoute(Route(self.provider.name, model), self.provider)
         return self.caller.call(agent(), route, request, "step", 7.0)
 
     @property
@@ -131,13 +132,9 @@ def test_a_failure_comes_back_and_is_told() -> None:
 
 
 def test_the_provider_is_told_which_model_is_meant() -> None:
-    class WithModel(FakeProvider):
-        model = "the-default"
-
-    calling = Calling(WithModel("one"))
-    calling.call()
+    calling = Calling(FakeProvider("one"))
     calling.call(model="another")
-    assert [request.model for request in calling.provider.requests] == ["the-default", "another"]
+    assert [request.model for request in calling.provider.requests] == ["another"]
 
 
 def test_calls_are_numbered_on_from_where_the_run_stopped() -> None:

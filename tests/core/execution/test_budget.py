@@ -8,19 +8,15 @@ from building import REQUEST
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rolecall import BudgetReached, Cause, Message, Price, Request, Route, Settings, UsageError
+from rolecall import BudgetReached, Cause, Message, Price, Request, Route, UsageError
 from rolecall.execution.budget import Budget, worst_case
-from rolecall.execution.pricing import Prices
+from rolecall.execution.pricing import ResolvedRoute
 from rolecall.testing import FakeClock, FakeProvider
 
-ONE = Route("one", "m")
+# A million tokens of output cost a dollar.
+ONE = ResolvedRoute(Route("one", "m"), FakeProvider("one"), Price(0.0, 1.0))
+UNPRICED = evolve(ONE, route=Route("one", "x"), own_price=None)
 CALL = evolve(REQUEST, system="", messages=(Message("user", ""),), max_output_tokens=1_000_000)
-
-
-def budget(most: float | None, **rest: float | bool) -> Budget:
-    """Make a budget in which a million tokens of output cost a dollar."""
-    settings = Settings(prices={"m": Price(0.0, 1.0)})
-    return Budget(most, Prices(settings, {"one": FakeProvider("one")}), **rest)  # type: ignore[arg-type]
 
 
 def sized(dollars: float) -> Request:
@@ -28,23 +24,23 @@ def sized(dollars: float) -> Request:
 
 
 def test_without_a_budget_everything_may_be_called() -> None:
-    assert asyncio.run(budget(None).reserve(Route("one", "unknown"), CALL)) == 0.0
+    assert asyncio.run(Budget(None).reserve(UNPRICED, CALL)) == 0.0
 
 
 def test_a_call_that_could_cost_more_than_is_left_is_not_made() -> None:
     with pytest.raises(BudgetReached, match=r"\$2\.50 is reached: \$2\.0000 is spent.*\$1\.0000"):
-        asyncio.run(budget(2.5, spent=2.0).reserve(ONE, CALL))
+        asyncio.run(Budget(2.5, spent=2.0).reserve(ONE, CALL))
 
 
 def test_a_model_of_unknown_price_is_refused_unless_that_is_allowed() -> None:
     with pytest.raises(UsageError, match=r'the price of one/x is unknown.*prices\."x"\]'):
-        asyncio.run(budget(1.0).reserve(Route("one", "x"), CALL))
-    assert asyncio.run(budget(1.0, allow_unpriced=True).reserve(Route("one", "x"), CALL)) == 0.0
+        asyncio.run(Budget(1.0).reserve(UNPRICED, CALL))
+    assert asyncio.run(Budget(1.0, allow_unpriced=True).reserve(UNPRICED, CALL)) == 0.0
 
 
 def test_a_call_waits_for_those_under_way_to_leave_enough() -> None:
     async def run() -> None:
-        own = budget(2.0)
+        own = Budget(2.0)
         first = await own.reserve(ONE, CALL)
         second = asyncio.ensure_future(own.reserve(ONE, sized(1.5)))
         await asyncio.sleep(0)
@@ -57,7 +53,7 @@ def test_a_call_waits_for_those_under_way_to_leave_enough() -> None:
 
 def test_a_call_that_would_have_to_wait_for_ever_is_refused_when_the_last_one_ended() -> None:
     async def run() -> None:
-        own = budget(2.0)
+        own = Budget(2.0)
         first = await own.reserve(ONE, CALL)
         second = asyncio.ensure_future(own.reserve(ONE, sized(1.5)))
         await asyncio.sleep(0)
@@ -75,7 +71,7 @@ def test_a_failed_call_counts_as_its_most_where_something_may_be_billed(
     cause: Cause, left: float
 ) -> None:
     async def run() -> None:
-        own = budget(1.0)
+        own = Budget(1.0)
         own.settle(await own.reserve(ONE, CALL), None, cause)
         if left:
             assert await own.reserve(ONE, CALL) == left
@@ -88,7 +84,7 @@ def test_a_failed_call_counts_as_its_most_where_something_may_be_billed(
 
 def test_a_call_that_was_never_sent_costs_nothing() -> None:
     async def run() -> None:
-        own = budget(1.0)
+        own = Budget(1.0)
         own.give_back(await own.reserve(ONE, CALL))
         assert await own.reserve(ONE, CALL) == 1.0
 
@@ -111,7 +107,7 @@ def test_the_worst_case_of_a_prompt_is_half_its_bytes(text: str) -> None:
 def test_what_is_spent_never_exceeds_the_budget(
     calls: list[tuple[float, float, float, bool]],
 ) -> None:
-    own, spent = budget(3.0), 0.0
+    own, spent = Budget(3.0), 0.0
 
     async def call(worst: float, share: float, took: float, fails: bool) -> None:
         nonlocal spent

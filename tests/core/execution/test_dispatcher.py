@@ -77,8 +77,25 @@ def test_the_first_route_that_answers_is_named_with_its_model() -> None:
         model = "the-default"
 
     answer = Response("text")
-    asked = ask(WithModel("one", [answer]), two())
+    provider = WithModel("one", [answer])
+    asked = ask(provider, two())
     assert (asked.answer, asked.route, asked.order) == (answer, "one/the-default", ["one"])
+    assert [request.model for request in provider.requests] == ["the-default"]
+
+
+def test_what_a_route_means_is_asked_once_however_often_it_is_called() -> None:
+    class Changing(FakeProvider):
+        asked = 0
+
+        @property
+        def model(self) -> str:
+            self.asked += 1
+            return f"model-{self.asked}"
+
+    provider = Changing("one", failing("timeout", 2))
+    dispatching = Dispatching(provider, settings=PATIENT)
+    answers = [dispatching.step().route for _ in range(2)]
+    assert (answers, provider.asked) == (["one/model-1"] * 2, 1)
 
 
 # How often a route that keeps failing for a cause is asked, before the next one is or none.

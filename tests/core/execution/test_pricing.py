@@ -32,12 +32,12 @@ def test_a_provider_that_has_prices_is_one() -> None:
 def test_a_provider_prices_its_models_as_far_as_it_knows_them(
     route: str, cost: float | None
 ) -> None:
-    assert prices().cost(Route.parse(route), MILLION) == cost
+    assert prices().resolve(Route.parse(route)).cost(MILLION) == cost
 
 
 @pytest.mark.parametrize("name", ["m", "one/m"])
 def test_the_users_price_of_a_model_wins(name: str) -> None:
-    assert prices(**{name: Price(3.0, 15.0)}).cost(Route("one"), MILLION) == 18.0
+    assert prices(**{name: Price(3.0, 15.0)}).resolve(Route("one")).cost(MILLION) == 18.0
 
 
 def test_what_came_from_a_cache_has_a_price_of_its_own() -> None:

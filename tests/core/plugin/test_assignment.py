@@ -21,7 +21,6 @@ from rolecall.plugin.assignment import (
     assemble,
     assign,
     forecast,
-    model_of,
     switched_off,
     unusable,
 )
@@ -255,13 +254,3 @@ def test_a_team_without_any_route_is_an_error_that_says_what_to_do() -> None:
         "no agent has a route: one: ONE_API_KEY is not set. "
         "Set a key in .env (see .env.example), or add --offline to run on the simulator"
     )
-
-
-def test_a_route_without_a_model_means_the_providers_own() -> None:
-    class WithModel(FakeProvider):
-        model = "the-default"
-
-    provider = WithModel("one")
-    assert model_of(Route("one"), provider) == "the-default"
-    assert model_of(Route("one", "another"), provider) == "another"
-    assert model_of(Route("one"), FakeProvider("one")) == ""

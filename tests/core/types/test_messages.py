@@ -16,12 +16,13 @@ from rolecall import (
     PluginError,
     Preparable,
     Response,
+    Route,
     Stop,
     Usage,
     Watch,
 )
 from rolecall.testing import FakeProvider
-from rolecall.types.messages import ceiling, lacking
+from rolecall.types.messages import ceiling, lacking, resolve
 
 
 def test_the_usage_of_two_calls_adds_up_field_by_field() -> None:
@@ -106,3 +107,13 @@ def test_a_provider_needs_none_of_the_optional_parts(protocol: type) -> None:
 def test_the_optional_parts_of_a_provider_are_recognised() -> None:
     assert isinstance(KeyedProvider("one", None), NeedsSetup)
     assert isinstance(CappedProvider("one", 1), HasCeiling)
+
+
+def test_a_route_without_a_model_means_the_providers_own() -> None:
+    class WithModel(FakeProvider):
+        model = "the-default"
+
+    provider = WithModel("one")
+    assert resolve(Route("one"), provider) == Route("one", "the-default")
+    assert resolve(Route("one", "another"), provider) == Route("one", "another")
+    assert resolve(Route("one"), FakeProvider("one")) == Route("one")
