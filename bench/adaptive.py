@@ -1,4 +1,4 @@
-"""Measures limiters against a vendor whose limits they are not told: who fills them, unrefused.
+"""Measures limiters against a vendor whose limits they do not know: who fills them, unrefused.
 
     python bench/adaptive.py [--seeds N] [--only LIMITER]
 
@@ -21,8 +21,8 @@ from attrs import frozen
 
 from rolecall import Call, Cause, Limiter, Outcome, Settings, Usage
 from rolecall.testing import FakeClock
-from rolecall_plugins.ratelimit.interval import LocalGap
-from rolecall_plugins.ratelimit.limiter import Pacing
+from rolecall_plugins.ratelimit.interval import LocalInterval
+from rolecall_plugins.ratelimit.limiter import PacingLimiter
 
 SECONDS = 600.0
 REQUESTS = 120  # per minute
@@ -48,7 +48,7 @@ class Served:
 
 @frozen
 class Case:
-    """What a vendor tells, and who else there is.
+    """What a vendor states, and who else there is.
 
     headers: what is left, with every reply. limit: the limit itself, with a refusal.
     tenant: the share of the limits that somebody else uses.
@@ -60,11 +60,11 @@ class Case:
 
 
 CASES = {
-    "headers tell what is left": Case(),
+    "headers state what is left": Case(),
     "the same, another tenant takes half": Case(tenant=0.5),
-    "refusals tell the limit": Case(headers=False, limit=True),
+    "refusals name the limit": Case(headers=False, limit=True),
     "the same, another tenant takes half ": Case(headers=False, limit=True, tenant=0.5),
-    "refusals tell only when to retry": Case(headers=False),
+    "refusals name only when to retry": Case(headers=False),
     "the same, another tenant takes half  ": Case(headers=False, tenant=0.5),
 }
 
@@ -80,7 +80,7 @@ class Vendor:
         self._level = dict(self._capacity)
 
     def wait(self, read: int) -> tuple[str, float]:
-        """Give what refuses a call now, and the seconds until it would not."""
+        """Return what refuses a call now, and the seconds until it would not."""
         self._refill()
         needs = {"requests": 1.0, "tokens": float(read)}
         waits = {
@@ -96,17 +96,17 @@ class Vendor:
         self._level["tokens"] -= tokens
 
     def limits(self, refusing: str) -> Mapping[str, float]:
-        """Give what a refusal names."""
+        """Return what a refusal names."""
         return {refusing: self._capacity[refusing]} if self._case.limit else {}
 
     def headers(self) -> Mapping[str, str]:
-        said = {}
+        headers = {}
         if self._case.headers:
             self._refill()
             for name, level in self._level.items():
-                said[f"anthropic-ratelimit-{name}-limit"] = f"{self._capacity[name]:.0f}"
-                said[f"anthropic-ratelimit-{name}-remaining"] = f"{max(0.0, level):.0f}"
-        return said
+                headers[f"anthropic-ratelimit-{name}-limit"] = f"{self._capacity[name]:.0f}"
+                headers[f"anthropic-ratelimit-{name}-remaining"] = f"{max(0.0, level):.0f}"
+        return headers
 
     def _refill(self) -> None:
         now = self._now()
@@ -139,7 +139,7 @@ class Backoff:
 
 
 class RetryAfter:
-    """No limiter: each refused call comes back when the vendor told it to."""
+    """No limiter: each refused call comes back when the vendor asked it to."""
 
     def __init__(self, clock: FakeClock, vendor: Vendor, rng: random.Random) -> None:
         self._now = clock.now
@@ -154,7 +154,7 @@ class RetryAfter:
 
 
 class GlobalPause(RetryAfter):
-    """All callers wait until the vendor's word to any of them."""
+    """All callers wait as long as the vendor asked any of them to."""
 
     async def acquire(self, call: Call) -> None:
         while (wait := self._until.get(0, 0.0) - self._now()) > 0:
@@ -204,7 +204,7 @@ class Oracle:
 
 
 def rolecall(clock: FakeClock, vendor: Vendor, rng: random.Random) -> Limiter:
-    return Pacing(Settings(interval=0.0), LocalGap(clock.now), clock.now)
+    return PacingLimiter(Settings(interval=0.0), LocalInterval(clock.now), clock.now)
 
 
 LIMITERS: Mapping[str, Callable[[FakeClock, Vendor, random.Random], Strategy]] = {
@@ -229,7 +229,7 @@ def simulate(
         limiter = make(clock, vendor, random.Random(seed + 1))
         numbers = itertools.count(1)
         until = clock.now() + SECONDS
-        found = [0, 0, 0]
+        counts = [0, 0, 0]
         waits: list[float] = []
 
         async def caller() -> None:
@@ -238,10 +238,10 @@ def simulate(
                 read, written = _tokens(rng, READ), _tokens(rng, WRITTEN)
                 call = Call(next(numbers), "bench", "vendor", "m", read, 8192, asked=asked)
                 while not await attempt(limiter, call, written):
-                    found[2] += clock.now() < until
+                    counts[2] += clock.now() < until
                 if clock.now() < until:
-                    found[0] += read + written
-                    found[1] += 1
+                    counts[0] += read + written
+                    counts[1] += 1
                     waits.append(clock.now() - asked)
 
         async def attempt(limiter: Strategy, call: Call, written: int) -> bool:
@@ -280,7 +280,7 @@ def simulate(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        return Served(*found, waits)
+        return Served(*counts, waits)
 
     return clock.run(run())
 

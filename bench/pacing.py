@@ -35,8 +35,8 @@ Acquire = Callable[[], Awaitable[None]]
 class Peer:
     """A limiter that can be installed.
 
-    make: for what the limiter claims to hold over, what gives the awaitable that a call starts
-    after; given the interval in seconds, and a folder.
+    make: for each kind of row that the limiter claims to hold over, what creates the awaitable
+    that a call starts after; given the interval in seconds, and a folder.
     """
 
     package: str
@@ -254,7 +254,7 @@ class Start:
 
 
 async def from_tasks(acquire: Acquire, row: Row) -> tuple[list[Start], Mapping[str, float]]:
-    """Give the starts, and what is seen of those who wait where the row has an end."""
+    """Return the starts, and what is seen of those who wait where the row has an end."""
     starts: list[Start] = []
 
     async def start() -> None:
@@ -300,7 +300,7 @@ def from_threads(acquire: Acquire, row: Row) -> list[Start]:
 
 
 def from_processes(name: str, row: Row, folder: Path) -> list[tuple[list[Start], float]]:
-    """Give each process's starts and the CPU seconds they took."""
+    """Return each process's starts and the CPU seconds they took."""
     one = evolve(row, kind="tasks", calls=row.calls // PROCESSES)
     arguments = ("part", name, json.dumps(asdict(one)), str(folder))
     children = [_interpreter(*arguments) for _ in range(PROCESSES)]
@@ -311,8 +311,8 @@ def from_processes(name: str, row: Row, folder: Path) -> list[tuple[list[Start],
         assert child.stdin is not None
         child.stdin.write("go\n")
         child.stdin.flush()
-    told = [json.loads(child.communicate()[0]) for child in children]
-    return [([Start(*start) for start in starts], cpu) for starts, cpu in told]
+    parts = [json.loads(child.communicate()[0]) for child in children]
+    return [([Start(*start) for start in starts], cpu) for starts, cpu in parts]
 
 
 def measure(name: str, row: Row, folder: Path) -> Measured:
@@ -334,13 +334,13 @@ def measure(name: str, row: Row, folder: Path) -> Measured:
         runs = [starts]
     times = sorted(start.started for starts in runs for start in starts)
     gaps = [later - sooner for sooner, later in itertools.pairwise(times)]
-    found = Measured(
+    measured = Measured(
         violations=sum(gap < row.interval * (1 - TOLERANCE) for gap in gaps),
         ratio=sum(gaps) / (len(gaps) * row.interval) if gaps else float("nan"),
         cpu=cpu / len(times) * 1000,
         inversions=sum(map(_inversions, runs)),
     )
-    return evolve(found, **extra)
+    return evolve(measured, **extra)
 
 
 def part(name: str, row: Row, folder: Path) -> None:
@@ -360,7 +360,7 @@ def _inversions(starts: list[Start]) -> int:
 
 
 async def _lags(seconds: float) -> list[float]:
-    """Give how late the event loop is, again and again."""
+    """Return how late the event loop is, again and again."""
     step = 0.01
     until = time.monotonic() + seconds
     lags = []
@@ -371,7 +371,7 @@ async def _lags(seconds: float) -> list[float]:
 
 
 def _memory() -> int:
-    """Give the bytes that the process keeps in memory; 0 where the system does not tell."""
+    """Return the bytes that the process keeps in memory; 0 where the system does not say."""
     status = Path("/proc/self/statm")
     return int(status.read_text().split()[1]) * 4096 if status.exists() else 0
 
@@ -387,7 +387,7 @@ def _interpreter(*arguments: str) -> "subprocess.Popen[str]":
 
 
 def in_own_interpreter(name: str, row: Row) -> Measured | str:
-    """Give what was measured, or in a word why nothing was."""
+    """Return what was measured, or in a word why nothing was."""
     ideal = row.seconds or row.interval * row.calls
     with tempfile.TemporaryDirectory() as folder:
         child = _interpreter("measure", name, json.dumps(asdict(row)), folder)
@@ -412,7 +412,7 @@ def medians(measured: list[Measured]) -> Measured:
 
 
 def table(names: list[str], rows: dict[str, Row], repeats: int) -> Iterator[str]:
-    """Give the table's lines, each as soon as it is measured."""
+    """Return the table's lines, each as soon as it is measured."""
     yield (
         "| | limiter | violations | total / ideal | CPU ms per permit | inversions "
         "| loop lag p99 ms | kB per waiter | cancel all s |"

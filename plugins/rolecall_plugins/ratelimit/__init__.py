@@ -1,4 +1,4 @@
-"""The built-in limiter: a gap between any two calls, and each provider's own limits beneath it."""
+"""The built-in limiter: an interval between any two calls, and each provider's own limits."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -11,6 +11,6 @@ if TYPE_CHECKING:
 
 @hookimpl
 def rolecall_limiters(settings: "Settings") -> "Iterable[Limiter]":
-    from .limiter import user_pacing
+    from .limiter import create_pacing_limiter
 
-    return [user_pacing(settings)]
+    return [create_pacing_limiter(settings)]

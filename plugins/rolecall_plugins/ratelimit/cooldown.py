@@ -1,69 +1,71 @@
-"""The pause after a rate limit, and the one call that goes first after it."""
+"""The cooldown after a rate limit, and the half-open probe that ends it."""
 
 import math
 from collections.abc import Callable
 
-from .shared_state import Record, Shelf
+from .shared_state import QuotaRecord, SharedState
 
-FIRST = 1.0  # seconds, where a vendor says that it is too much and not for how long
+FIRST = 1.0  # seconds, where a vendor does not say for how long
 DOUBLINGS = 10
 SOON = 1.0  # seconds in which a refusal is expected, until one was timed
 
 
-class Pause:
-    """Holds a provider's calls up until its word; then one goes first.
+class Cooldown:
+    """Holds a provider's calls until the moment that the vendor named; then one probes.
 
-    The others follow once it is answered, or not refused within the time that a refusal takes.
-    All processes of the user pause; in each of them one call goes first.
+    The others follow once the probe is answered, or not refused within the time that a refusal
+    takes. All processes of the user cool down; in each of them one call probes.
 
     longest: seconds; whoever must not wait longer asks another provider.
     """
 
-    def __init__(self, shelf: Shelf, now: Callable[[], float], longest: float) -> None:
-        self._shelf = shelf
+    def __init__(self, state: SharedState, now: Callable[[], float], longest: float) -> None:
+        self._state = state
         self._now = now
         self._longest = longest
         self._began = -math.inf
-        self._told = -math.inf  # until when, by the shelf
-        self._until = -math.inf  # and by how long anyone may wait
+        self._shared_until = -math.inf
+        self._until = -math.inf  # the same, but for as long as anyone may wait
         self._in_a_row = 0
         self._soon = SOON
-        self._probing = False
+        self._half_open = False
         self._probe: object = None
-        self._probed = math.inf  # when it started
+        self._probe_started = math.inf
 
     @property
-    def probing(self) -> bool:
-        """Tell whether one call goes first."""
-        return self._probing
+    def half_open(self) -> bool:
+        """Check whether one call probes while the others wait for it."""
+        return self._half_open
 
     def wait(self, call: object = None) -> tuple[str, float]:
-        """Give the reason and the seconds for which a call has to wait; 0 where it may go."""
-        now, record = self._now(), self._shelf.look()
-        if record.paused != self._told:
-            self._told, self._until = record.paused, min(record.paused, now + self._longest)
+        """Return the reason and the seconds for which a call has to wait; 0 where it may go."""
+        now, record = self._now(), self._state.peek()
+        if record.paused != self._shared_until:
+            self._shared_until = record.paused
+            self._until = min(record.paused, now + self._longest)
             if now < self._until:
-                self._probing, self._probe = True, None
+                self._half_open, self._probe = True, None
         if now < self._until:
             return record.why, self._until - now
-        if not self._probing or self._probe in (None, call):
+        if not self._half_open or self._probe in (None, call):
             return "", 0.0
-        left = self._probed + 2 * self._soon - now
+        left = self._probe_started + 2 * self._soon - now
         if left <= 0:
-            self._probing = False
+            self._half_open = False
             return "", 0.0
         return "429, one call goes first", left
 
-    def took(self, call: object) -> None:
-        """Note that a call is let in."""
-        if self._probing and self._probe is None:
-            self._probe, self._probed = call, math.inf
+    def admitted(self, call: object) -> None:
+        """Note that a call is let in: the first one after a cooldown probes."""
+        if self._half_open and self._probe is None:
+            self._probe, self._probe_started = call, math.inf
 
     def started(self, call: object) -> None:
         if call is self._probe:
-            self._probed = self._now()
+            self._probe_started = self._now()
 
-    def given_up(self, call: object) -> None:
+    def cancelled(self, call: object) -> None:
+        """Note that a call ended without an answer: another one has to probe."""
         if call is self._probe:
             self._probe = None
 
@@ -71,12 +73,12 @@ class Pause:
         """Note that a call was not refused."""
         self._in_a_row = 0
         if call is self._probe:
-            self._probe, self._probing = None, False
+            self._probe, self._half_open = None, False
 
     def refused(self, call: object, started: float, retry_after: float | None) -> float:
-        """Begin a pause, or prolong it; give its seconds, or 0 where that was known.
+        """Begin or prolong a cooldown; return its seconds, or 0 where it was known already.
 
-        A call that started before the last refusal was heard tells nothing new.
+        A call that started before the last refusal arrived says nothing new.
         """
         now = self._now()
         new = started > self._began
@@ -91,12 +93,14 @@ class Pause:
         doubled = FIRST * 2.0 ** min(self._in_a_row - 1, DOUBLINGS)
         asked = doubled if retry_after is None else retry_after
         seconds = min(asked, self._longest)
-        said = f"retry after {seconds:.3g} s" if retry_after is not None else "no word for how long"
+        why = "429, " + (
+            f"retry after {seconds:.3g} s" if retry_after is not None else "for an unknown time"
+        )
 
-        def prolong(record: Record) -> None:
+        def prolong(record: QuotaRecord) -> None:
             if now + seconds > record.paused:
-                record.paused, record.why = now + seconds, f"429, {said}"
+                record.paused, record.why = now + seconds, why
 
-        self._shelf.amend(prolong)
-        self._probing, self._probe = True, None
+        self._state.amend(prolong)
+        self._half_open, self._probe = True, None
         return seconds if new else 0.0

@@ -1,23 +1,23 @@
-"""A bucket that the vendor tells about in its replies."""
+"""A vendor's bucket, tracked by the rate-limit headers of its replies."""
 
 import math
 from collections import deque
 
 from attrs import frozen
 
-from .token_bucket import MINUTE, Bucket, Spent
+from .token_bucket import MINUTE, Spending, TokenBucket
 
-CAUTION = 1.5  # deviations that are left standing
+CAUTION = 1.5  # standard deviations of the estimate's error that are left as a margin
 NEWEST = 0.03  # share of the newest reply in the deviation
 STEADY = 60.0  # seconds over which the drain is averaged
 MOST = 0.9  # of the refill, that others are believed to take
 LONGEST = 1000  # spendings whose order is remembered
-ROUNDED = 0.5  # by which whole numbers may tell too much
+ROUNDED = 0.5  # by which whole numbers may say too much
 
 
 @frozen
-class Told:
-    """What a reply tells of one bucket.
+class RateLimitHeaders:
+    """What one reply's headers say of one family of limits.
 
     period: seconds in which the empty bucket would be full, or None where it does not say.
     """
@@ -27,20 +27,20 @@ class Told:
     period: float | None = None
 
 
-class Mirror:
-    """Reckons a vendor's bucket from its last word on it.
+class HeaderTracker:
+    """Estimates a vendor's bucket from the last headers that described it.
 
     level(now) = what remained when that call was sent + refill since - own spending since. What
-    is still missing in the next word was taken by others. They are expected to go on, and room is
-    left for how irregularly they do.
+    is missing in the next headers was taken by others: they are expected to go on, and a margin
+    is left for how irregularly they do.
     """
 
     def __init__(self, now: float) -> None:
-        self._bucket = Bucket(now)
-        self._log: deque[Spent] = deque()  # since the last word
+        self._bucket = TokenBucket(now)
+        self._log: deque[Spending] = deque()  # since the last headers
         self._count = 0
-        self._heard = 0
-        self._word: tuple[float, float] | None = None  # what was left, and when
+        self._described = 0  # the number of the spending that the last headers followed
+        self._last: tuple[float, float] | None = None  # what remained then, and when
         self._variance = 0.0
 
     @property
@@ -51,60 +51,61 @@ class Mirror:
     def wait(self, amount: float, now: float) -> float:
         return self._bucket.wait(amount, now)
 
-    def keep(self, amount: float) -> None:
-        self._bucket.keep(amount)
+    def reserve(self, amount: float) -> None:
+        self._bucket.reserve(amount)
 
-    def spend(self, amount: float, now: float) -> Spent:
+    def spend(self, amount: float, now: float) -> Spending:
         self._bucket.refill(now)
         self._count += 1
-        spent = Spent(now, amount, self._count, self._bucket.level)
+        spending = Spending(now, amount, self._count, self._bucket.level)
         self._bucket.level -= amount
-        self._log.append(spent)
+        self._log.append(spending)
         if len(self._log) > LONGEST:
             self._log.popleft()
-            self._word = None
-        return spent
+            self._last = None
+        return spending
 
-    def amend(self, spent: Spent, amount: float, now: float) -> None:
-        if spent.number > self._heard:  # else the vendor's word had the true amount
-            self._bucket.amend(spent, amount, now)
-        spent.amount = amount
+    def correct(self, spending: Spending, amount: float, now: float) -> None:
+        # What the headers described already has the true amount in it.
+        if spending.number > self._described:
+            self._bucket.correct(spending, amount, now)
+        spending.amount = amount
 
-    def hear(self, spent: Spent, told: Told, now: float) -> None:
-        """Learn what was left right after this was spent; news of before the last are ignored."""
-        remaining = told.remaining
-        if not self._log or spent.number < self._log[0].number:
+    def update(self, spending: Spending, headers: RateLimitHeaders, now: float) -> None:
+        """Learn what remained right after a spending; headers older than the last are ignored."""
+        remaining = headers.remaining
+        if not self._log or spending.number < self._log[0].number:
             return
         first = self._bucket.capacity == math.inf
-        self._bucket.limit(told.limit, told.limit / (told.period or MINUTE))
-        level, at = self._word or (remaining, spent.at)
-        while self._log and self._log[0].number <= spent.number:
+        self._bucket.set_limit(headers.limit, headers.limit / (headers.period or MINUTE))
+        level, at = self._last or (remaining, spending.at)
+        while self._log and self._log[0].number <= spending.number:
             passed = self._log.popleft()
-            if self._word is not None:
+            if self._last is not None:
                 level, at = self._after(level, at, passed)
-        # What is less than nothing is told as nothing.
+        # Vendors show a debt as zero, and round to whole numbers.
         remaining = remaining - ROUNDED if remaining else min(level, 0.0)
         if not first:
-            if self._word is not None:
-                self._drained(level - remaining, spent.at - self._word[1])
-            self._surprised(spent.before - spent.amount - remaining)
-        self._heard, self._word = spent.number, (remaining, spent.at)
-        level, at = self._word
+            if self._last is not None:
+                self._learn_drain(level - remaining, spending.at - self._last[1])
+            self._learn_margin(spending.before - spending.amount - remaining)
+        self._described, self._last = spending.number, (remaining, spending.at)
+        level, at = self._last
         for later in self._log:
             level, at = self._after(level, at, later)
-        self._bucket.put(level, at)
+        self._bucket.set_level(level, at)
         self._bucket.refill(now)
 
-    def _after(self, level: float, at: float, spent: Spent) -> tuple[float, float]:
-        refill = (spent.at - at) * (self._bucket.rate - self._bucket.drain)
-        return min(self._bucket.capacity, level + refill) - spent.amount, spent.at
+    def _after(self, level: float, at: float, spending: Spending) -> tuple[float, float]:
+        refill = (spending.at - at) * (self._bucket.rate - self._bucket.drain)
+        return min(self._bucket.capacity, level + refill) - spending.amount, spending.at
 
-    def _drained(self, missing: float, elapsed: float) -> None:
-        """Learn what others take, from what was missing by all that is known now."""
+    def _learn_drain(self, missing: float, elapsed: float) -> None:
+        """Learn what others take, from what is missing by all that is known now."""
         drain = self._bucket.drain + missing / (elapsed + STEADY)
         self._bucket.drain = min(max(0.0, drain), MOST * self._bucket.rate)
 
-    def _surprised(self, missing: float) -> None:
+    def _learn_margin(self, missing: float) -> None:
         """Learn how much to leave, from what was missing by what was known then."""
         self._variance += NEWEST * (max(0.0, missing) ** 2 - self._variance)
-        self._bucket.reserve = CAUTION * math.sqrt(self._variance)
+        self._bucket.margin = CAUTION * math.sqrt(self._variance)

@@ -1,10 +1,10 @@
-"""What rate-limit headers tell: `anthropic-ratelimit-requests-remaining` and its kin."""
+"""Rate-limit headers: `anthropic-ratelimit-requests-remaining` and its kin."""
 
 import math
 import re
 from collections.abc import Mapping
 
-from .header_tracker import Told
+from .header_tracker import RateLimitHeaders
 from .token_bucket import DAY, MINUTE
 
 _NAME = re.compile(
@@ -12,33 +12,34 @@ _NAME = re.compile(
     r"(?P<family>(?:(?:in|out)put-)?tokens|requests)(?:-minute)?"
     r"(?:-(?P<last>limit|remaining|reset))?"
 )
-_SPAN = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhd]?)")
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhd]?)")
 _SECONDS = {"ms": 0.001, "": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": DAY}
 
 
-def told(headers: Mapping[str, str]) -> dict[str, Told]:
-    """Read headers with lower-case names; give what they tell of each family they name whole.
+def parse_rate_limit_headers(headers: Mapping[str, str]) -> dict[str, RateLimitHeaders]:
+    """Parse headers with lower-case names into each family whose limit and rest they state.
 
-    A family is `requests`, `tokens`, `input-tokens` or `output-tokens`. The word that says what is
-    told may come before it, as with OpenAI, or behind it, as with Anthropic.
+    A family is `requests`, `tokens`, `input-tokens` or `output-tokens`. The kind of value may
+    come before the family's name, as with OpenAI, or behind it, as with Anthropic.
     """
-    words: dict[str, dict[str, str]] = {}
+    fields: dict[str, dict[str, str]] = {}
     for name, value in headers.items():
         if match := _NAME.fullmatch(name):
             kind = match["first"] or match["last"]
-            words.setdefault(match["family"], {})[kind] = value
-    read = {family: _told(each) for family, each in words.items()}
-    return {family: each for family, each in read.items() if each is not None}
+            fields.setdefault(match["family"], {})[kind] = value
+    parsed = {family: _parse_family(values) for family, values in fields.items()}
+    return {family: each for family, each in parsed.items() if each is not None}
 
 
-def _told(words: Mapping[str, str]) -> Told | None:
-    limit, remaining = _number(words.get("limit")), _number(words.get("remaining"))
+def _parse_family(values: Mapping[str, str]) -> RateLimitHeaders | None:
+    limit, remaining = _parse_number(values.get("limit")), _parse_number(values.get("remaining"))
     if not limit or remaining is None:
         return None
-    return Told(limit, min(remaining, limit), _period(limit, remaining, words.get("reset", "")))
+    period = _period(limit, remaining, values.get("reset", ""))
+    return RateLimitHeaders(limit, min(remaining, limit), period)
 
 
-def _number(text: str | None) -> float | None:
+def _parse_number(text: str | None) -> float | None:
     try:
         number = float(text or "")
     except ValueError:
@@ -47,13 +48,13 @@ def _number(text: str | None) -> float | None:
 
 
 def _period(limit: float, remaining: float, reset: str) -> float | None:
-    """Tell limits per minute from those per day, by how long the missing part takes.
+    """Return the seconds of a limit per minute or per day, by how fast the missing part refills.
 
-    A reset that is a date is of another clock, and tells nothing here.
+    A reset that is a date is by another clock than ours, and is ignored.
     """
-    spans = _SPAN.findall(reset)
-    if not spans or "".join(map("".join, spans)) != reset or remaining >= limit:
+    parts = _DURATION.findall(reset)
+    if not parts or "".join(map("".join, parts)) != reset or remaining >= limit:
         return None
-    seconds = sum(float(number) * _SECONDS[unit] for number, unit in spans)
+    seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
     full = seconds * limit / (limit - remaining)
     return DAY if full > math.sqrt(MINUTE * DAY) else MINUTE

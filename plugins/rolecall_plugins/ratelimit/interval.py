@@ -15,56 +15,59 @@ NEVER = float("-inf")
 
 
 @frozen
-class Stamps:
-    """When a permit was last given, and when a request last left; seconds of the system's clock."""
+class LastStart:
+    """When a permit was last granted, and when a request was last sent; seconds of the clock."""
 
     permit: float = NEVER
     sent: float = NEVER
 
 
-Change = Callable[[Stamps, float], Stamps | float]
+Change = Callable[[LastStart, float], LastStart | float]
 
 
-class Gap(Protocol):
-    """Keeps the stamps of the last permit and the last sending."""
+class MinInterval(Protocol):
+    """Keeps the last start, which the next one has to keep its distance from."""
 
     def attempt(self, change: Change) -> float:
-        """Let `change` look at the stamps: it gives the new ones, or the seconds still to wait.
+        """Replace the last start by what `change` makes of it.
 
-        Gives 0 where the stamps were changed, else the seconds until to ask again.
+        change: takes the last start and the current time; returns the new start, or the seconds
+            still to wait.
+
+        Returns 0 where it was replaced, else the seconds until to ask again.
         """
         ...
 
     def note(self, change: Change) -> None:
-        """Let `change` look at the stamps at once, and tell no other process."""
+        """Apply `change` at once, without telling other processes."""
         ...
 
 
-class LocalGap:
-    """Stamps of this process alone, for all its threads and event loops."""
+class LocalInterval:
+    """The last start in this process, over all its threads and event loops."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
         self._lock = threading.Lock()
-        self._stamps = Stamps()
+        self._last = LastStart()
 
     def attempt(self, change: Change) -> float:
         with self._lock:
-            changed = change(self._stamps, self._now())
-            if not isinstance(changed, Stamps):
+            changed = change(self._last, self._now())
+            if not isinstance(changed, LastStart):
                 return changed
-            self._stamps = changed
+            self._last = changed
             return 0.0
 
     def note(self, change: Change) -> None:
         self.attempt(change)
 
 
-class SharedGap:
-    """Stamps that all processes of the user share, in a file.
+class SharedInterval:
+    """The last start in all processes of the user, in a file.
 
     The clock is the system's monotonic one, which all processes read alike and no clock step
-    moves; stamps of before a reboot lie in the future and are ignored. The file is locked only
+    moves; a start of before a reboot lies in the future and is ignored. The file is locked only
     while it is read and written, and left alone where what is known already says to wait.
     """
 
@@ -72,12 +75,12 @@ class SharedGap:
         self._file = SharedFile(path)
         self._now = now
         self._mutex = threading.Lock()
-        self._known = Stamps()
+        self._known = LastStart()
 
     def attempt(self, change: Change) -> float:
         with self._mutex:
             changed = change(self._known, self._now())
-            if not isinstance(changed, Stamps):
+            if not isinstance(changed, LastStart):
                 return changed
             wait = 0.0
 
@@ -95,15 +98,15 @@ class SharedGap:
 
     def _apply(self, change: Change) -> float:
         changed = change(self._known, self._now())
-        if not isinstance(changed, Stamps):
+        if not isinstance(changed, LastStart):
             return changed
         self._known = changed
         return 0.0
 
-    def _later(self, content: bytes) -> Stamps:
-        """Give the later of the file's stamps and the known; a damaged file counts for nothing."""
+    def _later(self, content: bytes) -> LastStart:
+        """Return the later of the file's start and the known one; a damaged file is ignored."""
         if len(content) != _STAMPS.size:
             return self._known
         now = self._now()
         permit, sent = (stamp if stamp <= now else NEVER for stamp in _STAMPS.unpack(content))
-        return Stamps(max(permit, self._known.permit), max(sent, self._known.sent))
+        return LastStart(max(permit, self._known.permit), max(sent, self._known.sent))

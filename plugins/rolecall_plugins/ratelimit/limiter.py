@@ -1,4 +1,4 @@
-"""The limiter `pacing`: a gap between any two calls, and each provider's own limits beneath it."""
+"""The limiter `pacing`: an interval between any two calls, and each provider's own limits."""
 
 from collections.abc import Callable, Coroutine
 from functools import partial
@@ -7,11 +7,11 @@ from typing import Any
 
 from rolecall import Call, Order, Outcome, Settings, SystemClock
 
-from .interval import Gap, LocalGap, SharedGap, Stamps
-from .provider_limiter import Lane, Ticket
-from .shared_state import LocalShelf, SharedShelf, Shelf
-from .timers import Alarm, LoopAlarm, precise_alarm
-from .wait_queue import Gate, Key, Line
+from .interval import LastStart, LocalInterval, MinInterval, SharedInterval
+from .provider_limiter import Admission, ProviderLimiter
+from .shared_state import FileState, LocalState, SharedState
+from .timers import LoopTimer, Timer, precise_timer
+from .wait_queue import Gate, Key, WaitQueue
 
 HELD_UP = 0.005  # of the interval
 # What is sent first may take longer on its way, by a new connection say: so much more of the
@@ -19,33 +19,33 @@ HELD_UP = 0.005  # of the interval
 ON_THE_WAY = 0.01
 
 
-def user_pacing(settings: Settings) -> "Pacing":
-    """Give the limiter that all of the user's processes share, beneath the settings' state."""
+def create_pacing_limiter(settings: Settings) -> "PacingLimiter":
+    """Create the limiter that all of the user's processes share, beneath the settings' state."""
     now = SystemClock().now
     if not settings.state:
-        return Pacing(settings, LocalGap(now), now, precise_alarm)
-    state = Path(settings.state)
-    gap: Gap = SharedGap(state / "pacing", now) if settings.interval else LocalGap(now)
+        return PacingLimiter(settings, LocalInterval(now), now, precise_timer)
+    folder = Path(settings.state)
     # What a simulator counts and refuses says nothing of the vendor.
     records = "rehearsal" if settings.rehearsal else "pacing"
-    return Pacing(
+    return PacingLimiter(
         settings,
-        gap,
+        SharedInterval(folder / "pacing", now) if settings.interval else LocalInterval(now),
         now,
-        precise_alarm,
-        lambda provider: SharedShelf(state / f"{records}-{provider}.json", now),
+        precise_timer,
+        lambda provider: FileState(folder / f"{records}-{provider}.json", now),
     )
 
 
-class Pacing:
+class PacingLimiter:
     """Grants permits at least `settings.interval` seconds apart, in the order of `settings.order`.
 
     The interval counts from the moment the call before was really let go. A provider's own limits
-    are kept beneath it (see `Lane`). It waits; it refuses only a call that a limit per day would
-    hold up for longer than `settings.max_wait`.
+    are kept beneath it (see `ProviderLimiter`). It waits; it refuses only a call that a limit per
+    day would hold up for longer than `settings.max_wait`.
 
-    alarm: makes what wakes the first in line; the event loop's own timers keep to a test's clock.
-    shelf: makes what keeps a provider's record, by the provider's name.
+    timer: makes what wakes the first of a queue; the event loop's own timers keep to a test's
+        clock.
+    state: makes what keeps a provider's record, by the provider's name.
     """
 
     name = "pacing"
@@ -53,56 +53,56 @@ class Pacing:
     def __init__(
         self,
         settings: Settings,
-        gap: Gap,
+        interval: MinInterval,
         now: Callable[[], float],
-        alarm: Callable[[], Alarm] = LoopAlarm,
-        shelf: Callable[[str], Shelf] = lambda provider: LocalShelf(),
+        timer: Callable[[], Timer] = LoopTimer,
+        state: Callable[[str], SharedState] = lambda provider: LocalState(),
     ) -> None:
         self._settings = settings
         self._now = now
-        self._alarm = alarm
-        self._shelf = shelf
-        self._permits = _Turns(settings.interval, gap, now, alarm, _permitted)
+        self._timer = timer
+        self._state = state
+        self._permits = IntervalQueue(settings.interval, interval, now, timer, _permitted)
         apart = (1 + ON_THE_WAY) * settings.interval
-        self._sends = _Turns(apart, gap, now, alarm, _sent)
-        self._sent_gate = self._sends.gate(lambda stamps: stamps.sent)
-        self._lanes: dict[str, tuple[Lane, Gate]] = {}
-        self._tickets: dict[Call, list[Ticket]] = {}
-        self._telling: set[str] = set()
+        self._sends = IntervalQueue(apart, interval, now, timer, _sent)
+        self._sent_gate = self._sends.gate(lambda last: last.sent)
+        self._providers: dict[str, tuple[ProviderLimiter, Gate]] = {}
+        self._admissions: dict[Call, list[Admission]] = {}
+        self._announcing: set[str] = set()
 
     async def acquire(self, call: Call) -> None:
-        lane, gate = self._lane(call.provider)
+        provider, gate = self._provider(call.provider)
         key = self._key(call)
         while True:
-            ticket = await lane.enter(call, key)
+            admission = await provider.admit(call, key)
             try:
-                if self._permits.behind:
-                    call.held("interval", self._permits.behind * self._settings.interval)
-                await self._permits.wait(partial(_unless_recalled, lane, ticket, gate), key)
+                if self._permits.waiting:
+                    call.held("interval", self._permits.waiting * self._settings.interval)
+                await self._permits.wait(partial(_unless_recalled, provider, admission, gate), key)
                 break
             except _Recalled:
-                lane.left(ticket)
+                provider.left(admission)
             except BaseException:
-                lane.left(ticket)
+                provider.left(admission)
                 raise
-        lane.started(ticket)
-        self._tickets.setdefault(call, []).append(ticket)
+        provider.started(admission)
+        self._admissions.setdefault(call, []).append(admission)
         self._permits.let_go()
 
     async def sending(self, call: Call) -> None:
-        self._telling.add(call.provider)
+        self._announcing.add(call.provider)
         await self._sends.wait(self._sent_gate, ())
         self._sends.let_go()
 
     def ended(self, call: Call, outcome: Outcome) -> None:
-        tickets = self._tickets[call]
-        lane, _ = self._lane(call.provider)
-        lane.ended(tickets.pop(), outcome)
-        if not tickets:
-            del self._tickets[call]
+        admissions = self._admissions[call]
+        provider, _ = self._provider(call.provider)
+        provider.ended(admissions.pop(), outcome)
+        if not admissions:
+            del self._admissions[call]
 
     def _key(self, call: Call) -> Key:
-        """Give a call's place in line; the lower, the sooner.
+        """Return what a call's place in the queues goes by; the lower, the sooner.
 
         By throughput, it overtakes those that came before it by up to as many seconds as the path
         behind it is longer: so nobody is overtaken for ever. By latency, the oldest run goes first.
@@ -113,85 +113,84 @@ class Pacing:
             return (began, -call.priority, asked)
         return (asked - call.priority,)
 
-    def _lane(self, provider: str) -> tuple[Lane, Gate]:
-        if provider not in self._lanes:
-            own, longest = self._settings.provider(provider), self._settings.max_wait
-            lane = Lane(own, self._shelf(provider), self._now, self._alarm, longest)
-            gate = self._permits.gate(partial(self._before, provider))
-            self._lanes.setdefault(provider, (lane, gate))
-        return self._lanes[provider]
+    def _provider(self, name: str) -> tuple[ProviderLimiter, Gate]:
+        if name not in self._providers:
+            own, longest = self._settings.provider(name), self._settings.max_wait
+            provider = ProviderLimiter(own, self._state(name), self._now, self._timer, longest)
+            gate = self._permits.gate(partial(self._before, name))
+            self._providers.setdefault(name, (provider, gate))
+        return self._providers[name]
 
-    def _before(self, provider: str, stamps: Stamps) -> float:
-        """Give the moment that a permit keeps its distance from.
+    def _before(self, provider: str, last: LastStart) -> float:
+        """Return the moment that a permit keeps its distance from.
 
-        A provider that tells when it sends keeps the distance of what is sent by that; where
+        A provider that announces when it sends keeps the distance of what is sent by that; where
         it does not, a permit is all there is, and keeps its distance from both.
         """
-        return stamps.permit if provider in self._telling else max(stamps.permit, stamps.sent)
+        return last.permit if provider in self._announcing else max(last.permit, last.sent)
 
 
-class _Turns:
-    """Turns one interval apart, counted from the moment a caller is really let go."""
+class IntervalQueue:
+    """Lets callers go one interval apart, counted from when each was really let go."""
 
     def __init__(
         self,
         interval: float,
-        gap: Gap,
+        last_start: MinInterval,
         now: Callable[[], float],
-        alarm: Callable[[], Alarm],
-        stamp: Callable[[Stamps, float], Stamps],
+        timer: Callable[[], Timer],
+        stamp: Callable[[LastStart, float], LastStart],
     ) -> None:
         self._interval = interval
-        self._gap = gap
+        self._last_start = last_start
         self._now = now
-        self._line = Line(alarm)
+        self._queue = WaitQueue(timer)
         self._stamp = stamp
         self._taken = 0.0
 
-    def gate(self, before: Callable[[Stamps], float]) -> Gate:
-        """Make a gate that opens one interval after the moment that `before` gives."""
-        return partial(self._gap.attempt, partial(self._take, before))
+    def gate(self, before: Callable[[LastStart], float]) -> Gate:
+        """Return a gate that opens one interval after the moment that `before` returns."""
+        return partial(self._last_start.attempt, partial(self._take, before))
 
     @property
-    def behind(self) -> int:
-        """Count those in line."""
-        return len(self._line)
+    def waiting(self) -> int:
+        return len(self._queue)
 
     def wait(self, gate: Gate, key: Key) -> Coroutine[Any, Any, None]:
-        return self._line.wait(gate, key)  # not awaited here: each frame costs every waiting caller
+        return self._queue.wait(gate, key)  # not awaited here: a frame costs every waiting caller
 
     def let_go(self) -> None:
-        """Count from now on, as its caller may have been held up since its turn.
+        """Count from now on, as the caller may have been held up since its turn.
 
-        Other processes are told where it makes a difference to them.
+        The shared file is written again only where that makes a difference to other processes.
         """
         if self._now() - self._taken > HELD_UP * self._interval:
-            self._gap.attempt(self._stamp)
-        self._gap.note(self._stamp)
+            self._last_start.attempt(self._stamp)
+        self._last_start.note(self._stamp)
 
     def _take(
-        self, before: Callable[[Stamps], float], stamps: Stamps, now: float
-    ) -> Stamps | float:
-        wait = before(stamps) + self._interval - now
+        self, before: Callable[[LastStart], float], last: LastStart, now: float
+    ) -> LastStart | float:
+        wait = before(last) + self._interval - now
         if wait > 0:
             return wait
         self._taken = now
-        return self._stamp(stamps, now)
+        return self._stamp(last, now)
 
 
 class _Recalled(Exception):
-    """The call's provider asked for a pause while the call stood in line."""
+    """A cooldown began at the call's provider while the call waited for the interval."""
 
 
-def _unless_recalled(lane: Lane, ticket: Ticket, gate: Gate) -> float:
-    if lane.recalls(ticket):
+def _unless_recalled(provider: ProviderLimiter, admission: Admission, gate: Gate) -> float:
+    if provider.recalls(admission):
         raise _Recalled
     return gate()
 
 
-def _permitted(stamps: Stamps, now: float) -> Stamps:
-    return Stamps(now, stamps.sent)
+def _permitted(last: LastStart, now: float) -> LastStart:
+    return LastStart(now, last.sent)
 
 
-def _sent(stamps: Stamps, now: float) -> Stamps:
-    return Stamps(stamps.permit, now)
+def _sent(last: LastStart, now: float) -> LastStart:
+    return LastStart(last.permit, now)

@@ -11,7 +11,7 @@ _FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_B
 class LockedFile:
     """Opens a file, and its folder where there is none yet, for a `with` block.
 
-    Raises BlockingIOError at once where another one has it, else OSError where it cannot be had.
+    Raises BlockingIOError at once where another process has it, OSError where it is unusable.
     """
 
     __slots__ = ("_fd", "_path")

@@ -1,4 +1,4 @@
-"""One provider's limits: calls at once, the user's quota, the vendor's word, and its pauses."""
+"""One provider's limits: calls at once, the user's quota, the vendor's limits and cooldowns."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -9,32 +9,31 @@ from attrs import define
 
 from rolecall import Call, Cause, Outcome, ProviderError, ProviderSettings
 
-from .cooldown import Pause
-from .quota import Booked, Quota
-from .shared_state import Shelf
-from .timers import Alarm
-from .token_forecast import Forecast
-from .vendor_limits import Account, Drawn
-from .wait_queue import FOREVER, Key, Line
+from .cooldown import Cooldown
+from .quota import Quota, QuotaReservation
+from .shared_state import SharedState
+from .timers import Timer
+from .token_forecast import TokenForecast
+from .vendor_limits import VendorLimits, VendorReservation
+from .wait_queue import FOREVER, Key, WaitQueue
 
 HOPELESS = 120.0  # seconds; no limit per minute holds a call up for so long
 
 
 @define(eq=False)
-class Ticket:
-    """A call's way through a lane."""
+class Admission:
+    """A call that was admitted, and what was reserved for it."""
 
     call: Call
-    account: Account
-    drawn: Drawn
-    booked: Booked
+    vendor_limits: VendorLimits
+    vendor: VendorReservation
+    quota: QuotaReservation
 
 
-class Lane:
-    """Lets a provider's calls in as its limits allow.
+class ProviderLimiter:
+    """Admits a provider's calls as its limits allow, in the order of their keys.
 
-    A call that entered has either `started` or `left`; one that started `ended`. Who comes first
-    in line is told by its key.
+    An admitted call has either `started` or `left`; one that started `ended`.
 
     longest: seconds that a call may be held up by what the vendor asks for, and by a day's limit.
     """
@@ -42,75 +41,76 @@ class Lane:
     def __init__(
         self,
         limits: ProviderSettings,
-        shelf: Shelf,
+        state: SharedState,
         now: Callable[[], float],
-        alarm: Callable[[], Alarm],
+        timer: Callable[[], Timer],
         longest: float,
     ) -> None:
         self._at_once = limits.concurrency or FOREVER
         self._now = now
         self._longest = longest
-        self._line = Line(alarm)
+        self._queue = WaitQueue(timer)
         self._lock = threading.RLock()
         self._active = 0
-        self._quota = Quota(limits, shelf, now)
-        self._pause = Pause(shelf, now, longest)
-        self._forecast = Forecast()
-        self._accounts: dict[str, Account] = {}
+        self._quota = Quota(limits, state, now)
+        self._cooldown = Cooldown(state, now, longest)
+        self._tokens = TokenForecast()
+        self._models: dict[str, VendorLimits] = {}
 
-    async def enter(self, call: Call, key: Key) -> Ticket:
-        """Wait for a place; raise ProviderError where that would take longer than anyone waits."""
-        reason, wait = self._pause.wait()
-        if wait:  # told at once, also to those who are not the first in line
+    async def admit(self, call: Call, key: Key) -> Admission:
+        """Wait until the limits allow; raise ProviderError where nobody waits for so long."""
+        reason, wait = self._cooldown.wait()
+        if wait:  # reported at once, also for those who are not the first in the queue
             call.held(reason, wait)
-        ticket: list[Ticket] = []
-        await self._line.wait(partial(self._gate, call, ticket), key)
-        return ticket[0]
+        admitted: list[Admission] = []
+        await self._queue.wait(partial(self._gate, call, admitted), key)
+        return admitted[0]
 
-    def recalls(self, ticket: Ticket) -> bool:
-        """Tell whether a call that entered is to leave again, as a pause began meanwhile."""
+    def recalls(self, admission: Admission) -> bool:
+        """Check whether an admitted call has to leave again, as a cooldown began meanwhile."""
         with self._lock:
-            return self._pause.wait(ticket)[1] > 0
+            return self._cooldown.wait(admission)[1] > 0
 
-    def started(self, ticket: Ticket) -> None:
+    def started(self, admission: Admission) -> None:
         with self._lock:
-            self._pause.started(ticket)
-            ticket.account.start(ticket.drawn, self._now())
-            self._quota.start(ticket.booked)
-        if self._pause.probing:
-            self._line.poke()
+            self._cooldown.started(admission)
+            admission.vendor_limits.start(admission.vendor, self._now())
+            self._quota.start(admission.quota)
+        if self._cooldown.half_open:
+            self._queue.wake_first()
 
-    def left(self, ticket: Ticket) -> None:
-        """Give back the place of a call that did not start."""
+    def left(self, admission: Admission) -> None:
+        """Release what was reserved for a call that did not start."""
         with self._leaving():
-            self._pause.given_up(ticket)
-            ticket.account.give_back(ticket.drawn)
-            self._quota.give_back(ticket.booked)
+            self._cooldown.cancelled(admission)
+            admission.vendor_limits.release(admission.vendor)
+            self._quota.release(admission.quota)
 
-    def ended(self, ticket: Ticket, outcome: Outcome) -> None:
+    def ended(self, admission: Admission, outcome: Outcome) -> None:
         """Learn from how a call ended that started."""
-        usage, call, drawn = outcome.usage, ticket.call, ticket.drawn
+        usage, call, reserved = outcome.usage, admission.call, admission.vendor
         refused = outcome.cause is Cause.RATE_LIMITED
         with self._leaving():
             now = self._now()
             if usage.input or usage.output:
-                read, written = usage.input, usage.output
-                self._forecast.learn(call, written)
-            else:
-                # A call that was cut off may have used its tokens.
-                unused = refused or not outcome.started
-                read, written = (0, 0) if unused else (drawn.read, drawn.written)
-            self._quota.settle(ticket.booked, read, written)
-            ticket.account.settle(drawn, read, written, outcome.headers, now)
+                used = usage.input, usage.output
+                self._tokens.learn(call, usage.output)
+            elif refused or not outcome.started:
+                used = 0, 0
+            else:  # a call that was cut off may have used its tokens
+                used = reserved.input_tokens, reserved.output_tokens
+            self._quota.settle(admission.quota, *used)
+            admission.vendor_limits.settle(reserved, *used, outcome.headers, now)
             if not outcome.started:
-                self._pause.given_up(ticket)
+                self._cooldown.cancelled(admission)
                 return
             if not refused:
-                self._pause.ended(ticket)
+                self._cooldown.ended(admission)
                 return
-            seconds = self._pause.refused(ticket, drawn.started or now, outcome.retry_after)
+            started = reserved.started or now
+            seconds = self._cooldown.refused(admission, started, outcome.retry_after)
             if seconds:
-                ticket.account.refused(drawn, outcome.limits, seconds, now)
+                admission.vendor_limits.refused(reserved, outcome.limits, seconds, now)
 
     @contextmanager
     def _leaving(self) -> Iterator[None]:
@@ -119,15 +119,15 @@ class Lane:
             try:
                 yield
             finally:
-                self._line.poke()
+                self._queue.wake_first()
 
-    def _gate(self, call: Call, ticket: list[Ticket]) -> float:
+    def _gate(self, call: Call, admitted: list[Admission]) -> float:
         with self._lock:
-            taken = self._attempt(call)
-        if isinstance(taken, Ticket):
-            ticket.append(taken)
+            attempt = self._attempt(call)
+        if isinstance(attempt, Admission):
+            admitted.append(attempt)
             return 0.0
-        reason, wait = taken
+        reason, wait = attempt
         if max(self._longest, HOPELESS) < wait < FOREVER:
             raise ProviderError(
                 Cause.QUOTA_EXHAUSTED,
@@ -138,25 +138,25 @@ class Lane:
         call.held(reason, wait)
         return wait
 
-    def _attempt(self, call: Call) -> Ticket | tuple[str, float]:
-        """Let a call in, or give the reason and the seconds for which it has to wait."""
+    def _attempt(self, call: Call) -> Admission | tuple[str, float]:
+        """Admit a call, or return the reason and the seconds for which it has to wait."""
         now = self._now()
-        reason, wait = self._pause.wait()
+        reason, wait = self._cooldown.wait()
         if wait:
             return reason, wait
         if self._active >= self._at_once:
             return f"{self._at_once} calls at once", FOREVER
-        account = self._accounts.get(call.model)
-        if account is None:
-            account = self._accounts[call.model] = Account(now)
-        read, written = call.input_tokens, self._forecast.expect(call)
-        reason, wait = account.wait(read, written, now)
+        vendor_limits = self._models.get(call.model)
+        if vendor_limits is None:
+            vendor_limits = self._models[call.model] = VendorLimits(now)
+        tokens = call.input_tokens, self._tokens.expect(call)
+        reason, wait = vendor_limits.wait(*tokens, now)
         if wait:
             return reason, wait
-        booked = self._quota.book(read, written)
-        if not isinstance(booked, Booked):
-            return booked
+        quota = self._quota.reserve(*tokens)
+        if not isinstance(quota, QuotaReservation):
+            return quota
         self._active += 1
-        ticket = Ticket(call, account, account.draw(read, written), booked)
-        self._pause.took(ticket)
-        return ticket
+        admission = Admission(call, vendor_limits, vendor_limits.reserve(*tokens), quota)
+        self._cooldown.admitted(admission)
+        return admission

@@ -7,11 +7,11 @@ from attrs import define, frozen
 from rolecall import ProviderSettings
 
 from .reservation import FAMILIES
-from .shared_state import Entry, Record, Shelf
+from .shared_state import Entry, QuotaRecord, SharedState
 from .token_bucket import DAY, MINUTE
 
-SLOTS = 240  # parts of a period that are told apart; what falls into one counts from its last
-LEASE = 600.0  # seconds for which a booking counts whose process may have died
+SLOTS = 240  # parts of a period; all that falls into one counts from its last moment
+LEASE = 600.0  # seconds for which a reservation counts whose process may have died
 AGAIN = 1.0  # seconds until to ask again, where only other calls' ends can make room
 
 
@@ -22,12 +22,12 @@ class _Limit:
     most: int
     seconds: float
 
-    def wait(self, record: Record, amount: float, now: float) -> float:
-        """Give the seconds until `amount` fits; what is larger than the limit passes alone."""
-        used, kept = self._used(record), self._kept(record)
+    def wait(self, record: QuotaRecord, amount: float, now: float) -> float:
+        """Return the seconds until `amount` fits; an amount above the limit passes alone."""
+        used, reserved = self._used(record), self._reserved(record)
         used[:] = [entry for entry in used if entry[0] + self.seconds > now]
-        kept[:] = [entry for entry in kept if entry[0] + LEASE > now]
-        room = self.most - min(amount, self.most) - sum(amount for _, amount in kept)
+        reserved[:] = [entry for entry in reserved if entry[0] + LEASE > now]
+        room = self.most - min(amount, self.most) - sum(amount for _, amount in reserved)
         left = sum(amount for _, amount in used)
         if left <= room:
             return 0.0
@@ -37,7 +37,7 @@ class _Limit:
                 return at + self.seconds - now
         return AGAIN
 
-    def use(self, record: Record, amount: float, at: float) -> None:
+    def use(self, record: QuotaRecord, amount: float, at: float) -> None:
         """Count an amount from a moment on; a negative one takes back what was counted then."""
         used, slot = self._used(record), self.seconds / SLOTS
         for entry in reversed(used):
@@ -48,30 +48,29 @@ class _Limit:
             used.append([at, amount])
             used.sort()
 
-    def keep(self, record: Record, amount: float, at: float) -> None:
-        """Keep an amount for a call that is not over yet."""
+    def reserve(self, record: QuotaRecord, amount: float, at: float) -> None:
+        """Reserve an amount for a call that is not over yet."""
         if amount:
-            self._kept(record).append([at, amount])
+            self._reserved(record).append([at, amount])
 
-    def free(self, record: Record, amount: float, at: float) -> None:
-        """Keep it no more."""
-        kept = self._kept(record)
-        if [at, amount] in kept:
-            kept.remove([at, amount])
+    def release(self, record: QuotaRecord, amount: float, at: float) -> None:
+        reserved = self._reserved(record)
+        if [at, amount] in reserved:
+            reserved.remove([at, amount])
 
-    def _used(self, record: Record) -> list[Entry]:
+    def _used(self, record: QuotaRecord) -> list[Entry]:
         return record.used.setdefault(self.name, [])
 
-    def _kept(self, record: Record) -> list[Entry]:
-        return record.kept.setdefault(self.name, [])
+    def _reserved(self, record: QuotaRecord) -> list[Entry]:
+        return record.reserved.setdefault(self.name, [])
 
 
 @define(eq=False)
-class Booked:
-    """What is kept for one call, and since when; tokens read and written are estimates."""
+class QuotaReservation:
+    """What is reserved for one call, and since when; the numbers of tokens are estimates."""
 
-    read: int
-    written: int
+    input_tokens: int
+    output_tokens: int
     at: float
 
 
@@ -79,11 +78,13 @@ class Quota:
     """Lets at most so many requests and tokens be used within any minute, or any day.
 
     What keeps to that wherever a minute begins also keeps to the limits of a vendor that counts
-    by the calendar, and of one whose buckets refill evenly. A call's place is kept until it
-    starts, and what it will write until it ends.
+    by the calendar, and of one whose buckets refill evenly. A call's share is reserved until it
+    starts, and its output until it ends.
     """
 
-    def __init__(self, limits: ProviderSettings, shelf: Shelf, now: Callable[[], float]) -> None:
+    def __init__(
+        self, limits: ProviderSettings, state: SharedState, now: Callable[[], float]
+    ) -> None:
         asked = (
             ("requests per minute", "requests", limits.requests_per_minute, MINUTE),
             ("tokens per minute", "tokens", limits.tokens_per_minute, MINUTE),
@@ -94,68 +95,75 @@ class Quota:
         self._limits = [
             _Limit(name, family, most, seconds) for name, family, most, seconds in asked if most
         ]
-        self._shelf = shelf
+        self._state = state
         self._now = now
 
-    def book(self, read: int, written: int) -> "Booked | tuple[str, float]":
-        """Book a call, or give the reason and the seconds for which it has to wait."""
+    def reserve(
+        self, input_tokens: int, output_tokens: int
+    ) -> "QuotaReservation | tuple[str, float]":
+        """Reserve a call's share, or return the reason and the seconds for which it has to wait."""
         now, reason = self._now(), "other processes"
         if not self._limits:
-            return Booked(read, written, now)
+            return QuotaReservation(input_tokens, output_tokens, now)
 
-        def take(record: Record) -> float:
+        def take(record: QuotaRecord) -> float:
             nonlocal reason
             longest = 0.0
             for limit in self._limits:
-                wait = limit.wait(record, sum(FAMILIES[limit.family](read, written)), now)
+                amount = sum(FAMILIES[limit.family](input_tokens, output_tokens))
+                wait = limit.wait(record, amount, now)
                 if wait > longest:
                     reason, longest = limit.name, wait
             if not longest:
                 for limit in self._limits:
-                    limit.keep(record, sum(FAMILIES[limit.family](read, written)), now)
+                    amount = sum(FAMILIES[limit.family](input_tokens, output_tokens))
+                    limit.reserve(record, amount, now)
             return longest
 
-        wait = self._shelf.use(take)
-        return (reason, wait) if wait else Booked(read, written, now)
+        wait = self._state.use(take)
+        return (reason, wait) if wait else QuotaReservation(input_tokens, output_tokens, now)
 
-    def start(self, booked: Booked) -> None:
-        """Let what a booked call reads count from now on."""
-        before, now = booked.at, self._now()
+    def start(self, reservation: QuotaReservation) -> None:
+        """Count a call's input from now on."""
+        before, now = reservation.at, self._now()
 
-        def move(record: Record) -> None:
+        def move(record: QuotaRecord) -> None:
             for limit in self._limits:
-                first, last = FAMILIES[limit.family](booked.read, booked.written)
-                limit.free(record, first + last, before)
+                first, last = _amounts(limit, reservation)
+                limit.release(record, first + last, before)
                 limit.use(record, first, now)
-                limit.keep(record, last, now)
+                limit.reserve(record, last, now)
 
-        booked.at = now
+        reservation.at = now
         self._amend(move)
 
-    def settle(self, booked: Booked, read: int, written: int) -> None:
-        """Let these be the tokens of a call that ended: those it wrote count from now on."""
+    def settle(self, reservation: QuotaReservation, input_tokens: int, output_tokens: int) -> None:
+        """Correct the input of a call that ended, and count its output from now on."""
         now = self._now()
 
-        def correct(record: Record) -> None:
+        def correct(record: QuotaRecord) -> None:
             for limit in self._limits:
-                expected, to_come = FAMILIES[limit.family](booked.read, booked.written)
-                first, last = FAMILIES[limit.family](read, written)
-                limit.use(record, first - expected, booked.at)
-                limit.free(record, to_come, booked.at)
+                expected, to_come = _amounts(limit, reservation)
+                first, last = FAMILIES[limit.family](input_tokens, output_tokens)
+                limit.use(record, first - expected, reservation.at)
+                limit.release(record, to_come, reservation.at)
                 limit.use(record, last, now)
 
         self._amend(correct)
 
-    def give_back(self, booked: Booked) -> None:
-        """Keep nothing for a call that never started."""
+    def release(self, reservation: QuotaReservation) -> None:
+        """Reserve nothing for a call that never started."""
 
-        def free(record: Record) -> None:
+        def free(record: QuotaRecord) -> None:
             for limit in self._limits:
-                amount = sum(FAMILIES[limit.family](booked.read, booked.written))
-                limit.free(record, amount, booked.at)
+                limit.release(record, sum(_amounts(limit, reservation)), reservation.at)
 
         self._amend(free)
 
-    def _amend(self, change: Callable[[Record], None]) -> None:
+    def _amend(self, change: Callable[[QuotaRecord], None]) -> None:
         if self._limits:
-            self._shelf.amend(change)
+            self._state.amend(change)
+
+
+def _amounts(limit: _Limit, reservation: QuotaReservation) -> tuple[int, int]:
+    return FAMILIES[limit.family](reservation.input_tokens, reservation.output_tokens)

@@ -15,10 +15,10 @@ Use = Callable[[bytes | None], bytes | None]
 
 
 class SharedFile:
-    """Content that is looked at and changed under a lock, which dies with its holder.
+    """Content that is read and replaced under a lock, which dies with its holder.
 
-    While the file cannot be used, or its lock stays taken for a second, each process has to do
-    with what it knows itself; that is said once.
+    While the file cannot be used, or its lock stays taken for a second, each process goes by what
+    it knows itself, and warns once.
     """
 
     def __init__(self, path: Path) -> None:
@@ -28,10 +28,12 @@ class SharedFile:
         self._warned = False
 
     def exchange(self, use: Use) -> float:
-        """Let `use` look at the content, None where there is none to be had, and give a new one.
+        """Replace the content by what `use` returns for it; None leaves it as it is.
 
-        Where it gives None, the file stays as it is. Gives 0, or the seconds until to ask again
-        because another one has the lock; then `use` was not called.
+        use: is passed None where there is no content to be had.
+
+        Returns 0, or the seconds until to ask again because another process has the lock; then
+        `use` was not called.
         """
         used = False
         try:

@@ -1,4 +1,4 @@
-"""Alarms: by the event loop's own timers, or by the kernel's, to a tenth of a millisecond."""
+"""Timers: the event loop's own, or the kernel's, exact to a tenth of a millisecond."""
 
 import asyncio
 import ctypes
@@ -12,58 +12,58 @@ from typing import Any, Protocol
 
 LATE = 0.00005
 LATEST = 0.0004
-TICK = 1e-6  # no time at all would never ring
+TICK = 1e-6  # a timer of no time at all would never expire
 
 
-class Alarm(Protocol):
-    """Rings in the event loop that it was made in; set again, it forgets the time before."""
+class Timer(Protocol):
+    """Calls back in the event loop that it was made in; set again, it forgets the time before."""
 
-    def set(self, seconds: float, ring: Callable[[], object]) -> None: ...
+    def set(self, seconds: float, callback: Callable[[], object]) -> None: ...
 
     def close(self) -> None: ...
 
 
-class LoopAlarm:
-    """Rings by the event loop's timers, and so on the loop's time."""
+class LoopTimer:
+    """A timer of the event loop, and so on the loop's time."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._handle: asyncio.TimerHandle | None = None
 
-    def set(self, seconds: float, ring: Callable[[], object]) -> None:
+    def set(self, seconds: float, callback: Callable[[], object]) -> None:
         self.close()
-        self._handle = self._loop.call_later(seconds, ring)
+        self._handle = self._loop.call_later(seconds, callback)
 
     def close(self) -> None:
         if self._handle is not None:
             self._handle.cancel()
 
 
-class KernelAlarm:
-    """Rings in real time by a timer of the kernel, a file that the event loop watches.
+class KernelTimer:
+    """A timer of the kernel in real time, as a file that the event loop watches.
 
     asyncio on Linux is a millisecond late: it rounds to whole ones, and the kernel takes a
-    thousandth of a time-out as slack. It takes a machine time to wake up as well, the more the
-    longer it was at rest; so this is set as much earlier as it rang late the last time. Whom it
-    wakes too early sets it again.
+    thousandth of a time-out as slack. A machine takes time to wake up as well, the more the
+    longer it was idle; so this is set earlier by as much as it expired late the last time. A
+    caller that it wakes too early sets it again.
 
     Raises OSError or NotImplementedError where there are no such timers.
     """
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._ring: Callable[[], object] | None = None
+        self._callback: Callable[[], object] | None = None
         self._expected = 0.0
         self._late = LATE
         self._fd = _create_timer()
         try:
-            self._loop.add_reader(self._fd, self._rung)
+            self._loop.add_reader(self._fd, self._expired)
         except (OSError, NotImplementedError):
             os.close(self._fd)
             raise
 
-    def set(self, seconds: float, ring: Callable[[], object]) -> None:
-        self._ring = ring
+    def set(self, seconds: float, callback: Callable[[], object]) -> None:
+        self._callback = callback
         sooner = max(seconds - self._late, TICK)
         self._expected = time.monotonic() + sooner
         _set_timer(self._fd, sooner)
@@ -75,28 +75,28 @@ class KernelAlarm:
                 self._loop.remove_reader(fd)
             os.close(fd)
 
-    def _rung(self) -> None:
+    def _expired(self) -> None:
         try:
             os.read(self._fd, 8)
         except BlockingIOError:  # it was set anew just now
             return
         self._late = min(0.9 * (time.monotonic() - self._expected), LATEST)
-        if self._ring is not None:
-            self._ring()
+        if self._callback is not None:
+            self._callback()
 
 
-def precise_alarm() -> Alarm:
-    """Make the most precise alarm that this system and this event loop allow."""
+def precise_timer() -> Timer:
+    """Create the most precise timer that this system and this event loop allow."""
     if _has_own_time(asyncio.get_running_loop()):
-        return LoopAlarm()
+        return LoopTimer()
     try:
-        return KernelAlarm()
+        return KernelTimer()
     except (OSError, NotImplementedError):
-        return LoopAlarm()
+        return LoopTimer()
 
 
 def _has_own_time(loop: asyncio.AbstractEventLoop) -> bool:
-    """Tell whether a loop's time is not the system's: then only its own timers keep to it."""
+    """Check whether a loop's time is not the system's: then only its own timers keep to it."""
     return (
         isinstance(loop, asyncio.BaseEventLoop)
         and type(loop).time is not asyncio.BaseEventLoop.time

@@ -1,4 +1,4 @@
-"""A vendor's bucket, as far as it can be reckoned from what was spent."""
+"""A vendor's bucket of requests or tokens, estimated from what was spent."""
 
 import math
 
@@ -10,11 +10,11 @@ ROUNDING = 1e-6  # of the capacity
 
 
 @define(eq=False)
-class Spent:
+class Spending:
     """An amount that was spent, and when.
 
-    number: its place in the order of all that was spent, from 1 on.
-    before: what the bucket held right before.
+    number: its place in the order of all spendings, from 1 on.
+    before: the bucket's level right before.
     """
 
     at: float
@@ -23,47 +23,47 @@ class Spent:
     before: float = math.inf
 
 
-class Bucket:
-    """A bucket that refills evenly and is never fuller than its capacity.
+class TokenBucket:
+    """A bucket that refills evenly up to its capacity.
 
-    Until a capacity is known, everything passes. Times are seconds, amounts are requests or
-    tokens.
+    Until a capacity is set, everything passes. Times are seconds; amounts are requests or tokens,
+    for vendors limit both alike.
 
-    level: what the vendor counts, what is kept for calls on their way included; may be a debt.
-    reserve: what a call has to leave in it.
-    drain: what others take, per second.
+    level: what the vendor counts, reserved amounts included; negative is a debt.
+    margin: what every caller has to leave in it.
+    drain: what other users of the same limit take, per second.
     """
 
     def __init__(self, now: float) -> None:
         self.capacity = math.inf
         self.rate = 0.0
         self.level = 0.0
-        self.reserve = 0.0
+        self.margin = 0.0
         self.drain = 0.0
-        self._kept = 0.0
+        self._reserved = 0.0
         self._at = now
 
-    def limit(self, capacity: float, rate: float) -> None:
+    def set_limit(self, capacity: float, rate: float) -> None:
         """Hold at most `capacity`, and refill `rate` per second."""
         self.capacity, self.rate = capacity, rate
         self.level = min(self.level, capacity)
 
-    def put(self, level: float, now: float) -> None:
-        """Hold this much at this moment."""
+    def set_level(self, level: float, now: float) -> None:
         self.level, self._at = min(level, self.capacity), now
 
     def refill(self, now: float) -> None:
-        self.put(self.level + max(0.0, now - self._at) * (self.rate - self.drain), now)
+        self.set_level(self.level + max(0.0, now - self._at) * (self.rate - self.drain), now)
 
     def wait(self, amount: float, now: float) -> float:
-        """Give the seconds until `amount` may be kept; infinite until another call ends.
+        """Return the seconds until `amount` can be reserved; infinite until another call ends.
 
-        What is larger than the whole bucket waits until it is full, and then passes alone.
+        An amount above the capacity waits for the full bucket, and then passes alone: a vendor
+        that accepts such a call at all accepts it then.
         """
         if self.capacity == math.inf:
             return 0.0
         self.refill(now)
-        wanted = self._kept + min(amount + self.reserve, self.capacity)
+        wanted = self._reserved + min(amount + self.margin, self.capacity)
         missing = wanted - self.level
         if missing <= ROUNDING * self.capacity:
             return 0.0
@@ -71,17 +71,17 @@ class Bucket:
             return math.inf
         return missing / (self.rate - self.drain)
 
-    def keep(self, amount: float) -> None:
-        """Keep an amount for a call on its way; a negative one gives it back."""
-        self._kept += amount
+    def reserve(self, amount: float) -> None:
+        """Reserve an amount for a call on its way; a negative one is released."""
+        self._reserved += amount
 
-    def spend(self, amount: float, now: float) -> Spent:
+    def spend(self, amount: float, now: float) -> Spending:
         self.refill(now)
         self.level -= amount
-        return Spent(now, amount)
+        return Spending(now, amount)
 
-    def amend(self, spent: Spent, amount: float, now: float) -> None:
-        """Let `amount` be what was spent then."""
+    def correct(self, spending: Spending, amount: float, now: float) -> None:
+        """Replace a spending's estimate by the true amount."""
         self.refill(now)
-        self.put(self.level + spent.amount - amount, now)
-        spent.amount = amount
+        self.set_level(self.level + spending.amount - amount, now)
+        spending.amount = amount

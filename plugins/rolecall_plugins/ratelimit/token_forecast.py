@@ -1,4 +1,4 @@
-"""How much a call will write: learned from what its agent wrote before."""
+"""How many tokens a call will write: learned from what its agent wrote before."""
 
 from rolecall import Call
 
@@ -6,7 +6,7 @@ SHARE = 8  # of its output budget: the first guess
 NEWEST = 0.25  # share of the newest answer in the mean
 
 
-class Forecast:
+class TokenForecast:
     """Expects of an agent the mean of its last answers; of a new one, that of all."""
 
     def __init__(self) -> None:

@@ -1,108 +1,119 @@
-"""What a vendor allows one model, by what it says and shows."""
+"""What a vendor allows one model, by the headers and the refusals of its replies."""
 
 from collections.abc import Mapping
 
 from attrs import define, field
 
-from .adaptive_limit import Learned
-from .header_tracker import Mirror
-from .headers import told
-from .reservation import FAMILIES, Charge, Meter
+from .adaptive_limit import AdaptiveLimit
+from .header_tracker import HeaderTracker
+from .headers import parse_rate_limit_headers
+from .reservation import FAMILIES, Reservation, UsageLimit
 
-GUESSED = ("requests", "tokens")  # what a refusal without a word may be about
+GUESSED = ("requests", "tokens")  # what a refusal that names no limit may be about
 
 
 @define(eq=False)
-class Drawn:
-    """What one call draws from an account; tokens read and written are estimates."""
+class VendorReservation:
+    """What one call takes from a model's limits; the numbers of tokens are estimates."""
 
-    read: int
-    written: int
+    input_tokens: int
+    output_tokens: int
     started: float | None = None
-    charges: dict[Meter, Charge] = field(factory=dict)
+    parts: dict[UsageLimit, Reservation] = field(factory=dict)
 
 
-class Account:
-    """A model's buckets with its vendor.
+class VendorLimits:
+    """A model's limits at its vendor.
 
-    Where a vendor tells what is left, that is mirrored; where it only refuses, its limits are
-    learned.
+    Where a vendor's headers state what is left, that is tracked; where it only refuses, its
+    limits are learned.
     """
 
     def __init__(self, now: float) -> None:
-        self._mirrors: dict[str, Mirror] = {}
-        self._learned = {family: Learned(now) for family in GUESSED}
-        self._active: list[Drawn] = []
+        self._trackers: dict[str, HeaderTracker] = {}
+        self._adaptive = {family: AdaptiveLimit(now) for family in GUESSED}
+        self._active: list[VendorReservation] = []
 
-    def wait(self, read: int, written: int, now: float) -> tuple[str, float]:
-        """Give the reason and the seconds for which a call with so many tokens has to wait."""
+    def wait(self, input_tokens: int, output_tokens: int, now: float) -> tuple[str, float]:
+        """Return the reason and the seconds for which a call with so many tokens has to wait."""
         reason, longest = "", 0.0
-        for family, meter in self._meters():
-            wait = meter.wait(sum(FAMILIES[family](read, written)), now)
+        for family, limit in self._limits():
+            wait = limit.wait(sum(FAMILIES[family](input_tokens, output_tokens)), now)
             if wait > longest:
-                by = "the vendor's headers" if self._mirrors else "what its refusals taught"
-                what = f"{family.replace('-', ' ')} per {meter.period}"
+                by = "the vendor's headers" if self._trackers else "what its refusals taught"
+                what = f"{family.replace('-', ' ')} per {limit.period}"
                 reason, longest = f"{what}, by {by}", wait
         return reason, longest
 
-    def draw(self, read: int, written: int) -> Drawn:
-        """Keep a call's share until it starts."""
-        drawn = Drawn(read, written)
-        for family, meter in self._meters():
-            drawn.charges[meter] = Charge(meter, FAMILIES[family](read, written))
-        self._active.append(drawn)
-        return drawn
+    def reserve(self, input_tokens: int, output_tokens: int) -> VendorReservation:
+        """Reserve a call's share until it starts."""
+        reservation = VendorReservation(input_tokens, output_tokens)
+        for family, limit in self._limits():
+            reservation.parts[limit] = Reservation(
+                limit, FAMILIES[family](input_tokens, output_tokens)
+            )
+        self._active.append(reservation)
+        return reservation
 
-    def start(self, drawn: Drawn, now: float) -> None:
-        drawn.started = now
-        for charge in drawn.charges.values():
-            charge.start(now)
+    def start(self, reservation: VendorReservation, now: float) -> None:
+        reservation.started = now
+        for part in reservation.parts.values():
+            part.start(now)
 
-    def give_back(self, drawn: Drawn) -> None:
-        """Keep nothing for a call that never started."""
-        self._active.remove(drawn)
-        for charge in drawn.charges.values():
-            charge.give_back()
+    def release(self, reservation: VendorReservation) -> None:
+        """Reserve nothing for a call that never started."""
+        self._active.remove(reservation)
+        for part in reservation.parts.values():
+            part.release()
 
     def settle(
-        self, drawn: Drawn, read: int, written: int, headers: Mapping[str, str], now: float
+        self,
+        reservation: VendorReservation,
+        input_tokens: int,
+        output_tokens: int,
+        headers: Mapping[str, str],
+        now: float,
     ) -> None:
-        """Correct what an ended call drew, and hear what its reply says is left."""
-        words = told(headers)
-        self._mirror(words.keys() - self._mirrors.keys(), now)
-        self._active.remove(drawn)
-        for family, meter in self._meters():
-            drawn.charges[meter].settle(FAMILIES[family](read, written), now)
-        for family, word in words.items():
-            spent = drawn.charges[self._mirrors[family]].spent
-            if spent is not None:
-                self._mirrors[family].hear(spent, word, now)
+        """Correct what an ended call used, and learn from its reply's headers what is left."""
+        parsed = parse_rate_limit_headers(headers)
+        self._track(parsed.keys() - self._trackers.keys(), now)
+        self._active.remove(reservation)
+        for family, limit in self._limits():
+            reservation.parts[limit].settle(FAMILIES[family](input_tokens, output_tokens), now)
+        for family, each in parsed.items():
+            spending = reservation.parts[self._trackers[family]].spending
+            if spending is not None:
+                self._trackers[family].update(spending, each, now)
 
     def refused(
-        self, drawn: Drawn, limits: Mapping[str, float], retry_after: float, now: float
+        self,
+        reservation: VendorReservation,
+        limits: Mapping[str, float],
+        retry_after: float,
+        now: float,
     ) -> None:
-        """Learn from a refusal, which may have named limits; a mirror knows them better."""
-        if self._mirrors:
+        """Learn from a refusal, which may have named limits; headers are the better source."""
+        if self._trackers:
             return
         for family in limits.keys() & FAMILIES.keys() or GUESSED:
-            if family not in self._learned:
-                self._learned[family] = Learned(now)
-                self._charge_active(family, self._learned[family])
-            amount = FAMILIES[family](drawn.read, drawn.written)[0]
-            self._learned[family].refused(amount, limits.get(family), retry_after, now)
+            if family not in self._adaptive:
+                self._adaptive[family] = AdaptiveLimit(now)
+                self._charge_active(family, self._adaptive[family])
+            amount = FAMILIES[family](reservation.input_tokens, reservation.output_tokens)[0]
+            self._adaptive[family].refused(amount, limits.get(family), retry_after, now)
 
-    def _meters(self) -> list[tuple[str, Meter]]:
-        return [*(self._mirrors or self._learned).items()]
+    def _limits(self) -> list[tuple[str, UsageLimit]]:
+        return [*(self._trackers or self._adaptive).items()]
 
-    def _mirror(self, families: "set[str]", now: float) -> None:
+    def _track(self, families: "set[str]", now: float) -> None:
         for family in sorted(families):
-            self._mirrors[family] = Mirror(now)
-            self._charge_active(family, self._mirrors[family])
+            self._trackers[family] = HeaderTracker(now)
+            self._charge_active(family, self._trackers[family])
 
-    def _charge_active(self, family: str, meter: Meter) -> None:
-        """Charge the calls that are under way to a bucket that was not known when they started."""
-        for drawn in sorted(self._active, key=lambda drawn: drawn.started or 0.0):
-            charge = Charge(meter, FAMILIES[family](drawn.read, drawn.written))
-            if drawn.started is not None:
-                charge.start(drawn.started)
-            drawn.charges[meter] = charge
+    def _charge_active(self, family: str, limit: UsageLimit) -> None:
+        """Charge the calls under way to a limit that was not known when they started."""
+        for active in sorted(self._active, key=lambda active: active.started or 0.0):
+            part = Reservation(limit, FAMILIES[family](active.input_tokens, active.output_tokens))
+            if active.started is not None:
+                part.start(active.started)
+            active.parts[limit] = part

@@ -1,4 +1,4 @@
-"""A line of callers before a gate: a key says who is first; only the first watches the time."""
+"""A queue of callers before a gate: a key says who is first; only the first watches the time."""
 
 import asyncio
 import heapq
@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from itertools import count
 
-from .timers import Alarm, LoopAlarm
+from .timers import LoopTimer, Timer
 
 FOREVER = float("inf")
 
@@ -14,115 +14,117 @@ Gate = Callable[[], float]
 Key = tuple[float, ...]
 
 
-class Line:
-    """Lets callers pass a gate one by one: the lowest key first, then in the order they came.
+class WaitQueue:
+    """Lets callers pass a gate one by one: the lowest key first, then first come, first served.
 
-    gate: takes effect and gives 0 where the first in line may pass; else the seconds until to
-    ask again, `FOREVER` until `poke`. Callers may come from any task, thread and event loop.
-    Those behind the first cost memory, no time; one that is cancelled gives its place back.
+    A gate takes effect and returns 0 where the first in the queue may pass; else it returns the
+    seconds until to ask again, `FOREVER` until `wake_first`. Callers may come from any task,
+    thread and event loop. Those behind the first cost memory, but no time; one that is cancelled
+    leaves the queue.
     """
 
-    def __init__(self, alarm: Callable[[], Alarm] = LoopAlarm) -> None:
-        self._alarm = alarm
+    def __init__(self, timer: Callable[[], Timer] = LoopTimer) -> None:
+        self._timer = timer
         self._lock = threading.Lock()
-        self._places: list[tuple[Key, int, _Place]] = []  # a heap
+        self._waiters: list[tuple[Key, int, _Waiter]] = []  # a heap
         self._numbers = count()
         self._left = 0
 
     async def wait(self, gate: Gate, key: Key = ()) -> None:
-        place = _Place()
+        waiter = _Waiter()
         with self._lock:
-            heapq.heappush(self._places, (key, next(self._numbers), place))
+            heapq.heappush(self._waiters, (key, next(self._numbers), waiter))
         try:
             while True:
-                if self._is_first(place):
+                if self._is_first(waiter):
                     delay = gate()
                     if delay <= 0:
                         return
                     if delay < FOREVER:
-                        place.alarm = place.alarm or self._alarm()
-                        place.alarm.set(delay, place.wake)
-                await place.rest()
+                        waiter.timer = waiter.timer or self._timer()
+                        waiter.timer.set(delay, waiter.wake)
+                await waiter.sleep()
         finally:
-            self._leave(place)
+            self._leave(waiter)
 
     def __len__(self) -> int:
-        """Count those in line, give or take some that left."""
-        return len(self._places)
+        """Count the waiters, give or take some that left."""
+        return len(self._waiters)
 
-    def poke(self) -> None:
-        """Let the first in line ask the gate again."""
+    def wake_first(self) -> None:
+        """Let the first in the queue ask its gate again."""
         while True:
             with self._lock:
                 first = self._first()
             if first is None or first.wake():
                 return
-            first.left = True
+            first.has_left = True
 
-    def _first(self) -> "_Place | None":
-        while self._places and self._places[0][2].left:
-            heapq.heappop(self._places)
-        return self._places[0][2] if self._places else None
+    def _first(self) -> "_Waiter | None":
+        while self._waiters and self._waiters[0][2].has_left:
+            heapq.heappop(self._waiters)
+        return self._waiters[0][2] if self._waiters else None
 
-    def _is_first(self, place: "_Place") -> bool:
+    def _is_first(self, waiter: "_Waiter") -> bool:
         with self._lock:
             first = self._first()
-        if first is place:
+        if first is waiter:
             return True
         if first is not None and first.loop.is_closed():
-            self.poke()  # one who waited in a loop that was closed will not move on
+            self.wake_first()  # a waiter whose loop was closed will never move on
         with self._lock:
-            return self._first() is place
+            return self._first() is waiter
 
-    def _leave(self, place: "_Place") -> None:
+    def _leave(self, waiter: "_Waiter") -> None:
         with self._lock:
-            was_first = self._first() is place
-            place.left = True
+            was_first = self._first() is waiter
+            waiter.has_left = True
             if not was_first:
-                self._sweep()
-            elif (next_one := self._first()) and next_one.loop is place.loop and not next_one.alarm:
-                next_one.alarm, place.alarm = place.alarm, None
-        if place.alarm is not None:
-            place.alarm.close()
+                self._compact()
+            elif (after := self._first()) and after.loop is waiter.loop and not after.timer:
+                # A timer is a file on some systems: it is handed on instead of made anew.
+                after.timer, waiter.timer = waiter.timer, None
+        if waiter.timer is not None:
+            waiter.timer.close()
         if was_first:
-            self.poke()
+            self.wake_first()
 
-    def _sweep(self) -> None:
-        """Drop those that left from the middle, once they are half of the line."""
+    def _compact(self) -> None:
+        """Drop those that left from the middle, once they are half of the queue."""
         self._left += 1
-        if 2 * self._left > len(self._places):
-            self._places = [each for each in self._places if not each[2].left]
-            heapq.heapify(self._places)
+        if 2 * self._left > len(self._waiters):
+            self._waiters = [each for each in self._waiters if not each[2].has_left]
+            heapq.heapify(self._waiters)
             self._left = 0
 
 
-class _Place:
-    """One caller's place: rests in its own event loop, is woken from any thread."""
+class _Waiter:
+    """One caller in a queue: sleeps in its own event loop, is woken from any thread."""
 
-    __slots__ = ("_rest", "alarm", "left", "loop")
+    __slots__ = ("_asleep", "has_left", "loop", "timer")
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
-        self.left = False
-        self.alarm: Alarm | None = None
-        self._rest: asyncio.Future[None] | None = None
+        self.has_left = False
+        self.timer: Timer | None = None
+        self._asleep: asyncio.Future[None] | None = None
 
-    def rest(self) -> "asyncio.Future[None]":
-        """Give what to wait for until `wake`."""
-        self._rest = self.loop.create_future()
-        return self._rest
+    def sleep(self) -> "asyncio.Future[None]":
+        """Return what to await until `wake`."""
+        self._asleep = self.loop.create_future()
+        return self._asleep
 
     def wake(self) -> bool:
-        """End the rest; tell False where its loop is closed."""
+        """End the sleep; return False where its loop is closed."""
         if asyncio._get_running_loop() is self.loop:
-            self._rise()
+            self._wake()
             return True
         try:
-            self.loop.call_soon_threadsafe(self._rise)
+            self.loop.call_soon_threadsafe(self._wake)
         except RuntimeError:
             return False
         return True
 
-    def _rise(self) -> None:
-        if self._rest is not None and not self._rest.done():
-            self._rest.set_result(None)
+    def _wake(self) -> None:
+        if self._asleep is not None and not self._asleep.done():
+            self._asleep.set_result(None)

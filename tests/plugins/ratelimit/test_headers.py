@@ -1,14 +1,14 @@
-"""What rate-limit headers tell."""
+"""Parsing rate-limit headers, whatever they hold."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rolecall_plugins.ratelimit.header_tracker import Told
-from rolecall_plugins.ratelimit.headers import told
+from rolecall_plugins.ratelimit.header_tracker import RateLimitHeaders
+from rolecall_plugins.ratelimit.headers import parse_rate_limit_headers
 
 
-def test_anthropics_headers_are_read_by_family() -> None:
+def test_anthropics_headers_are_parsed_by_family() -> None:
     headers = {
         "anthropic-ratelimit-requests-limit": "50",
         "anthropic-ratelimit-requests-remaining": "49",
@@ -19,49 +19,51 @@ def test_anthropics_headers_are_read_by_family() -> None:
         "anthropic-ratelimit-output-tokens-remaining": "8000",
         "retry-after": "3",
     }
-    assert told(headers) == {
-        "requests": Told(50.0, 49.0),
-        "input-tokens": Told(30_000.0, 29_000.0),
-        "output-tokens": Told(8000.0, 8000.0),
+    assert parse_rate_limit_headers(headers) == {
+        "requests": RateLimitHeaders(50.0, 49.0),
+        "input-tokens": RateLimitHeaders(30_000.0, 29_000.0),
+        "output-tokens": RateLimitHeaders(8000.0, 8000.0),
     }
 
 
-def test_openais_order_of_words_is_read_as_well() -> None:
+def test_openais_order_of_words_is_parsed_as_well() -> None:
     headers = {
         "x-ratelimit-limit-tokens": "1000",
         "x-ratelimit-remaining-tokens": "500",
         "x-ratelimit-reset-tokens": "30s",
     }
-    assert told(headers) == {"tokens": Told(1000.0, 500.0, 60.0)}
+    assert parse_rate_limit_headers(headers) == {"tokens": RateLimitHeaders(1000.0, 500.0, 60.0)}
 
 
-def test_a_limit_per_day_is_told_by_how_long_its_reset_takes() -> None:
+def test_a_limit_per_day_is_recognised_by_how_long_its_reset_takes() -> None:
     headers = {
         "x-ratelimit-limit-requests": "1000",
         "x-ratelimit-remaining-requests": "999",
         "x-ratelimit-reset-requests": "1m26.4s",
     }
-    assert told(headers) == {"requests": Told(1000.0, 999.0, 86_400.0)}
+    assert parse_rate_limit_headers(headers) == {
+        "requests": RateLimitHeaders(1000.0, 999.0, 86_400.0)
+    }
 
 
 @pytest.mark.parametrize(
     ("limit", "remaining"), [("50", None), (None, "49"), ("0", "0"), ("many", "1"), ("nan", "1")]
 )
-def test_a_family_that_is_not_told_whole_is_left_out(
+def test_a_family_without_limit_or_rest_is_left_out(
     limit: str | None, remaining: str | None
 ) -> None:
     words = {"limit": limit, "remaining": remaining}
     headers = {f"x-ratelimit-{word}-tokens": text for word, text in words.items() if text}
-    assert told(headers) == {}
+    assert parse_rate_limit_headers(headers) == {}
 
 
 def test_more_than_the_limit_cannot_remain() -> None:
     headers = {"x-ratelimit-limit-tokens": "10", "x-ratelimit-remaining-tokens": "99"}
-    assert told(headers) == {"tokens": Told(10.0, 10.0)}
+    assert parse_rate_limit_headers(headers) == {"tokens": RateLimitHeaders(10.0, 10.0)}
 
 
-def test_other_headers_tell_nothing() -> None:
-    assert told({"date": "today", "x-ratelimit-mood-tokens": "5"}) == {}
+def test_other_headers_are_ignored() -> None:
+    assert parse_rate_limit_headers({"date": "today", "x-ratelimit-mood-tokens": "5"}) == {}
 
 
 @pytest.mark.parametrize(
@@ -79,7 +81,7 @@ def test_other_headers_tell_nothing() -> None:
         ("", None),
     ],
 )
-def test_a_reset_tells_minutes_from_days_where_it_is_a_span(
+def test_a_reset_that_is_a_duration_tells_minutes_from_days(
     reset: str, period: float | None
 ) -> None:
     headers = {
@@ -87,13 +89,18 @@ def test_a_reset_tells_minutes_from_days_where_it_is_a_span(
         "x-ratelimit-remaining-tokens": "500",
         "x-ratelimit-reset-tokens": reset,
     }
-    assert told(headers) == {"tokens": Told(1000.0, 500.0, period)}
+    assert parse_rate_limit_headers(headers) == {"tokens": RateLimitHeaders(1000.0, 500.0, period)}
 
 
 @pytest.mark.parametrize("remaining", ["-1", "inf", "1e999", "", "a few"])
 def test_a_damaged_number_is_no_number(remaining: str) -> None:
     words = {"limit": "10", "remaining": remaining}
-    assert told({f"x-ratelimit-{word}-tokens": text for word, text in words.items()}) == {}
+    assert (
+        parse_rate_limit_headers(
+            {f"x-ratelimit-{word}-tokens": text for word, text in words.items()}
+        )
+        == {}
+    )
 
 
 VALUES = (
@@ -102,7 +109,7 @@ VALUES = (
 
 
 @given(VALUES, VALUES, VALUES)
-def test_whatever_headers_say_what_is_told_makes_sense(
+def test_whatever_headers_say_what_is_parsed_makes_sense(
     limit: str, remaining: str, reset: str
 ) -> None:
     headers = {
@@ -110,7 +117,7 @@ def test_whatever_headers_say_what_is_told_makes_sense(
         "x-ratelimit-remaining-requests": remaining,
         "x-ratelimit-reset-requests": reset,
     }
-    for each in told(headers).values():
+    for each in parse_rate_limit_headers(headers).values():
         assert 0 <= each.remaining <= each.limit
         assert each.limit > 0
         assert each.period in (None, 60.0, 86_400.0)

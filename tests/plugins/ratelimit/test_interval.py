@@ -1,4 +1,4 @@
-"""The stamps of the last start, and the file in which processes share them."""
+"""The last start, and the file in which processes share them."""
 
 import logging
 import math
@@ -13,7 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rolecall.testing import FakeClock
-from rolecall_plugins.ratelimit.interval import Gap, LocalGap, SharedGap, Stamps
+from rolecall_plugins.ratelimit.interval import (
+    LastStart,
+    LocalInterval,
+    MinInterval,
+    SharedInterval,
+)
 from rolecall_plugins.ratelimit.lock import LockedFile
 from rolecall_plugins.ratelimit.shared_file import ASKS
 
@@ -32,76 +37,76 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "state" / "pacing"
 
 
-def take(stamps: Stamps, now: float) -> Stamps | float:
+def take(last: LastStart, now: float) -> LastStart | float:
     """Take a permit an interval after the last one."""
-    wait = stamps.permit + INTERVAL - now
-    return wait if wait > 0 else Stamps(now, stamps.sent)
+    wait = last.permit + INTERVAL - now
+    return wait if wait > 0 else LastStart(now, last.sent)
 
 
-@pytest.mark.parametrize("make", [LocalGap, lambda now: SharedGap(Path("pacing"), now)])
+@pytest.mark.parametrize("make", [LocalInterval, lambda now: SharedInterval(Path("pacing"), now)])
 def test_what_was_taken_has_to_be_waited_for(
-    clock: FakeClock, make: Callable[[Callable[[], float]], Gap]
+    clock: FakeClock, make: Callable[[Callable[[], float]], MinInterval]
 ) -> None:
-    gap = make(clock.now)
-    assert gap.attempt(take) == 0
+    interval = make(clock.now)
+    assert interval.attempt(take) == 0
     clock.advance(0.2)
-    assert gap.attempt(take) == pytest.approx(0.3)
+    assert interval.attempt(take) == pytest.approx(0.3)
     clock.advance(0.3)
-    assert gap.attempt(take) == 0
+    assert interval.attempt(take) == 0
 
 
-@pytest.mark.parametrize("make", [LocalGap, lambda now: SharedGap(Path("pacing"), now)])
+@pytest.mark.parametrize("make", [LocalInterval, lambda now: SharedInterval(Path("pacing"), now)])
 def test_what_is_noted_has_to_be_waited_for(
-    clock: FakeClock, make: Callable[[Callable[[], float]], Gap]
+    clock: FakeClock, make: Callable[[Callable[[], float]], MinInterval]
 ) -> None:
-    gap = make(clock.now)
-    gap.note(take)
-    assert gap.attempt(take) == pytest.approx(INTERVAL)
+    interval = make(clock.now)
+    interval.note(take)
+    assert interval.attempt(take) == pytest.approx(INTERVAL)
 
 
 def test_others_wait_for_what_one_took(clock: FakeClock, path: Path) -> None:
-    one, other = SharedGap(path, clock.now), SharedGap(path, clock.now)
+    one, other = SharedInterval(path, clock.now), SharedInterval(path, clock.now)
     assert one.attempt(take) == 0
     assert other.attempt(take) == pytest.approx(INTERVAL)
 
 
 def test_a_note_is_for_the_own_process(clock: FakeClock, path: Path) -> None:
-    one, other = SharedGap(path, clock.now), SharedGap(path, clock.now)
+    one, other = SharedInterval(path, clock.now), SharedInterval(path, clock.now)
     one.note(take)
     assert other.attempt(take) == 0
 
 
 def test_both_kinds_of_stamps_are_shared(clock: FakeClock, path: Path) -> None:
-    SharedGap(path, clock.now).attempt(lambda stamps, now: Stamps(now - 2, now - 1))
-    other = SharedGap(path, clock.now)
-    other.attempt(lambda stamps, now: stamps)
-    assert other.attempt(lambda stamps, now: now - stamps.permit) == 2
-    assert other.attempt(lambda stamps, now: now - stamps.sent) == 1
+    SharedInterval(path, clock.now).attempt(lambda last, now: LastStart(now - 2, now - 1))
+    other = SharedInterval(path, clock.now)
+    other.attempt(lambda last, now: last)
+    assert other.attempt(lambda last, now: now - last.permit) == 2
+    assert other.attempt(lambda last, now: now - last.sent) == 1
 
 
 def test_where_all_is_known_the_file_is_left_alone(clock: FakeClock, path: Path) -> None:
-    gap = SharedGap(path, clock.now)
-    gap.attempt(take)
+    interval = SharedInterval(path, clock.now)
+    interval.attempt(take)
     path.unlink()
-    gap.attempt(take)
+    interval.attempt(take)
     assert not path.exists()
 
 
 @given(
     st.one_of(
         st.binary(max_size=40),
-        st.tuples(st.floats(), st.floats()).map(lambda stamps: struct.pack("<dd", *stamps)),
+        st.tuples(st.floats(), st.floats()).map(lambda last: struct.pack("<dd", *last)),
     )
 )
 def test_no_content_of_the_file_makes_anyone_wait_longer(content: bytes) -> None:
     clock = FakeClock()
     path = Path("pacing")
     path.write_bytes(content)
-    gap = SharedGap(path, clock.now)
-    assert 0 <= gap.attempt(take) <= INTERVAL
+    interval = SharedInterval(path, clock.now)
+    assert 0 <= interval.attempt(take) <= INTERVAL
     clock.advance(INTERVAL)
-    assert gap.attempt(take) == 0
-    assert SharedGap(path, clock.now).attempt(take) == pytest.approx(INTERVAL)
+    assert interval.attempt(take) == 0
+    assert SharedInterval(path, clock.now).attempt(take) == pytest.approx(INTERVAL)
 
 
 @pytest.mark.parametrize("stamp", [1e9, math.inf, math.nan])
@@ -110,14 +115,14 @@ def test_stamps_of_before_a_reboot_count_for_nothing(
 ) -> None:
     path.parent.mkdir()
     path.write_bytes(struct.pack("<dd", stamp, stamp))
-    assert SharedGap(path, clock.now).attempt(take) == 0
+    assert SharedInterval(path, clock.now).attempt(take) == 0
 
 
 @pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"")])
 def test_a_file_that_is_lost_is_made_anew(
     clock: FakeClock, path: Path, damage: Callable[[Path], object]
 ) -> None:
-    one, other = SharedGap(path, clock.now), SharedGap(path, clock.now)
+    one, other = SharedInterval(path, clock.now), SharedInterval(path, clock.now)
     one.attempt(take)
     other.attempt(take)
     damage(path)
@@ -128,13 +133,13 @@ def test_a_file_that_is_lost_is_made_anew(
 
 
 def test_an_older_file_makes_nobody_forget_what_is_known(clock: FakeClock, path: Path) -> None:
-    one, other = SharedGap(path, clock.now), SharedGap(path, clock.now)
+    one, other = SharedInterval(path, clock.now), SharedInterval(path, clock.now)
     one.attempt(take)
     old = path.read_bytes()
     clock.advance(INTERVAL)
-    one.attempt(lambda stamps, now: Stamps(now, now))
+    one.attempt(lambda last, now: LastStart(now, now))
     path.write_bytes(old)
-    one.attempt(lambda stamps, now: stamps)
+    one.attempt(lambda last, now: last)
     assert one.attempt(take) == pytest.approx(INTERVAL)
     assert other.attempt(take) == pytest.approx(INTERVAL)
 
@@ -152,10 +157,10 @@ def test_a_file_that_cannot_be_used_is_warned_of_once(
     clock: FakeClock, path: Path, spoil: Callable[[Path], None], caplog: pytest.LogCaptureFixture
 ) -> None:
     spoil(path)
-    gap = SharedGap(path, clock.now)
+    interval = SharedInterval(path, clock.now)
     for _ in range(3):
-        assert gap.attempt(take) == 0
-        assert gap.attempt(take) == pytest.approx(INTERVAL)
+        assert interval.attempt(take) == 0
+        assert interval.attempt(take) == pytest.approx(INTERVAL)
         clock.advance(INTERVAL)
     (warning,) = caplog.records
     assert warning.levelno == logging.WARNING
@@ -164,22 +169,22 @@ def test_a_file_that_cannot_be_used_is_warned_of_once(
 
 
 def test_a_file_that_can_be_used_again_is_used_again(clock: FakeClock, path: Path) -> None:
-    gap = SharedGap(path, clock.now)
+    interval = SharedInterval(path, clock.now)
     in_its_place(path)
-    assert gap.attempt(take) == 0
+    assert interval.attempt(take) == 0
     path.rmdir()
     clock.advance(INTERVAL)
-    assert gap.attempt(take) == 0
-    assert SharedGap(path, clock.now).attempt(take) == pytest.approx(INTERVAL)
+    assert interval.attempt(take) == 0
+    assert SharedInterval(path, clock.now).attempt(take) == pytest.approx(INTERVAL)
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no full device")
 def test_a_full_disk_is_no_reason_to_take_twice(
     clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    gap = SharedGap(Path("/dev/full"), clock.now)
-    assert gap.attempt(take) == 0
-    assert gap.attempt(take) == pytest.approx(INTERVAL)
+    interval = SharedInterval(Path("/dev/full"), clock.now)
+    assert interval.attempt(take) == 0
+    assert interval.attempt(take) == pytest.approx(INTERVAL)
     assert "No space left" in caplog.text
 
 
@@ -190,52 +195,52 @@ def test_a_file_that_must_not_be_written_is_warned_of(
 ) -> None:
     path.parent.mkdir()
     path.touch(0o400)
-    assert SharedGap(path, clock.now).attempt(take) == 0
+    assert SharedInterval(path, clock.now).attempt(take) == 0
     assert "Permission denied" in caplog.text
 
 
 def test_a_lock_that_someone_holds_is_soon_asked_for_again(clock: FakeClock, path: Path) -> None:
-    gap = SharedGap(path, clock.now)
+    interval = SharedInterval(path, clock.now)
     with LockedFile(path):
-        assert 0 < gap.attempt(take) < 0.001
-    assert gap.attempt(take) == 0
+        assert 0 < interval.attempt(take) < 0.001
+    assert interval.attempt(take) == 0
 
 
 def test_a_lock_that_is_never_released_is_given_up(
     clock: FakeClock, path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    gap = SharedGap(path, clock.now)
+    interval = SharedInterval(path, clock.now)
     with LockedFile(path):
         waits = []
-        while wait := gap.attempt(take):
+        while wait := interval.attempt(take):
             waits.append(wait)
         assert 0.5 < sum(waits) < 1.5
         assert waits == sorted(waits)
         clock.advance(INTERVAL)
-        assert gap.attempt(take) == 0
+        assert interval.attempt(take) == 0
     (warning,) = caplog.records
     assert "held by a process that does not go on" in warning.getMessage()
 
 
 def test_a_lock_that_is_free_again_is_used_again(clock: FakeClock, path: Path) -> None:
-    gap = SharedGap(path, clock.now)
+    interval = SharedInterval(path, clock.now)
     with LockedFile(path):
-        while gap.attempt(take):
+        while interval.attempt(take):
             pass
     clock.advance(INTERVAL)
-    assert gap.attempt(take) == 0
-    assert SharedGap(path, clock.now).attempt(take) == pytest.approx(INTERVAL)
+    assert interval.attempt(take) == 0
+    assert SharedInterval(path, clock.now).attempt(take) == pytest.approx(INTERVAL)
     with LockedFile(path):
         clock.advance(INTERVAL)
-        assert gap.attempt(take) > 0
+        assert interval.attempt(take) > 0
 
 
 def test_asking_now_and_then_in_vain_is_not_giving_up(clock: FakeClock, path: Path) -> None:
-    gap = SharedGap(path, clock.now)
+    interval = SharedInterval(path, clock.now)
     for _ in range(2 * ASKS):
         with LockedFile(path):
-            assert gap.attempt(take) > 0
-        assert gap.attempt(take) == 0
+            assert interval.attempt(take) > 0
+        assert interval.attempt(take) == 0
         clock.advance(3600)
 
 

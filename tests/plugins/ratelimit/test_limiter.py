@@ -16,8 +16,13 @@ from hypothesis import strategies as st
 from rolecall import Call, Cause, Order, Outcome, ProviderSettings, SendLimiter, Settings
 from rolecall.testing import FakeClock, LimiterContract
 from rolecall_plugins.ratelimit import rolecall_limiters
-from rolecall_plugins.ratelimit.interval import Gap, LocalGap, SharedGap, Stamps
-from rolecall_plugins.ratelimit.limiter import ON_THE_WAY, Pacing
+from rolecall_plugins.ratelimit.interval import (
+    LastStart,
+    LocalInterval,
+    MinInterval,
+    SharedInterval,
+)
+from rolecall_plugins.ratelimit.limiter import ON_THE_WAY, PacingLimiter
 
 INTERVAL = 0.5
 APART = (1 + ON_THE_WAY) * INTERVAL  # of what is sent
@@ -32,10 +37,12 @@ def call(number: int = 1, provider: str = "free") -> Call:
 
 
 def pacing(
-    clock: FakeClock, gap: Gap | None = None, limits: Mapping[str, ProviderSettings] = NO_LIMITS
-) -> Pacing:
+    clock: FakeClock,
+    interval: MinInterval | None = None,
+    limits: Mapping[str, ProviderSettings] = NO_LIMITS,
+) -> PacingLimiter:
     settings = Settings(interval=INTERVAL, providers=limits)
-    return Pacing(settings, gap or LocalGap(clock.now), clock.now)
+    return PacingLimiter(settings, interval or LocalInterval(clock.now), clock.now)
 
 
 def loop_time() -> float:
@@ -43,7 +50,7 @@ def loop_time() -> float:
 
 
 class TestPacing(LimiterContract):
-    limiter = Pacing(Settings(interval=INTERVAL), LocalGap(loop_time), loop_time)
+    limiter = PacingLimiter(Settings(interval=INTERVAL), LocalInterval(loop_time), loop_time)
 
 
 class TestPacingAsPluggedIn(LimiterContract):
@@ -199,7 +206,7 @@ def test_giving_up_costs_the_others_no_time(callers: list[Caller]) -> None:
 
 
 def starts(clock: FakeClock, many: int, *acquire: Callable[[Call], Awaitable[None]]) -> list[float]:
-    """Give when calls start that come all at once, spread over these limiters."""
+    """Return when calls start that come all at once, spread over these limiters."""
     times: list[float] = []
 
     async def start(number: int) -> None:
@@ -222,7 +229,7 @@ def test_no_time_is_lost_between_permits() -> None:
 
 def test_limiters_of_one_process_share_the_file(tmp_path: Path) -> None:
     clock = FakeClock()
-    limiters = [pacing(clock, SharedGap(tmp_path / "pacing", clock.now)) for _ in range(3)]
+    limiters = [pacing(clock, SharedInterval(tmp_path / "pacing", clock.now)) for _ in range(3)]
     assert starts(clock, 12, *(limiter.acquire for limiter in limiters)) == pytest.approx(
         [number * INTERVAL for number in range(12)], abs=12 * ROUNDING
     )
@@ -235,12 +242,12 @@ def test_the_distance_counts_from_when_a_caller_was_really_let_go(
 ) -> None:
     clock = FakeClock()
 
-    class Slow(LocalGap):
+    class Slow(LocalInterval):
         """Holds each caller that waited up between its turn and its start."""
 
         waited = False
 
-        def attempt(self, change: Callable[[Stamps, float], Stamps | float]) -> float:
+        def attempt(self, change: Callable[[LastStart, float], LastStart | float]) -> float:
             wait = super().attempt(change)
             if self.waited and not wait:
                 clock.advance(held_up)
@@ -258,14 +265,14 @@ def test_other_processes_hear_of_it_where_a_caller_was_held_up(tmp_path: Path) -
     clock = FakeClock()
     path = tmp_path / "pacing"
 
-    class Slow(SharedGap):
-        def attempt(self, change: Callable[[Stamps, float], Stamps | float]) -> float:
+    class Slow(SharedInterval):
+        def attempt(self, change: Callable[[LastStart, float], LastStart | float]) -> float:
             wait = super().attempt(change)
             clock.advance(0 if clock.now() > 1000 else 0.1)
             return wait
 
     clock.run(pacing(clock, Slow(path, clock.now)).acquire(call()))
-    clock.run(pacing(clock, SharedGap(path, clock.now)).acquire(call()))
+    clock.run(pacing(clock, SharedInterval(path, clock.now)).acquire(call()))
     assert clock.now() == pytest.approx(1000 + 0.1 + INTERVAL, abs=ROUNDING)
 
 
@@ -286,7 +293,7 @@ def test_one_provider_at_its_limit_holds_no_other_up() -> None:
     assert clock.run(use()) == pytest.approx(INTERVAL, abs=ROUNDING)
 
 
-def test_a_call_given_up_before_its_permit_counts_in_no_minute() -> None:
+def test_a_call_cancelled_before_its_permit_counts_in_no_minute() -> None:
     clock = FakeClock()
     limiter = pacing(clock, limits={"slow": ProviderSettings(requests_per_minute=1)})
 
@@ -314,8 +321,8 @@ def test_a_calls_minute_begins_with_its_permit() -> None:
     assert clock.run(use()) == pytest.approx(INTERVAL + MINUTE, abs=ROUNDING)
 
 
-def sends(clock: FakeClock, limiter: Pacing, delays: list[float]) -> list[float]:
-    """Give when calls are sent that each take a while from their permit to their sending."""
+def sends(clock: FakeClock, limiter: PacingLimiter, delays: list[float]) -> list[float]:
+    """Return when calls are sent that each take a while from their permit to their sending."""
     times: list[float] = []
 
     async def send(number: int, delay: float) -> None:
@@ -350,14 +357,14 @@ def test_what_passes_from_permit_to_sending_does_not_add_up(first: float) -> Non
     assert times[-1] <= first + 39 * APART + 0.04 + 80 * ROUNDING
 
 
-def test_a_provider_that_never_tells_keeps_its_distance_from_what_was_sent() -> None:
+def test_a_provider_that_never_announces_keeps_its_distance_from_what_was_sent() -> None:
     clock = FakeClock()
     limiter = pacing(clock)
 
     async def use() -> float:
-        await limiter.acquire(call(1, "telling"))
+        await limiter.acquire(call(1, "announcing"))
         await asyncio.sleep(0.3)
-        await limiter.sending(call(1, "telling"))
+        await limiter.sending(call(1, "announcing"))
         await limiter.acquire(call(2, "silent"))
         return clock.now() - 1000
 
@@ -388,7 +395,7 @@ def test_no_interval_lets_all_start_at_once_and_leaves_the_disk_alone(tmp_path: 
 
 
 @pytest.mark.parametrize("state", ["", "state"])
-def test_the_plugin_shares_where_there_is_a_place_to_share(tmp_path: Path, state: str) -> None:
+def test_the_plugin_shares_where_there_is_a_folder_to_share(tmp_path: Path, state: str) -> None:
     folder = str(tmp_path / state) if state else ""
     (limiter,) = rolecall_limiters(Settings(interval=0.001, state=folder))
     asyncio.run(limiter.acquire(call()))
@@ -437,9 +444,11 @@ def test_threads_with_event_loops_of_their_own_keep_the_distance(
 
 
 def ordered(order: Order, *calls: tuple[str, Call]) -> list[str]:
-    """Give the names of calls in the order in which they get their permits."""
+    """Return the names of calls in the order in which they get their permits."""
     clock = FakeClock()
-    limiter = Pacing(Settings(interval=0.5, order=order), LocalGap(clock.now), clock.now)
+    limiter = PacingLimiter(
+        Settings(interval=0.5, order=order), LocalInterval(clock.now), clock.now
+    )
     granted: list[str] = []
 
     async def acquire(name: str, call: Call) -> None:
@@ -513,7 +522,9 @@ def test_by_throughput_nobody_starves(priorities: list[float]) -> None:
 @given(st.data())
 def test_permits_keep_their_distance_whoever_goes_first(order: Order, data: st.DataObject) -> None:
     clock = FakeClock()
-    limiter = Pacing(Settings(interval=INTERVAL, order=order), LocalGap(clock.now), clock.now)
+    limiter = PacingLimiter(
+        Settings(interval=INTERVAL, order=order), LocalInterval(clock.now), clock.now
+    )
     moments = MOMENTS.map(lambda seconds: 1000.0 + seconds)
     calls = st.builds(
         evolve,
@@ -538,7 +549,7 @@ def test_permits_keep_their_distance_whoever_goes_first(order: Order, data: st.D
     assert all(later - sooner > INTERVAL - ROUNDING for sooner, later in pairwise(times))
 
 
-def test_two_providers_share_the_gap() -> None:
+def test_two_providers_share_the_interval() -> None:
     clock = FakeClock()
     limiter = pacing(clock)
     times: list[float] = []
@@ -554,7 +565,7 @@ def test_two_providers_share_the_gap() -> None:
     assert times == pytest.approx([number * INTERVAL for number in range(6)], abs=6 * ROUNDING)
 
 
-def test_a_minutes_limit_holds_for_calls_that_stood_in_line_for_longer() -> None:
+def test_a_minutes_limit_holds_for_calls_that_waited_in_the_queue_for_longer() -> None:
     clock = FakeClock()
     limiter = pacing(clock, limits={"slow": ProviderSettings(requests_per_minute=1)})
     times: list[float] = []

@@ -67,7 +67,7 @@ class Process:
         self._process.kill()
 
     def times(self) -> list[float]:
-        """Give when its calls started, once it has ended."""
+        """Return when its calls started, once it has ended."""
         if self._times is None:
             out, self.said = self._process.communicate(timeout=60)
             self._times = [float(line) for line in out.splitlines()]
@@ -78,7 +78,7 @@ Doing = Callable[[list[Process]], object]
 
 
 def run(state: Path, calls: int, meanwhile: Doing) -> tuple[list[list[float]], list[str]]:
-    """Start processes together; give when their calls started, and what they said."""
+    """Start processes together; return when their calls started, and what they said."""
     processes = [Process(state, calls) for _ in range(PROCESSES)]
     for process in processes:
         process.ready()
@@ -90,7 +90,7 @@ def run(state: Path, calls: int, meanwhile: Doing) -> tuple[list[list[float]], l
 
 
 def apart(times: list[list[float]]) -> bool:
-    """Tell whether all calls started an interval apart.
+    """Check whether all calls started an interval apart.
 
     Where the system holds a process up right after a start, the time it noted is too late: a
     run that seems too quick is worth another one.

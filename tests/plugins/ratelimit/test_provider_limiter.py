@@ -1,4 +1,4 @@
-"""One provider's pauses: everyone waits until the vendor's word, and no longer."""
+"""One provider's limits: everyone waits as long as the vendor asks, and no longer."""
 
 import asyncio
 from typing import Any
@@ -8,25 +8,25 @@ from attrs import evolve
 
 from rolecall import Call, Cause, Outcome, ProviderError, ProviderSettings, Settings, Usage
 from rolecall.testing import FakeClock
-from rolecall_plugins.ratelimit.interval import LocalGap
-from rolecall_plugins.ratelimit.limiter import Pacing
+from rolecall_plugins.ratelimit.interval import LocalInterval
+from rolecall_plugins.ratelimit.limiter import PacingLimiter
 
 CLAUDE = Call(number=1, agent="architect", provider="claude", model="m")
 GEMINI = evolve(CLAUDE, provider="gemini")
 REFUSED = Outcome(cause=Cause.RATE_LIMITED, retry_after=7.0)
 
 
-def paced(clock: FakeClock, **settings: Any) -> Pacing:
-    return Pacing(Settings(interval=0.5, **settings), LocalGap(clock.now), clock.now)
+def paced(clock: FakeClock, **settings: Any) -> PacingLimiter:
+    return PacingLimiter(Settings(interval=0.5, **settings), LocalInterval(clock.now), clock.now)
 
 
-async def permit(pacing: Pacing, clock: FakeClock, call: Call) -> float:
+async def permit(pacing: PacingLimiter, clock: FakeClock, call: Call) -> float:
     await pacing.acquire(call)
     return clock.now()
 
 
 def refused(outcome: Outcome, *calls: Call, **settings: Any) -> list[float]:
-    """Give the seconds after a refusal at which these calls get their permits."""
+    """Return the seconds after a refusal at which these calls get their permits."""
     clock = FakeClock()
     pacing = paced(clock, **settings)
 
@@ -40,7 +40,7 @@ def refused(outcome: Outcome, *calls: Call, **settings: Any) -> list[float]:
     return clock.run(run())
 
 
-def test_all_callers_of_the_provider_pause_until_its_word_and_come_back_one_by_one() -> None:
+def test_all_calls_cool_down_as_long_as_the_vendor_asks_and_come_back_one_by_one() -> None:
     first, *others = refused(REFUSED, GEMINI, GEMINI, GEMINI)
     assert first == 7.0
     assert others == [8.5, 9.0]  # once the first would have been refused
@@ -50,7 +50,7 @@ def test_other_providers_do_not_wait_for_it() -> None:
     assert refused(REFUSED, GEMINI, CLAUDE) == [7.0, 0.5]
 
 
-def test_without_a_word_the_pauses_grow() -> None:
+def test_where_no_time_is_named_the_cooldowns_double() -> None:
     clock = FakeClock()
     pacing = paced(clock)
 
@@ -70,11 +70,11 @@ def test_nobody_is_held_longer_than_they_may_wait() -> None:
 
 
 @pytest.mark.parametrize("cause", [None, Cause.EMPTY, Cause.OVERLOADED, Cause.QUOTA_EXHAUSTED])
-def test_only_a_rate_limit_pauses(cause: Cause | None) -> None:
+def test_only_a_rate_limit_begins_a_cooldown(cause: Cause | None) -> None:
     assert refused(Outcome(cause=cause, retry_after=7.0), GEMINI) == [0.5]
 
 
-def test_a_call_in_line_for_the_gap_takes_no_turn_while_its_provider_pauses() -> None:
+def test_a_call_that_waits_for_the_interval_takes_no_turn_in_a_cooldown() -> None:
     clock = FakeClock()
     pacing = paced(clock)
 
@@ -90,14 +90,14 @@ def test_a_call_in_line_for_the_gap_takes_no_turn_while_its_provider_pauses() ->
     assert clock.run(run()) == pytest.approx((7.1, 0.5))
 
 
-def test_a_waiting_call_is_told_why_and_for_how_long() -> None:
-    told: list[tuple[str, float]] = []
-    call = evolve(GEMINI, held=lambda reason, seconds: told.append((reason, round(seconds, 3))))
+def test_a_waiting_call_hears_why_and_for_how_long() -> None:
+    heard: list[tuple[str, float]] = []
+    call = evolve(GEMINI, held=lambda reason, seconds: heard.append((reason, round(seconds, 3))))
     refused(REFUSED, call)
-    assert ("429, retry after 7 s", 7.0) in told
+    assert ("429, retry after 7 s", 7.0) in heard
 
 
-def test_a_call_cancelled_in_a_pause_gives_its_place_back() -> None:
+def test_a_call_cancelled_in_a_cooldown_gives_its_place_back() -> None:
     clock = FakeClock()
     pacing = paced(clock, providers={"gemini": ProviderSettings(concurrency=1)})
 
@@ -114,7 +114,7 @@ def test_a_call_cancelled_in_a_pause_gives_its_place_back() -> None:
     assert clock.run(run()) == pytest.approx(6.0)
 
 
-def test_where_the_first_is_cancelled_in_line_for_the_gap_another_goes_first() -> None:
+def test_where_the_probe_is_cancelled_while_it_waits_for_the_interval_another_call_probes() -> None:
     clock = FakeClock()
     pacing = paced(clock)
 
@@ -133,7 +133,7 @@ def test_where_the_first_is_cancelled_in_line_for_the_gap_another_goes_first() -
     assert clock.run(run()) == pytest.approx([7.4, 8.9])
 
 
-def test_where_the_first_is_never_sent_another_goes_first() -> None:
+def test_where_the_probe_is_never_sent_another_call_probes() -> None:
     clock = FakeClock()
     pacing = paced(clock)
 
@@ -149,7 +149,7 @@ def test_where_the_first_is_never_sent_another_goes_first() -> None:
     assert clock.run(run()) == pytest.approx([7.0, 7.5, 9.0])
 
 
-def test_once_the_first_is_answered_the_others_follow() -> None:
+def test_once_the_probe_is_answered_the_others_follow() -> None:
     clock = FakeClock()
     pacing = paced(clock)
 
@@ -174,13 +174,11 @@ def test_once_the_first_is_answered_the_others_follow() -> None:
         (ProviderSettings(tokens_per_minute=2), "tokens per minute"),
     ],
 )
-def test_a_call_that_a_setting_holds_up_is_told_which(
-    limits: ProviderSettings, reason: str
-) -> None:
+def test_a_call_that_a_setting_holds_up_hears_which(limits: ProviderSettings, reason: str) -> None:
     clock = FakeClock()
     pacing = paced(clock, providers={"gemini": limits})
-    told: list[str] = []
-    call = evolve(GEMINI, input_tokens=1, held=lambda reason, seconds: told.append(reason))
+    heard: list[str] = []
+    call = evolve(GEMINI, input_tokens=1, held=lambda reason, seconds: heard.append(reason))
 
     async def run() -> None:
         for _ in range(2):
@@ -191,7 +189,7 @@ def test_a_call_that_a_setting_holds_up_is_told_which(
         await asyncio.gather(waiting, return_exceptions=True)
 
     clock.run(run())
-    assert told[-1] == reason
+    assert heard[-1] == reason
 
 
 def test_no_more_calls_are_under_way_at_once_than_may_be() -> None:
@@ -263,18 +261,18 @@ def test_a_model_has_limits_of_its_own() -> None:
 
 
 def test_what_a_vendors_reply_leaves_slows_down_before_it_refuses() -> None:
-    told: list[str] = []
-    call = evolve(GEMINI, held=lambda reason, seconds: told.append(reason))
+    heard: list[str] = []
+    call = evolve(GEMINI, held=lambda reason, seconds: heard.append(reason))
     left = {
         "anthropic-ratelimit-requests-limit": "60",
         "anthropic-ratelimit-requests-remaining": "0",
     }
     granted = refused(Outcome(headers=left), call, call, call)
     assert granted == pytest.approx([1.0, 2.0, 3.0], abs=0.01)
-    assert "requests per minute, by the vendor's headers" in told
+    assert "requests per minute, by the vendor's headers" in heard
 
 
-def test_a_limit_that_a_refusal_names_is_kept_from_then_on() -> None:
+def test_a_limit_that_a_refusal_names_is_respected_from_then_on() -> None:
     clock = FakeClock()
     pacing = paced(clock)
 

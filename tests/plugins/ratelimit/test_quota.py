@@ -13,39 +13,39 @@ from hypothesis import strategies as st
 
 from rolecall import ProviderSettings
 from rolecall.testing import FakeClock
-from rolecall_plugins.ratelimit.quota import SLOTS, Booked, Quota
-from rolecall_plugins.ratelimit.shared_state import LocalShelf, SharedShelf, Shelf
+from rolecall_plugins.ratelimit.quota import SLOTS, Quota, QuotaReservation
+from rolecall_plugins.ratelimit.shared_state import FileState, LocalState, SharedState
 
 MINUTE = 60.0
 DAY = 86400.0
 
 
-def quota(clock: FakeClock, shelf: Shelf | None = None, **limits: Any) -> Quota:
-    return Quota(ProviderSettings(**limits), shelf or LocalShelf(), clock.now)
+def quota(clock: FakeClock, state: SharedState | None = None, **limits: Any) -> Quota:
+    return Quota(ProviderSettings(**limits), state or LocalState(), clock.now)
 
 
-def booked(own: Quota, read: int = 0, written: int = 0) -> Booked:
-    taken = own.book(read, written)
-    assert isinstance(taken, Booked)
+def reserved(own: Quota, read: int = 0, written: int = 0) -> QuotaReservation:
+    taken = own.reserve(read, written)
+    assert isinstance(taken, QuotaReservation)
     return taken
 
 
-def started(own: Quota, read: int = 0, written: int = 0) -> Booked:
-    taken = booked(own, read, written)
+def started(own: Quota, read: int = 0, written: int = 0) -> QuotaReservation:
+    taken = reserved(own, read, written)
     own.start(taken)
     return taken
 
 
 def refusal(own: Quota, read: int = 0, written: int = 0) -> tuple[str, float]:
-    taken = own.book(read, written)
-    assert not isinstance(taken, Booked)
+    taken = own.reserve(read, written)
+    assert not isinstance(taken, QuotaReservation)
     return taken
 
 
 def test_without_limits_everything_passes() -> None:
     own = quota(FakeClock())
     for _ in range(1000):
-        booked(own, 10**6, 10**6)
+        reserved(own, 10**6, 10**6)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_tokens_are_corrected_after_the_call() -> None:
 def test_what_is_written_counts_from_the_end_of_the_call() -> None:
     clock = FakeClock()
     own = quota(clock, output_tokens_per_minute=100)
-    call = booked(own, 0, 100)
+    call = reserved(own, 0, 100)
     clock.advance(30)
     own.settle(call, 0, 100)
     clock.advance(30)
@@ -102,14 +102,14 @@ def test_what_is_written_counts_from_the_end_of_the_call() -> None:
 
 def test_a_call_that_never_started_counts_for_nothing() -> None:
     own = quota(FakeClock(), requests_per_minute=1)
-    own.give_back(booked(own))
-    booked(own)
+    own.release(reserved(own))
+    reserved(own)
 
 
-def test_a_call_counts_from_its_start_not_from_its_place_in_line() -> None:
+def test_a_call_counts_from_its_start_not_from_its_reservation() -> None:
     clock = FakeClock()
     own = quota(clock, requests_per_minute=1)
-    call = booked(own)
+    call = reserved(own)
     clock.advance(20)
     own.start(call)
     clock.advance(40)
@@ -130,15 +130,15 @@ def test_a_days_requests_are_free_again_after_a_day() -> None:
 def test_processes_share_a_limit_through_their_file(tmp_path: Path) -> None:
     clock = FakeClock()
     one, two = (
-        quota(clock, SharedShelf(tmp_path / "claude", clock.now), requests_per_minute=2)
+        quota(clock, FileState(tmp_path / "claude", clock.now), requests_per_minute=2)
         for _ in range(2)
     )
-    booked(one)
-    booked(two)
+    reserved(one)
+    reserved(two)
     assert refusal(one)[0] == refusal(two)[0] == "requests per minute"
 
 
-def test_a_corrected_call_takes_nothing_of_what_others_booked_since() -> None:
+def test_a_corrected_call_takes_nothing_of_what_others_reserved_since() -> None:
     clock = FakeClock()
     own = quota(clock, input_tokens_per_minute=100)
     early = started(own, 60)
@@ -150,32 +150,32 @@ def test_a_corrected_call_takes_nothing_of_what_others_booked_since() -> None:
     assert refusal(own, 1)[1] == pytest.approx(30.0)
 
 
-def test_a_call_that_is_given_back_takes_nothing_of_what_others_booked_since() -> None:
+def test_a_call_that_is_released_takes_nothing_of_what_others_reserved_since() -> None:
     clock = FakeClock()
     own = quota(clock, requests_per_minute=2)
-    early = booked(own)
+    early = reserved(own)
     clock.advance(30)
     started(own)
-    own.give_back(early)
+    own.release(early)
     clock.advance(30)
     started(own)
     assert refusal(own)[1] == pytest.approx(30.0)
 
 
-def test_a_call_that_stands_in_line_for_longer_than_a_minute_keeps_its_place() -> None:
+def test_a_call_that_waits_for_longer_than_a_minute_keeps_its_reservation() -> None:
     clock = FakeClock()
     own = quota(clock, requests_per_minute=1)
-    early = booked(own)
+    early = reserved(own)
     clock.advance(MINUTE + 10)
     assert refusal(own)[1] > 0
     own.start(early)
     assert refusal(own)[1] == pytest.approx(MINUTE)
 
 
-def test_what_a_call_of_more_than_a_minute_will_write_is_kept_until_it_ends() -> None:
+def test_what_a_call_of_more_than_a_minute_will_write_is_reserved_until_it_ends() -> None:
     clock = FakeClock()
     own = quota(clock, output_tokens_per_minute=100)
-    booked(own, 0, 100)
+    reserved(own, 0, 100)
     clock.advance(MINUTE + 10)
     assert refusal(own, 0, 100)[1] > 0
 
@@ -189,14 +189,14 @@ def test_a_steady_stream_has_room_again_as_its_first_calls_grow_old() -> None:
     assert refusal(own)[1] == pytest.approx(DAY - 250 * 300, abs=2 * DAY / SLOTS)
 
 
-def test_what_is_kept_of_many_calls_stays_small() -> None:
+def test_the_record_of_many_calls_stays_small() -> None:
     clock = FakeClock()
-    shelf = LocalShelf()
-    own = quota(clock, shelf, requests_per_minute=10**6)
+    state = LocalState()
+    own = quota(clock, state, requests_per_minute=10**6)
     for _ in range(10_000):
-        booked(own)
+        reserved(own)
         clock.advance(0.01)
-    assert len(shelf.look().used["requests per minute"]) <= SLOTS + 2
+    assert len(state.peek().used["requests per minute"]) <= SLOTS + 2
 
 
 @frozen
@@ -210,7 +210,7 @@ class Caller:
     read: int
     written: int
     share: float
-    in_line: float
+    in_queue: float
     takes: float
     gives_up: bool
 
@@ -222,7 +222,7 @@ CALLERS = st.lists(
         read=st.integers(0, 60),
         written=st.integers(0, 60),
         share=st.floats(0, 1),
-        in_line=st.floats(0, 25),
+        in_queue=st.floats(0, 25),
         takes=st.floats(0, 30),
         gives_up=st.booleans(),
     ),
@@ -238,13 +238,13 @@ LIMITS = st.builds(
 
 
 def serve(
-    callers: list[Caller], limits: ProviderSettings, clock: FakeClock, shelves: list[Shelf]
+    callers: list[Caller], limits: ProviderSettings, clock: FakeClock, states: list[SharedState]
 ) -> list[tuple[float, int, int, int]]:
-    """Give what a vendor sees: when, and how many requests, tokens read, and tokens written."""
+    """Return what a vendor sees: when, and how many requests, tokens read, and tokens written."""
     seen: list[tuple[float, int, int, int]] = []
     ahead: list[tuple[float, int, Callable[[], None]]] = []
     numbers = count()
-    quotas = [Quota(limits, shelf, clock.now) for shelf in shelves]
+    quotas = [Quota(limits, state, clock.now) for state in states]
 
     def later(seconds: float, do: Callable[[], None]) -> None:
         heappush(ahead, (clock.now() + seconds, next(numbers), do))
@@ -257,7 +257,7 @@ def serve(
             do()
         clock.advance(max(0.0, until - clock.now()))
 
-    def let_in(own: Quota, caller: Caller, call: Booked) -> None:
+    def let_in(own: Quota, caller: Caller, call: QuotaReservation) -> None:
         read, written = int(caller.share * caller.read), int(caller.share * caller.written)
 
         def start() -> None:
@@ -269,12 +269,12 @@ def serve(
             own.settle(call, read, written)
             seen.append((clock.now(), 0, 0, written))
 
-        later(caller.in_line, (lambda: own.give_back(call)) if caller.gives_up else start)
+        later(caller.in_queue, (lambda: own.release(call)) if caller.gives_up else start)
 
     for number, caller in enumerate(callers):
         pass_by(caller.pause)
         own = quotas[number % len(quotas)]
-        while not isinstance(taken := own.book(caller.read, caller.written), Booked):
+        while not isinstance(taken := own.reserve(caller.read, caller.written), QuotaReservation):
             assert 0 < taken[1] <= MINUTE
             pass_by(taken[1])
         let_in(own, caller, taken)
@@ -297,8 +297,8 @@ def check(seen: list[tuple[float, int, int, int]], limits: ProviderSettings) -> 
 def test_no_minute_ever_holds_more_than_the_limits(
     callers: list[Caller], limits: ProviderSettings
 ) -> None:
-    clock, shelf = FakeClock(), LocalShelf()
-    check(serve(callers, limits, clock, [shelf, shelf]), limits)
+    clock, state = FakeClock(), LocalState()
+    check(serve(callers, limits, clock, [state, state]), limits)
 
 
 @settings(max_examples=400, phases=[Phase.generate])  # to look for a smaller example takes minutes
@@ -306,6 +306,6 @@ def test_no_minute_ever_holds_more_than_the_limits(
 def test_no_minute_of_all_processes_ever_holds_more_than_the_limits(
     callers: list[Caller], limits: ProviderSettings
 ) -> None:
-    clock, path = FakeClock(), Path("shelf")
+    clock, path = FakeClock(), Path("state")
     path.unlink(missing_ok=True)
-    check(serve(callers, limits, clock, [SharedShelf(path, clock.now) for _ in range(2)]), limits)
+    check(serve(callers, limits, clock, [FileState(path, clock.now) for _ in range(2)]), limits)

@@ -1,4 +1,4 @@
-"""What processes tell each other of a provider, whatever happens to the file."""
+"""What processes share about a provider, whatever happens to the file."""
 
 import json
 import os
@@ -13,20 +13,20 @@ from hypothesis import strategies as st
 
 from rolecall import ProviderSettings
 from rolecall.testing import FakeClock
-from rolecall_plugins.ratelimit.cooldown import Pause
+from rolecall_plugins.ratelimit.cooldown import Cooldown
 from rolecall_plugins.ratelimit.lock import LockedFile
-from rolecall_plugins.ratelimit.quota import Booked, Quota
-from rolecall_plugins.ratelimit.shared_state import VERSION, Record, SharedShelf
+from rolecall_plugins.ratelimit.quota import Quota, QuotaReservation
+from rolecall_plugins.ratelimit.shared_state import VERSION, FileState, QuotaRecord
 
 LONGEST = 60.0
 
 
-def shelf(path: Path, clock: FakeClock, calendar: float = 0.0) -> SharedShelf:
-    return SharedShelf(path, clock.now, lambda: calendar + clock.now())
+def state(path: Path, clock: FakeClock, calendar: float = 0.0) -> FileState:
+    return FileState(path, clock.now, lambda: calendar + clock.now())
 
 
-def pause(own: SharedShelf, until: float) -> None:
-    def change(record: Record) -> None:
+def cool_down(own: FileState, until: float) -> None:
+    def change(record: QuotaRecord) -> None:
         record.paused, record.why = until, "429"
 
     own.amend(change)
@@ -34,15 +34,15 @@ def pause(own: SharedShelf, until: float) -> None:
 
 def test_a_change_is_seen_by_another_process(tmp_path: Path) -> None:
     clock = FakeClock()
-    one, two = shelf(tmp_path / "s" / "p", clock), shelf(tmp_path / "s" / "p", clock)
-    assert two.look() == Record()
-    pause(one, 1010.0)
-    assert (two.look().paused, two.look().why) == (1010.0, "429")
+    one, two = state(tmp_path / "s" / "p", clock), state(tmp_path / "s" / "p", clock)
+    assert two.peek() == QuotaRecord()
+    cool_down(one, 1010.0)
+    assert (two.peek().paused, two.peek().why) == (1010.0, "429")
 
 
 def test_a_change_that_has_to_wait_is_not_kept(tmp_path: Path) -> None:
     clock = FakeClock()
-    one, two = shelf(tmp_path / "p", clock), shelf(tmp_path / "p", clock)
+    one, two = state(tmp_path / "p", clock), state(tmp_path / "p", clock)
     assert one.use(lambda record: 3.0) == 3.0
     assert not (tmp_path / "p").read_bytes()
     assert two.use(lambda record: 0.0) == 0.0
@@ -54,9 +54,9 @@ def test_a_change_that_has_to_wait_is_not_kept(tmp_path: Path) -> None:
 )
 def test_a_damaged_file_counts_for_nothing(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "p").write_bytes(content)
-    own = shelf(tmp_path / "p", FakeClock())
-    assert own.look() == Record()
-    pause(own, 1010.0)
+    own = state(tmp_path / "p", FakeClock())
+    assert own.peek() == QuotaRecord()
+    cool_down(own, 1010.0)
     assert json.loads((tmp_path / "p").read_bytes())["paused"] == 1010.0
 
 
@@ -68,21 +68,21 @@ def tear(path: Path) -> None:
 def test_a_file_that_is_lost_or_torn_is_written_anew(
     tmp_path: Path, damage: Callable[[Path], object]
 ) -> None:
-    own, other = (shelf(tmp_path / "p", FakeClock()) for _ in range(2))
-    pause(own, 1010.0)
+    own, other = (state(tmp_path / "p", FakeClock()) for _ in range(2))
+    cool_down(own, 1010.0)
     damage(tmp_path / "p")
-    pause(own, 1020.0)
-    assert other.look().paused == 1020.0
+    cool_down(own, 1020.0)
+    assert other.peek().paused == 1020.0
 
 
 def test_a_folder_that_cannot_be_used_is_said_once_and_done_without(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").write_text("no folder")
-    own = shelf(tmp_path / "file" / "p", FakeClock())
-    pause(own, 1010.0)
-    pause(own, 1020.0)
-    assert own.look().paused == 1020.0
+    own = state(tmp_path / "file" / "p", FakeClock())
+    cool_down(own, 1010.0)
+    cool_down(own, 1020.0)
+    assert own.peek().paused == 1020.0
     assert len(caplog.records) == 1
 
 
@@ -91,72 +91,72 @@ def test_a_file_that_must_not_be_written_is_done_without(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "p").touch(0o400)
-    own = shelf(tmp_path / "p", FakeClock())
-    pause(own, 1010.0)
-    assert own.look().paused == 1010.0
+    own = state(tmp_path / "p", FakeClock())
+    cool_down(own, 1010.0)
+    assert own.peek().paused == 1010.0
     assert "Permission denied" in caplog.text
 
 
 def test_a_change_that_meets_anothers_lock_is_made_as_soon_as_it_is_free(tmp_path: Path) -> None:
     clock = FakeClock()
-    own, other = shelf(tmp_path / "p", clock), shelf(tmp_path / "p", clock)
+    own, other = state(tmp_path / "p", clock), state(tmp_path / "p", clock)
     own.use(lambda record: 0.0)
     with LockedFile(tmp_path / "p"):
-        pause(own, 1010.0)
+        cool_down(own, 1010.0)
         assert 0 < own.use(lambda record: 0.0) < 0.01
     assert own.use(lambda record: 3.0) == 3.0
-    assert other.look().paused == 1010.0
+    assert other.peek().paused == 1010.0
 
 
 def test_changes_that_meet_anothers_lock_are_made_in_their_order(tmp_path: Path) -> None:
-    own = shelf(tmp_path / "p", FakeClock())
+    own = state(tmp_path / "p", FakeClock())
     with LockedFile(tmp_path / "p"):
         for until in (1010.0, 1030.0, 1020.0):
-            pause(own, until)
+            cool_down(own, until)
     assert own.use(lambda record: 0.0) == 0.0
-    assert own.look().paused == 1020.0
+    assert own.peek().paused == 1020.0
 
 
 def test_a_change_of_another_process_right_after_the_own_is_seen(tmp_path: Path) -> None:
     clock = FakeClock()
-    other = shelf(tmp_path / "p", clock)
+    other = state(tmp_path / "p", clock)
 
     class Slow(type(tmp_path)):  # type: ignore[misc]
         """A path whose reader is held up: another process changes the file meanwhile."""
 
         def stat(self, **options: Any) -> os.stat_result:
-            if other.look().paused < 1010.0:
-                pause(other, 1010.0)
+            if other.peek().paused < 1010.0:
+                cool_down(other, 1010.0)
             return Path(self).stat(**options)
 
-    own = shelf(Slow(tmp_path / "p"), clock)
+    own = state(Slow(tmp_path / "p"), clock)
     assert own.use(lambda record: 0.0) == 0.0
-    assert own.look().paused == 1010.0
+    assert own.peek().paused == 1010.0
 
 
 def test_after_a_reboot_the_calendar_carries_the_days_use_over(tmp_path: Path) -> None:
     before = FakeClock(50_000.0)
 
-    def use(record: Record) -> float:
+    def use(record: QuotaRecord) -> float:
         record.used["requests per day"] = [[49_000.0, 2.0]]
         record.paused = 50_010.0
         return 0.0
 
-    SharedShelf(tmp_path / "p", before.now, lambda: 1_000_000.0).use(use)
+    FileState(tmp_path / "p", before.now, lambda: 1_000_000.0).use(use)
     after = FakeClock(100.0)
-    record = SharedShelf(tmp_path / "p", after.now, lambda: 1_000_600.0).look()
+    record = FileState(tmp_path / "p", after.now, lambda: 1_000_600.0).peek()
     assert record.used == {"requests per day": [[100.0 - 600.0 - 1000.0, 2.0]]}
     assert record.paused == float("-inf")
 
 
 def test_a_calendar_that_went_back_makes_nothing_younger_than_now(tmp_path: Path) -> None:
-    def use(record: Record) -> float:
+    def use(record: QuotaRecord) -> float:
         record.used["requests per day"] = [[50_000.0, 1.0]]
         return 0.0
 
-    SharedShelf(tmp_path / "p", FakeClock(50_000.0).now, lambda: 1_000_000.0).use(use)
-    own = SharedShelf(tmp_path / "p", FakeClock(100.0).now, lambda: 900_000.0)
-    assert own.look().used == {"requests per day": [[100.0, 1.0]]}
+    FileState(tmp_path / "p", FakeClock(50_000.0).now, lambda: 1_000_000.0).use(use)
+    own = FileState(tmp_path / "p", FakeClock(100.0).now, lambda: 900_000.0)
+    assert own.peek().used == {"requests per day": [[100.0, 1.0]]}
 
 
 NUMBERS = st.floats(900.0, 1300.0) | st.floats() | st.sampled_from([10**400, -(10**400)])
@@ -178,8 +178,8 @@ RECORDS = st.fixed_dictionaries(
 def test_no_content_of_the_file_holds_anyone_up_for_longer_than_they_may_be(content: bytes) -> None:
     clock = FakeClock()
     Path("p").write_bytes(content)
-    own = shelf(Path("p"), clock)
-    assert 0 <= Pause(own, clock.now, LONGEST).wait()[1] <= LONGEST
+    own = state(Path("p"), clock)
+    assert 0 <= Cooldown(own, clock.now, LONGEST).wait()[1] <= LONGEST
     quota = Quota(ProviderSettings(requests_per_minute=1), own, clock.now)
-    taken = quota.book(0, 0)
-    assert isinstance(taken, Booked) or 0 < taken[1] <= 60.0
+    taken = quota.reserve(0, 0)
+    assert isinstance(taken, QuotaReservation) or 0 < taken[1] <= 60.0

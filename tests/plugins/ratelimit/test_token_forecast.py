@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rolecall import Call
-from rolecall_plugins.ratelimit.token_forecast import SHARE, Forecast
+from rolecall_plugins.ratelimit.token_forecast import SHARE, TokenForecast
 
 
 def call(agent: str = "architect", most: int = 4000) -> Call:
@@ -12,12 +12,12 @@ def call(agent: str = "architect", most: int = 4000) -> Call:
 
 
 def test_the_first_guess_is_a_share_of_the_budget() -> None:
-    assert Forecast().expect(call(most=4000)) == 4000 / SHARE
-    assert Forecast().expect(call(most=1)) == 1
+    assert TokenForecast().expect(call(most=4000)) == 4000 / SHARE
+    assert TokenForecast().expect(call(most=1)) == 1
 
 
 def test_an_agent_is_expected_to_write_as_before() -> None:
-    forecast = Forecast()
+    forecast = TokenForecast()
     forecast.learn(call("architect"), 900)
     forecast.learn(call("writer"), 100)
     assert forecast.expect(call("architect")) == 900
@@ -25,21 +25,21 @@ def test_an_agent_is_expected_to_write_as_before() -> None:
 
 
 def test_a_new_agent_is_expected_to_write_as_the_others() -> None:
-    forecast = Forecast()
+    forecast = TokenForecast()
     forecast.learn(call("architect"), 900)
     forecast.learn(call("writer"), 100)
     assert forecast.expect(call("newcomer")) == 900 - 800 / 4
 
 
 def test_without_a_budget_what_was_written_before_is_all_there_is() -> None:
-    forecast = Forecast()
+    forecast = TokenForecast()
     assert forecast.expect(call(most=0)) == 0
     forecast.learn(call(), 900)
     assert forecast.expect(call(most=0)) == 900
 
 
 def test_newer_answers_count_more() -> None:
-    forecast = Forecast()
+    forecast = TokenForecast()
     for output in (*[100] * 10, *[1000] * 10):
         forecast.learn(call(), output)
     assert 900 < forecast.expect(call()) < 1000
@@ -49,7 +49,7 @@ def test_newer_answers_count_more() -> None:
 def test_it_keeps_within_what_was_written_and_within_the_budget(
     outputs: list[int], most: int
 ) -> None:
-    forecast = Forecast()
+    forecast = TokenForecast()
     for output in outputs:
         forecast.learn(call(), output)
     expected = forecast.expect(call(most=most))

@@ -1,4 +1,4 @@
-"""The line of callers, on a clock that needs no waiting; and the alarms that wake its first."""
+"""The queue of callers, on a clock that needs no waiting; and the timers that wake its first."""
 
 import asyncio
 import gc
@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rolecall.testing import FakeClock
-from rolecall_plugins.ratelimit.timers import LATE, Alarm, KernelAlarm, LoopAlarm, precise_alarm
-from rolecall_plugins.ratelimit.wait_queue import FOREVER, Line, _Place
+from rolecall_plugins.ratelimit.timers import LATE, KernelTimer, LoopTimer, Timer, precise_timer
+from rolecall_plugins.ratelimit.wait_queue import FOREVER, WaitQueue, _Waiter
 
 INTERVAL = 0.5
 ROUNDING = 1e-5
@@ -64,10 +64,10 @@ STALLS = st.lists(st.builds(Stall, at=MOMENTS, seconds=MOMENTS), max_size=3)
 
 
 def watch(callers: list[Caller], stalls: list[Stall]) -> tuple[list[int], list[int], list[float]]:
-    """Give who came, who passed, each in that order, and when they passed."""
+    """Return who came, who passed, each in that order, and when they passed."""
     clock = FakeClock()
     gate = Turnstile(clock)
-    line = Line()
+    queue = WaitQueue()
     came: list[int] = []
     passed: list[int] = []
 
@@ -76,7 +76,7 @@ def watch(callers: list[Caller], stalls: list[Stall]) -> tuple[list[int], list[i
         came.append(name)
         try:
             async with asyncio.timeout(caller.gives_up_after):
-                await line.wait(gate)
+                await queue.wait(gate)
                 passed.append(name)
         except TimeoutError:
             pass
@@ -113,7 +113,7 @@ def test_no_stall_lets_callers_pass_together(callers: list[Caller], stalls: list
 
 
 @given(CALLERS)
-def test_a_place_that_was_given_up_costs_nobody_time(callers: list[Caller]) -> None:
+def test_a_caller_that_gave_up_costs_nobody_time(callers: list[Caller]) -> None:
     came, passed, times = watch(callers, [])
     arrivals = [1000 + callers[name].comes for name in passed]
     free = float("-inf")
@@ -125,10 +125,10 @@ def test_a_place_that_was_given_up_costs_nobody_time(callers: list[Caller]) -> N
 def test_those_behind_the_first_do_not_ask() -> None:
     clock = FakeClock()
     gate = Turnstile(clock)
-    line = Line()
+    queue = WaitQueue()
 
     async def wait() -> None:
-        await asyncio.gather(*(line.wait(gate) for _ in range(100)))
+        await asyncio.gather(*(queue.wait(gate) for _ in range(100)))
 
     clock.run(wait())
     assert gate.asked < 4 * 100
@@ -137,21 +137,21 @@ def test_those_behind_the_first_do_not_ask() -> None:
 def test_a_wait_too_short_for_the_clock_comes_to_an_end() -> None:
     clock = FakeClock()
     due = clock.now() + 1e-12
-    clock.run(Line().wait(lambda: due - clock.now()))
+    clock.run(WaitQueue().wait(lambda: due - clock.now()))
 
 
-def test_who_waits_behind_a_closed_gate_asks_again_when_poked() -> None:
+def test_who_waits_behind_a_closed_gate_asks_again_when_woken() -> None:
     clock = FakeClock()
     gate = Turnstile(clock)
     gate.closed = True
-    line = Line()
+    queue = WaitQueue()
 
     async def wait() -> int:
-        waiting = asyncio.ensure_future(line.wait(gate))
+        waiting = asyncio.ensure_future(queue.wait(gate))
         await asyncio.sleep(3600)
         asked = gate.asked
         gate.closed = False
-        line.poke()
+        queue.wake_first()
         await waiting
         return asked
 
@@ -161,20 +161,20 @@ def test_who_waits_behind_a_closed_gate_asks_again_when_poked() -> None:
 def test_those_who_left_are_not_kept() -> None:
     gate = Turnstile(FakeClock())
     gate.closed = True
-    line = Line()
+    queue = WaitQueue()
 
     async def wait() -> int:
-        first = asyncio.ensure_future(line.wait(gate))
+        first = asyncio.ensure_future(queue.wait(gate))
         for _ in range(20):
-            others = [asyncio.ensure_future(line.wait(gate)) for _ in range(50)]
+            others = [asyncio.ensure_future(queue.wait(gate)) for _ in range(50)]
             await asyncio.sleep(0)
             for other in others:
                 other.cancel()
             await asyncio.gather(*others, return_exceptions=True)
         del others, other
-        places = sum(isinstance(each, _Place) for each in gc.get_objects())
+        waiters = sum(isinstance(each, _Waiter) for each in gc.get_objects())
         first.cancel()
-        return places
+        return waiters
 
     assert asyncio.run(wait()) < 100
 
@@ -183,7 +183,7 @@ def test_a_caller_of_another_thread_is_woken_there() -> None:
     clock = FakeClock()
     gate = Turnstile(clock)
     gate.closed = True
-    line = Line()
+    queue = WaitQueue()
     asked = threading.Event()
     passed: list[int] = []
 
@@ -192,14 +192,14 @@ def test_a_caller_of_another_thread_is_woken_there() -> None:
         return gate()
 
     async def wait() -> None:
-        await line.wait(ask)
+        await queue.wait(ask)
         passed.append(threading.get_ident())
 
     thread = threading.Thread(target=asyncio.run, args=(wait(),))
     thread.start()
     asked.wait()
     gate.closed = False
-    line.poke()
+    queue.wake_first()
     thread.join()
     assert passed == [thread.ident]
 
@@ -207,62 +207,62 @@ def test_a_caller_of_another_thread_is_woken_there() -> None:
 def test_who_waited_in_a_loop_that_was_closed_holds_nobody_up() -> None:
     gate = Turnstile(FakeClock())
     gate.closed = True
-    line = Line()
+    queue = WaitQueue()
     loop = asyncio.new_event_loop()
-    left = loop.create_task(line.wait(gate))
+    left = loop.create_task(queue.wait(gate))
     loop.run_until_complete(asyncio.sleep(0))
     loop.close()
     gate.closed = False
-    asyncio.run(line.wait(gate))
+    asyncio.run(queue.wait(gate))
     assert len(gate.passed) == 1
     assert not left.done()
     left._log_destroy_pending = False  # type: ignore[attr-defined]
 
 
-def test_the_loops_alarm_rings_on_the_loops_time() -> None:
+def test_the_loops_timer_keeps_to_the_loops_time() -> None:
     clock = FakeClock()
-    assert clock.run(rung(LoopAlarm, 7200, clock.now)) == pytest.approx(7200)
+    assert clock.run(expires_after(LoopTimer, 7200, clock.now)) == pytest.approx(7200)
 
 
 @only_linux
-def test_the_kernels_alarm_rings_when_it_is_due_or_a_little_before() -> None:
-    assert asyncio.run(rung(KernelAlarm, 0.02, time.monotonic)) > 0.019
+def test_the_kernels_timer_expires_when_it_is_due_or_a_little_before() -> None:
+    assert asyncio.run(expires_after(KernelTimer, 0.02, time.monotonic)) > 0.019
 
 
 @only_linux
 @pytest.mark.parametrize("seconds", [1e-9, LATE, LATE + 1e-12])
-def test_the_kernels_alarm_rings_after_the_shortest_of_times(seconds: float) -> None:
-    asyncio.run(rung(KernelAlarm, seconds, time.monotonic))
+def test_the_kernels_timer_expires_after_the_shortest_of_times(seconds: float) -> None:
+    asyncio.run(expires_after(KernelTimer, seconds, time.monotonic))
 
 
 @only_linux
-def test_the_kernels_alarm_forgets_the_time_before(caplog: pytest.LogCaptureFixture) -> None:
-    async def ring() -> list[str]:
-        rings: list[str] = []
-        alarm = KernelAlarm()
-        alarm.set(0.001, lambda: rings.append("first"))
+def test_the_kernels_timer_forgets_the_time_before(caplog: pytest.LogCaptureFixture) -> None:
+    async def use() -> list[str]:
+        calls: list[str] = []
+        timer = KernelTimer()
+        timer.set(0.001, lambda: calls.append("first"))
         time.sleep(0.005)
-        asyncio.get_running_loop().call_soon(alarm.set, 0.001, lambda: rings.append("second"))
+        asyncio.get_running_loop().call_soon(timer.set, 0.001, lambda: calls.append("second"))
         await asyncio.sleep(0.02)
-        alarm.set(0.001, lambda: rings.append("third"))
-        alarm.close()
+        timer.set(0.001, lambda: calls.append("third"))
+        timer.close()
         await asyncio.sleep(0.02)
-        return rings
+        return calls
 
-    assert asyncio.run(ring()) == ["second"]
+    assert asyncio.run(use()) == ["second"]
     assert caplog.records == []
 
 
 @only_linux
-def test_one_alarm_after_another_leaves_no_file_open() -> None:
+def test_one_timer_after_another_leaves_no_file_open() -> None:
     async def use() -> tuple[int, int]:
-        KernelAlarm().close()
+        KernelTimer().close()
         before = len(os.listdir("/proc/self/fd"))
         for _ in range(10):
-            KernelAlarm().close()
-        line = Line(precise_alarm)
+            KernelTimer().close()
+        queue = WaitQueue(precise_timer)
         gate = iter([0.001, 0.0, 0.001, 0.0])
-        await asyncio.gather(line.wait(gate.__next__), line.wait(gate.__next__))
+        await asyncio.gather(queue.wait(gate.__next__), queue.wait(gate.__next__))
         return before, len(os.listdir("/proc/self/fd"))
 
     before, after = asyncio.run(use())
@@ -275,28 +275,28 @@ def test_an_event_loop_that_watches_no_files_uses_its_own_timers() -> None:
             raise NotImplementedError
 
     with asyncio.Runner(loop_factory=Blind) as runner:
-        assert isinstance(runner.run(make_precise()), LoopAlarm)
+        assert isinstance(runner.run(make_precise()), LoopTimer)
 
 
 def test_an_event_loop_with_a_time_of_its_own_uses_its_own_timers() -> None:
-    assert isinstance(FakeClock().run(make_precise()), LoopAlarm)
+    assert isinstance(FakeClock().run(make_precise()), LoopTimer)
 
 
 @only_linux
 def test_on_linux_the_kernel_is_more_precise() -> None:
-    assert isinstance(asyncio.run(make_precise()), KernelAlarm)
+    assert isinstance(asyncio.run(make_precise()), KernelTimer)
 
 
-async def make_precise() -> Alarm:
-    alarm = precise_alarm()
-    alarm.close()
-    return alarm
+async def make_precise() -> Timer:
+    timer = precise_timer()
+    timer.close()
+    return timer
 
 
-async def rung(alarm: type[LoopAlarm | KernelAlarm], seconds: float, now: Any) -> float:
-    """Set an alarm, and give how long it took to ring."""
+async def expires_after(timer: type[LoopTimer | KernelTimer], seconds: float, now: Any) -> float:
+    """Set a timer and return how long it took to expire."""
     done = asyncio.Event()
-    one = alarm()
+    one = timer()
     before = now()
     one.set(seconds, done.set)
     await done.wait()
@@ -310,19 +310,19 @@ def test_the_lowest_key_passes_first_and_equals_in_the_order_they_came(keys: lis
     gate = Turnstile(clock)
     passed: list[tuple[int, int]] = []
 
-    async def wait(line: Line, number: int, key: int) -> None:
-        await line.wait(gate, (float(key),))
+    async def wait(queue: WaitQueue, number: int, key: int) -> None:
+        await queue.wait(gate, (float(key),))
         passed.append((key, number))
 
     async def run() -> None:
-        line = Line()
+        queue = WaitQueue()
         gate.closed = True
         waiting = [
-            asyncio.ensure_future(wait(line, number, key)) for number, key in enumerate(keys)
+            asyncio.ensure_future(wait(queue, number, key)) for number, key in enumerate(keys)
         ]
         await asyncio.sleep(1)
         gate.closed = False
-        line.poke()
+        queue.wake_first()
         await asyncio.gather(*waiting)
 
     clock.run(run())
@@ -334,16 +334,16 @@ def test_a_lower_key_overtakes_even_the_one_that_watches_the_time() -> None:
     gate = Turnstile(clock)
     passed: list[str] = []
 
-    async def wait(line: Line, name: str, key: float) -> None:
-        await line.wait(gate, (key,))
+    async def wait(queue: WaitQueue, name: str, key: float) -> None:
+        await queue.wait(gate, (key,))
         passed.append(name)
 
     async def run() -> None:
-        line = Line()
-        await wait(line, "before", 0.0)
-        first = asyncio.ensure_future(wait(line, "patient", 5.0))
+        queue = WaitQueue()
+        await wait(queue, "before", 0.0)
+        first = asyncio.ensure_future(wait(queue, "patient", 5.0))
         await asyncio.sleep(0.2)
-        second = asyncio.ensure_future(wait(line, "urgent", 1.0))
+        second = asyncio.ensure_future(wait(queue, "urgent", 1.0))
         await asyncio.gather(first, second)
 
     clock.run(run())
@@ -354,7 +354,7 @@ def test_a_lower_key_overtakes_even_the_one_that_watches_the_time() -> None:
 @settings(max_examples=20)
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=6))
 def test_the_order_holds_over_threads_with_event_loops_of_their_own(keys: list[int]) -> None:
-    line, is_open = Line(), False
+    queue, is_open = WaitQueue(), False
     passed: list[int] = []
 
     async def wait(key: int) -> None:
@@ -364,15 +364,15 @@ def test_the_order_holds_over_threads_with_event_loops_of_their_own(keys: list[i
             passed.append(key)
             return 0.0
 
-        await line.wait(gate, (float(key),))
+        await queue.wait(gate, (float(key),))
 
     threads = [threading.Thread(target=asyncio.run, args=(wait(key),)) for key in keys]
     for thread in threads:
         thread.start()
-    while len(line) < len(keys):
+    while len(queue) < len(keys):
         time.sleep(0.0005)
     is_open = True
-    line.poke()
+    queue.wake_first()
     for thread in threads:
         thread.join()
     assert passed == sorted(keys)
@@ -386,7 +386,7 @@ def test_nobody_passes_while_a_lower_key_waits(
 ) -> None:
     clock = FakeClock()
     gate = Turnstile(clock)
-    line = Line()
+    queue = WaitQueue()
     waiting: list[int] = []
 
     async def come(comes: float, key: int, gives_up_after: float | None) -> None:
@@ -400,7 +400,7 @@ def test_nobody_passes_while_a_lower_key_waits(
         waiting.append(key)
         try:
             async with asyncio.timeout(gives_up_after):
-                await line.wait(ask, (float(key),))
+                await queue.wait(ask, (float(key),))
         except TimeoutError:
             pass
         finally:
