@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from .api.llm import LLM
     from .api.team import Result, Run, Team
     from .cli.console import echo, warn
+    from .config.loading import load_settings
     from .config.settings import (
         AgentSettings,
         Order,
         Price,
         ProviderSettings,
         Settings,
-        load_settings,
     )
     from .errors import (
         AllRoutesFailed,
@@ -205,7 +205,8 @@ _NAMES = {
     "types.answer": "Answer",
     "types.causes": "Action Cause",
     "cli.console": "echo warn",
-    "config.settings": "AgentSettings Order Price ProviderSettings Settings load_settings",
+    "config.loading": "load_settings",
+    "config.settings": "AgentSettings Order Price ProviderSettings Settings",
     "execution.dispatcher": "Dispatcher",
     "errors": (
         "AllRoutesFailed BudgetReached CallFailed JournalCorrupt PluginError ProviderError "

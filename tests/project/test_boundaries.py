@@ -15,7 +15,7 @@ from places import ROOT
 
 import rolecall
 import rolecall.testing
-from rolecall.config import settings as config
+from rolecall.config import loading as config
 from rolecall_plugins.providers.anthropic import CLAUDE
 from rolecall_plugins.providers.google import GEMINI
 from rolecall_plugins.team import roles
@@ -203,9 +203,9 @@ def test_only_the_host_and_the_hooks_know_pluggy(path: Path) -> None:
 
 @pytest.mark.parametrize("path", BY_NAME)
 def test_only_the_settings_read_the_environment(path: Path) -> None:
-    is_settings = module(path, CORE_ROOT) == "config.settings"
-    assert bool(environment(path)) == is_settings
-    assert ("dotenv" in packages(path)) == is_settings
+    is_loading = module(path, CORE_ROOT) == "config.loading"
+    assert bool(environment(path)) == is_loading
+    assert ("dotenv" in packages(path)) == is_loading
 
 
 @pytest.mark.parametrize("path", BY_PLUGIN)
@@ -229,7 +229,7 @@ def test_a_plugin_prints_through_core_alone(path: Path) -> None:
 
 @pytest.mark.parametrize("path", BY_NAME)
 def test_only_those_who_serve_programs_without_an_event_loop_start_one(path: Path) -> None:
-    starting = ("api.llm", "cli.diagnosis", "cli.main", "testing")
+    starting = ("api.llm", "cli.diagnosis", "cli.working", "testing")
     assert ("asyncio.run" in calls(path)) == (module(path, CORE_ROOT) in starting)
 
 

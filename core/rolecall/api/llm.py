@@ -7,7 +7,8 @@ from pathlib import Path
 
 from attrs import evolve
 
-from ..config.settings import Settings, load_settings
+from ..config.loading import load_settings
+from ..config.settings import Settings
 from ..errors import CallFailed, ProviderError, UsageError, nearest
 from ..execution.dispatcher import Dispatcher
 from ..observers.event_bus import Bus

@@ -9,7 +9,8 @@ from typing import Any, Self
 
 from attrs import evolve, field, frozen
 
-from ..config.settings import Settings, load_settings
+from ..config.loading import load_settings
+from ..config.settings import Settings
 from ..errors import RolecallError
 from ..execution.attempt import close
 from ..observers.ledger import Ledger

@@ -19,7 +19,7 @@ from ..scheduling.session import Shared
 from ..types.agents import Agent, Route, Team
 from ..types.events import CallEnded, Event
 from ..types.messages import Message, Request, diagnosed, lacking
-from .options import App
+from .app import App
 
 PACKAGES = ("rolecall", "litellm", "pluggy", "vcrpy")
 NAMED = ("providers", "agents", "limiters")  # hooks whose results have names of their own

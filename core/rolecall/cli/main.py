@@ -1,48 +1,34 @@
-"""The command line: where it starts and ends, and the commands that put a team to work."""
+"""The command line: where it starts and ends."""
 
 import gc
-import json
-import shlex
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from copy import copy
-from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import click
 
 from ..config.project import find_project, read_table
-from ..errors import BudgetReached, RolecallError, RunError, UsageError
+from ..errors import RolecallError
 from ..plugin.manager import Host
+from .app import App
 from .command_line import CommandLine
-from .console import echo, encode_anything, show_tables, warn, warn_of_logged
-from .doctor import doctor
-from .lists import agents, plugins, providers, runs
-from .options import (
-    ASSIGN,
-    BLOCK,
-    BUDGET,
-    DEBUG,
-    JSON,
-    ONLY,
-    QUIET,
-    REUSE,
-    RUN,
-    SKIP,
-    App,
-    asks_for_help,
-    blocked,
-    known,
-    options,
-    read_request,
-    spelled,
-)
-from .plan import plan
-from .report import report
+from .commands.agents import agents
+from .commands.doctor import doctor
+from .commands.plan import plan
+from .commands.plugins import plugins
+from .commands.providers import providers
+from .commands.report import report
+from .commands.rerun import rerun
+from .commands.resume import resume
+from .commands.run import run
+from .commands.runs import runs
+from .commands.update import update
+from .console import encode_anything, warn
+from .options import BLOCK, asks_for_help, blocked
+from .working import INTERRUPTED
 
-INTERRUPTED = 130
 SELDOM = 50_000  # objects; what is imported lasts, and looking it through for garbage takes time
 C = TypeVar("C", bound=click.Command)
 
@@ -81,7 +67,7 @@ def _main(arguments: Sequence[str]) -> int:
     if asks_for_help(arguments):
         app = App(Host(block=(*_blocked_here(), *without)))
     else:
-        from ..config.settings import load_settings
+        from ..config.loading import load_settings
 
         settings = load_settings(Path.cwd())
         app = App(Host(block=(*settings.block, *without)), settings)
@@ -129,212 +115,3 @@ def _copied(command: C, *options: click.Option) -> C:
     if isinstance(own, click.Group):
         own.commands = {name: _copied(each, *options) for name, each in own.commands.items()}
     return own
-
-
-@click.command()
-@click.argument("request_text", metavar="[REQUEST]", required=False)
-@click.option("-f", "--file", "path", metavar="FILE", help="Read the request; - is stdin.")
-@click.option("-o", "--output", metavar="DIR", help="The run's folder, new or empty.")
-@options(ASSIGN, ONLY, SKIP, BUDGET, REUSE, JSON, QUIET, DEBUG)
-@click.pass_context
-def run(
-    ctx: click.Context,
-    /,
-    request_text: str | None,
-    path: str | None,
-    output: str | None,
-    assign: Mapping[str, Sequence[str]],
-    only: Sequence[str],
-    skip: Sequence[str],
-    budget: float | None,
-    as_json: bool,
-    debug: bool,
-    **added: Any,
-) -> int:
-    """Put the team to work on a request."""
-    from ..storage.run_folder import RunFolder
-    from ..types.run_options import RunOptions
-
-    app: App = ctx.obj
-    request = read_request(request_text, path)
-    session = _session(app, RunOptions(assign, only, skip, budget))
-    about = session.describe(spelled(ctx, run))
-    with RunFolder.begin(Path(app.settings.runs), request, about, output) as opened:
-        return _work(app, session, opened, as_json)
-
-
-class _Again(click.Command):
-    """A command on a run: repeats the options of plugins that the run was started with."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        from ..storage.run_folder import find_run, read_about
-
-        if not asks_for_help(args):
-            given, _, _ = self.make_parser(ctx).parse_args(list(args))
-            path = find_run(Path(ctx.obj.settings.runs), self.named(given))
-            ctx.obj.flags = read_about(path).get("flags", [])
-            args = [*known(ctx.obj.flags, self), *args]
-        return super().parse_args(ctx, args)
-
-    def named(self, given: Mapping[str, Any]) -> str | None:
-        """Give the run's name from what the parser found."""
-        name = given.get("name")
-        return name if isinstance(name, str) else None  # click has a word of its own for none
-
-
-class _AgainWithText(_Again):
-    def named(self, given: Mapping[str, Any]) -> str | None:
-        words = given.get("words")
-        texts = 0 if isinstance(given.get("path"), str) else 1
-        if isinstance(words, tuple) and len(words) == texts + 1:
-            return str(words[0])
-        return None
-
-
-@click.command(cls=_Again)
-@RUN
-@options(ASSIGN, ONLY, SKIP, BUDGET, REUSE, JSON, QUIET, DEBUG)
-@click.pass_obj
-def resume(
-    app: App,
-    /,
-    name: str | None,
-    assign: Mapping[str, Sequence[str]],
-    only: Sequence[str],
-    skip: Sequence[str],
-    budget: float | None,
-    as_json: bool,
-    debug: bool,
-    **added: Any,
-) -> int:
-    """Finish a run, the latest if none is named."""
-    with _reopened(app, name) as (folder, saved):
-        session = _session(app, saved.changed(assign, only, skip, budget))
-        warn(*session.edits(folder))
-        return _work(app, session, folder, as_json)
-
-
-@click.command(cls=_Again)
-@RUN
-@click.option("--from", "start", multiple=True, metavar="AGENT", help="And all who need it.")
-@click.option("--only", multiple=True, metavar="AGENT", help="And leave the others as they are.")
-@click.option("--yes", is_flag=True, help="On a terminal, do not ask first.")
-@options(ASSIGN, BUDGET, REUSE, JSON, QUIET, DEBUG)
-@click.pass_obj
-def rerun(
-    app: App,
-    /,
-    name: str | None,
-    start: Sequence[str],
-    only: Sequence[str],
-    yes: bool,
-    assign: Mapping[str, Sequence[str]],
-    budget: float | None,
-    as_json: bool,
-    debug: bool,
-    **added: Any,
-) -> int:
-    """Ask agents of a run again although nothing has changed."""
-    from ..scheduling.session import Rerun
-
-    if bool(start) == bool(only):
-        raise UsageError("which agents? --from AGENT with all who need it, or --only AGENT alone")
-    with _reopened(app, name) as (folder, saved):
-        session = _session(app, saved.changed(assign, budget=budget))
-        again = Rerun.plan(session.team, folder.memo, start, only)
-        warn(again.words)
-        if not yes and sys.stdin.isatty() and not click.confirm("Go on?", err=True):
-            return 0
-        folder.memo.forget(again.agents)
-        return _work(app, session, folder, as_json, again.frozen)
-
-
-@click.command(cls=_AgainWithText)
-@click.argument("words", metavar="[RUN] CHANGE", nargs=-1)
-@click.option("-f", "--file", "path", metavar="FILE", help="Read the change; - is stdin.")
-@options(ASSIGN, BUDGET, REUSE, JSON, QUIET, DEBUG)
-@click.pass_obj
-def update(
-    app: App,
-    /,
-    words: Sequence[str],
-    path: str | None,
-    assign: Mapping[str, Sequence[str]],
-    budget: float | None,
-    as_json: bool,
-    debug: bool,
-    **added: Any,
-) -> int:
-    """Work a change of plan into a finished run: who is touched by it revises."""
-    texts = 1 if path is None else 0
-    if not texts <= len(words) <= texts + 1:
-        raise UsageError("what shall change? rolecall update [RUN] 'CHANGE', or -f FILE, or -f -")
-    change = read_request(words[-1] if path is None else None, path, "change")
-    with _reopened(app, words[0] if len(words) > texts else None) as (folder, saved):
-        session = _session(app, saved.changed(assign, budget=budget))
-        session.update(folder, change, datetime.now().date().isoformat())
-        return _work(app, session, folder, as_json)
-
-
-@contextmanager
-def _reopened(app: App, name: str | None) -> Iterator[tuple[Any, Any]]:
-    """Open a run's folder again, say what is odd about it, and give the options it had."""
-    from ..storage.run_folder import RunFolder, find_run, read_about
-    from ..types.run_options import RunOptions
-
-    path = find_run(Path(app.settings.runs), name)
-    with RunFolder(path) as folder:
-        if folder.torn:
-            warn(f"{path}: the journal's last line was unfinished and is dropped")
-        doubtful = ", ".join(folder.memo.in_doubt)
-        if doubtful:
-            billed = "" if app.settings.rehearsal else ", perhaps billed,"
-            warn(f"cut off under way{billed} and asked again: {doubtful}")
-        yield folder, RunOptions.read(read_about(path))
-
-
-def _session(app: App, options: Any) -> Any:
-    from ..scheduling.session import Session
-
-    warn_of_logged()
-
-    session = Session(app.host, app.settings, options, app.clock)
-    warnings = session.warnings
-    if not app.settings.quiet:
-        warn(*warnings)
-    return session
-
-
-def _work(app: App, session: Any, folder: Any, as_json: bool, frozen: Collection[str] = ()) -> int:
-    """Run the team in its folder, show what came of it, and say how to go on."""
-    import asyncio
-
-    from ..scheduling.session import terminable
-    from .summary import comparison, distribution, run_json, run_tables, waiting
-
-    again = f"rolecall resume {shlex.quote(str(folder.path))}"
-    try:
-        outcome = asyncio.run(terminable(session.run(folder, frozen)))
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        warn(f"interrupted; what is answered is kept. Go on with: {again}")
-        return INTERRUPTED
-    except RunError:
-        warn(f"what is answered is kept. Mend this, then go on with: {again}")
-        raise
-    if as_json:
-        echo(json.dumps(run_json(str(folder.path), session.team, outcome, session.ledger)))
-    else:
-        show_tables(run_tables(session.team, outcome, session.ledger))
-        ledger = session.ledger
-        lines = (waiting(ledger), distribution(session.team, ledger), comparison(ledger))
-        echo("\n".join(filter(None, lines)))
-        echo(str(folder.path))
-    if session.ledger.reused and not app.settings.quiet:
-        kept = f"{len(session.ledger.reused)} agents' answers were kept"
-        warn(f"{kept}, which saves ${session.ledger.saved:.4f}")
-    warn(*[str(error) for error in outcome.failed.values()])
-    warn(*[f"{name}: its deliverable is cut off by the output limit" for name in outcome.cut])
-    if outcome.failed:
-        more = " --budget USD" if outcome.exit_code == BudgetReached.exit_code else ""
-        warn(f"{len(outcome.done)} of {len(session.team)} agents done. Go on with: {again}{more}")
-    return int(outcome.exit_code)

@@ -1,25 +1,15 @@
-"""Settings: `[tool.rolecall]` of the nearest pyproject.toml, `.env` beside it, the environment.
-
-Nothing else reads the environment or looks for files of settings.
-"""
+"""Settings: everything a run can be told, as frozen values."""
 
 import math
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from functools import partial
-from pathlib import Path
 from typing import Any
 
-from attrs import Attribute, evolve, field, fields, frozen
-from platformdirs import user_state_dir
+from attrs import Attribute, evolve, field, frozen
 
-from ..errors import SettingsError, nearest
 from ..types.causes import DEFAULT_ACTIONS, Action, Cause
 from ..types.messages import Request, Usage
-from .project import find_project, read_table
 
-VARIABLES = ("ROLECALL_DEBUG",)
 AGENT_VARIABLE = "ROLECALL_AGENT_"
 UNSET = {"environment", "rehearsal", "source", "sources"}  # settings that no table sets
 
@@ -215,162 +205,3 @@ class Settings:
     def with_environment(self, **variables: str) -> "Settings":
         """Give settings in which these variables have these values."""
         return evolve(self, environment={**self.environment, **variables})
-
-
-def load_settings(directory: Path, environ: Mapping[str, str] | None = None) -> Settings:
-    """Read the settings that apply in a folder; raise SettingsError naming file and key."""
-    pyproject = find_project(directory)
-    table = read_table(pyproject) if pyproject else {}
-    settings = structure(table, str(pyproject)) if table else Settings()
-    dotenv = (pyproject.parent if pyproject else directory) / ".env"
-    if pyproject is not None:
-        settings = _with_prompts(settings, pyproject)
-    process = os.environ if environ is None else environ
-    environment = {**_dotenv(dotenv), **process}
-    sources = dict.fromkeys(table, str(pyproject))
-    if "debug" not in table and _flag(environment, "ROLECALL_DEBUG"):
-        place = "the environment" if "ROLECALL_DEBUG" in process else str(dotenv)
-        sources["debug"] = f"ROLECALL_DEBUG in {place}"
-    return evolve(
-        settings,
-        environment=environment,
-        source=str(pyproject) if pyproject else "the settings",
-        state=settings.state or user_state_dir("rolecall", appauthor=False),
-        debug=settings.debug or _flag(environment, "ROLECALL_DEBUG"),
-        sources=sources,
-    )
-
-
-def _with_prompts(settings: Settings, pyproject: Path) -> Settings:
-    """Read the files that agents' prompts are in."""
-    agents = dict(settings.agents)
-    for name, agent in agents.items():
-        if agent.prompt:
-            path = pyproject.parent / agent.prompt
-            try:
-                text = path.read_text("utf-8")
-            except (OSError, UnicodeDecodeError) as error:
-                key = f"tool.rolecall.agents.{name}.prompt"
-                raise SettingsError(f"{pyproject}: {key}: cannot be read: {error}") from error
-            if not text.strip():
-                key = f"tool.rolecall.agents.{name}.prompt"
-                raise SettingsError(f"{pyproject}: {key}: {path} is empty")
-            agents[name] = evolve(agent, prompt=text)
-    return evolve(settings, agents=agents)
-
-
-def structure(table: Mapping[str, Any], source: str = "the settings") -> Settings:
-    """Turn a `[tool.rolecall]` table into settings; raise SettingsError naming the key."""
-    import cattrs
-    from cattrs.gen import make_dict_structure_fn, override
-
-    converter = cattrs.Converter(forbid_extra_keys=True)
-    for kind in (str, bool, int, float):
-        converter.register_structure_hook(kind, _strictly)
-    for words in (Cause, Action, Order):
-        converter.register_structure_hook(words, _word)
-    converter.register_structure_hook_func(lambda kind: kind == tuple[str, ...], _texts)
-    of_table = make_dict_structure_fn(AgentSettings, converter, off=override(omit=True))
-    converter.register_structure_hook(AgentSettings, partial(_agent, of_table))
-    unset: Any = dict.fromkeys(UNSET, override(omit=True))
-    converter.register_structure_hook(
-        Settings,
-        make_dict_structure_fn(
-            Settings,
-            converter,
-            **unset,
-        ),
-    )
-    try:
-        return converter.structure(table, Settings)
-    except cattrs.BaseValidationError as error:
-        path, why = _first(error, ("tool", "rolecall"))
-        raise SettingsError(f"{source}: {'.'.join(path)}: {why}") from error
-
-
-def _first(error: Exception, path: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
-    """Give the key path and the reason of the first thing wrong in cattrs' tree of errors."""
-    from cattrs import (
-        AttributeValidationNote,
-        BaseValidationError,
-        ForbiddenExtraKeysError,
-        IterableValidationNote,
-    )
-
-    if isinstance(error, ForbiddenExtraKeysError):
-        name = min(error.extra_fields)
-        allowed = {f.name for f in fields(error.cl)} - UNSET
-        return (*path, name), f"no such setting{nearest(name, allowed)}"
-    if not isinstance(error, BaseValidationError):
-        return path, str(error) if isinstance(error, ValueError) else "must be a table"
-    inner = error.exceptions[0]
-    for note in getattr(inner, "__notes__", ()):
-        if isinstance(note, AttributeValidationNote):
-            path = (*path, note.name)
-        elif isinstance(note, IterableValidationNote):
-            path = (*path, str(note.index))
-    return _first(inner, path)
-
-
-def _strictly(value: Any, kind: type) -> Any:
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise ValueError(f"must be {_KINDS[kind]}, not {value!r}")
-    return value
-
-
-_KINDS = {str: "a text", bool: "true or false", int: "a whole number", float: "a number"}
-
-
-def _word(value: Any, words: type[StrEnum]) -> StrEnum:
-    if value not in list(words):
-        what = words.__name__.lower()
-        raise ValueError(
-            f"{value!r} is no {what}{nearest(str(value), [str(word) for word in words])}"
-        )
-    return words(value)
-
-
-def _agent(of_table: Callable[[Any, Any], AgentSettings], value: Any, kind: Any) -> AgentSettings:
-    """Read a whole table, routes alone, or false."""
-    if value is False:
-        return AgentSettings(off=True)
-    if not isinstance(value, str | list | dict):
-        raise ValueError(f"must be a route, a list of routes, a table, or false, not {value!r}")
-    return of_table(value if isinstance(value, dict) else {"routes": value}, kind)
-
-
-def _texts(value: Any, _: object) -> tuple[str, ...]:
-    items = [value] if isinstance(value, str) else value
-    if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
-        raise ValueError(f"must be a text or a list of texts, not {value!r}")
-    return tuple(items)
-
-
-def _dotenv(path: Path) -> dict[str, str]:
-    if not path.is_file():
-        return {}
-    import logging
-
-    from dotenv import dotenv_values
-
-    def name_file(record: logging.LogRecord) -> bool:
-        record.msg = f"{path}: {record.msg}"
-        return True
-
-    log = logging.getLogger("dotenv.main")
-    log.addFilter(name_file)  # it warns of a line that it cannot read, not of whose
-    try:
-        return {name: value for name, value in dotenv_values(path).items() if value is not None}
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: cannot be read: {error}") from error
-    finally:
-        log.removeFilter(name_file)
-
-
-def _flag(environment: Mapping[str, str], name: str) -> bool:
-    value = environment.get(name, "").strip().lower()
-    if value not in ("", "0", "1", "true", "false", "yes", "no", "on", "off"):
-        raise SettingsError(f"{name}: must be 1 or 0, not {value!r}")
-    return value in ("1", "true", "yes", "on")

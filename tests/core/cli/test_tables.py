@@ -8,17 +8,11 @@ import pytest
 from building import KeyedProvider, Point, agent, plugin
 
 from rolecall import Host, Settings
+from rolecall.cli.commands.agents import agents_json, agents_table
+from rolecall.cli.commands.plugins import plugins_json, plugins_table
+from rolecall.cli.commands.providers import providers_json, providers_table
+from rolecall.cli.commands.runs import runs_json, runs_table
 from rolecall.cli.render import Grid, plain
-from rolecall.cli.tables import (
-    agents_json,
-    agents_table,
-    plugins_json,
-    plugins_table,
-    providers_json,
-    providers_table,
-    runs_json,
-    runs_table,
-)
 from rolecall.plugin.assignment import assemble, assign
 from rolecall.storage.run_index import State
 from rolecall.testing import FakeProvider

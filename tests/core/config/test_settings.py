@@ -18,7 +18,8 @@ from rolecall import (
     Settings,
     SettingsError,
 )
-from rolecall.config.settings import UNSET, load_settings
+from rolecall.config.loading import load_settings
+from rolecall.config.settings import UNSET
 
 DOCUMENT = (ROOT / "docs" / "settings.md").read_text("utf-8")
 

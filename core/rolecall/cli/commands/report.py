@@ -9,9 +9,10 @@ from typing import Any
 
 import click
 
-from .console import echo, show_tables
-from .options import JSON, RUN, App
-from .render import Grid, grid
+from ..app import App
+from ..console import echo, show_tables
+from ..options import JSON, RUN
+from ..render import Grid, grid
 
 
 @click.command()
@@ -21,14 +22,14 @@ from .render import Grid, grid
 @click.pass_obj
 def report(app: App, name: str | None, as_json: bool, as_csv: bool) -> None:
     """Show what a run's calls came to: by agent, by model and in all."""
-    from ..execution.pricing import Prices
-    from ..observers.cost_comparison import Savings
-    from ..observers.ledger import Ledger
-    from ..plugin.manager import supplied
-    from ..storage.run_folder import find_run
-    from ..storage.step_store import past_calls
-    from ..types.agents import Route
-    from .summary import comparison
+    from ...execution.pricing import Prices
+    from ...observers.cost_comparison import Savings
+    from ...observers.ledger import Ledger
+    from ...plugin.manager import supplied
+    from ...storage.run_folder import find_run
+    from ...storage.step_store import past_calls
+    from ...types.agents import Route
+    from ..summary import comparison
 
     path = find_run(Path(app.settings.runs), name)
     calls = past_calls(path)
@@ -54,7 +55,7 @@ def report(app: App, name: str | None, as_json: bool, as_csv: bool) -> None:
 
 def report_json(ledger: Any, calls: Sequence[Any]) -> dict[str, Any]:
     """Give the sums for programs, and each call without its text."""
-    from .summary import comparison_json, sums_json
+    from ..summary import comparison_json, sums_json
 
     def each(totals: Mapping[str, Any]) -> dict[str, Any]:
         return {name: sums_json(one) for name, one in totals.items()}

@@ -7,10 +7,11 @@ from typing import Any
 
 import click
 
-from ..errors import UsageError
-from .console import echo, show_tables, warn
-from .options import ASSIGN, BUDGET, JSON, ONLY, SKIP, App, options, read_request
-from .render import Grid, grid
+from ...errors import UsageError
+from ..app import App
+from ..console import echo, show_tables, warn
+from ..options import ASSIGN, BUDGET, JSON, ONLY, SKIP, options, read_request
+from ..render import Grid, grid
 
 
 @click.command()
@@ -31,9 +32,9 @@ def plan(
     """Say what a run would do, take and cost, before the first call."""
     import json
 
-    from ..scheduling.session import Session
-    from ..storage.run_index import past_figures
-    from ..types.run_options import RunOptions
+    from ...scheduling.session import Session
+    from ...storage.run_index import past_figures
+    from ...types.run_options import RunOptions
 
     request = read_request(request_text, path)
     session = Session(app.host, app.settings, RunOptions(assign, only, skip, budget))

@@ -6,9 +6,10 @@ from typing import Any
 
 import click
 
-from .console import echo, show_tables, warn, warn_of_logged
-from .options import JSON, App
-from .render import Grid, grid
+from ..app import App
+from ..console import echo, show_tables, warn, warn_of_logged
+from ..options import JSON
+from ..render import Grid, grid
 
 
 @click.command()
@@ -17,7 +18,7 @@ from .render import Grid, grid
 @click.pass_obj
 def doctor(app: App, /, live: bool, as_json: bool, **added: Any) -> int:
     """Say what is configured, what is missing and how to mend it."""
-    from .diagnosis import call, examine
+    from ..diagnosis import call, examine
 
     warn_of_logged()
     found = examine(app)

@@ -1,0 +1,48 @@
+"""The command that asks agents of a run again."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+from ...errors import UsageError
+from ..app import App
+from ..console import warn
+from ..options import ASSIGN, BUDGET, DEBUG, JSON, QUIET, REUSE, RUN, options
+from ..working import Again, open_session, reopened, work
+
+
+@click.command(cls=Again)
+@RUN
+@click.option("--from", "start", multiple=True, metavar="AGENT", help="And all who need it.")
+@click.option("--only", multiple=True, metavar="AGENT", help="And leave the others as they are.")
+@click.option("--yes", is_flag=True, help="On a terminal, do not ask first.")
+@options(ASSIGN, BUDGET, REUSE, JSON, QUIET, DEBUG)
+@click.pass_obj
+def rerun(
+    app: App,
+    /,
+    name: str | None,
+    start: Sequence[str],
+    only: Sequence[str],
+    yes: bool,
+    assign: Mapping[str, Sequence[str]],
+    budget: float | None,
+    as_json: bool,
+    debug: bool,
+    **added: Any,
+) -> int:
+    """Ask agents of a run again although nothing has changed."""
+    from ...scheduling.session import Rerun
+
+    if bool(start) == bool(only):
+        raise UsageError("which agents? --from AGENT with all who need it, or --only AGENT alone")
+    with reopened(app, name) as (folder, saved):
+        session = open_session(app, saved.changed(assign, budget=budget))
+        again = Rerun.plan(session.team, folder.memo, start, only)
+        warn(again.words)
+        if not yes and sys.stdin.isatty() and not click.confirm("Go on?", err=True):
+            return 0
+        folder.memo.forget(again.agents)
+        return work(app, session, folder, as_json, again.frozen)

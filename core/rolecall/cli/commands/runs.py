@@ -1,0 +1,113 @@
+"""The commands that list, compare and delete runs."""
+
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ...errors import UsageError
+from ..app import App
+from ..console import echo, show
+from ..options import JSON, RUN
+from ..render import Grid, grid
+
+if TYPE_CHECKING:
+    from ...storage.run_index import State
+
+
+@click.group()
+def runs() -> None:
+    """List, compare and delete runs."""
+
+
+@runs.command("list")
+@JSON
+@click.pass_obj
+def list_(app: App, as_json: bool) -> None:
+    """List the runs, the newest first."""
+    from ...storage.run_index import list_runs
+
+    show(runs_json(list_runs(Path(app.settings.runs))), runs_table, as_json)
+
+
+@runs.command("show")
+@RUN
+@click.pass_obj
+def show_(app: App, name: str | None) -> None:
+    """Show a run: its request, its state, and what each agent cost."""
+    from ...storage.run_folder import RunFolder, find_run
+    from ...storage.run_index import read_state
+
+    path = find_run(Path(app.settings.runs), name)
+    state = read_state(path)
+    with RunFolder(path) as folder:
+        echo(f"{path}: {state.state}, {state.done} of {state.agents} agents done\n")
+        echo(folder.request)
+        for agent, spent in folder.memo.spent.items():
+            echo(f"{agent:34}{spent.calls:4} calls  ${spent.cost:.4f}")
+
+
+@runs.command()
+@click.argument("name")
+@click.argument("other", required=False)
+@click.pass_obj
+def diff(app: App, name: str, other: str | None) -> None:
+    """Compare two runs, or a run with what its last change replaced."""
+    from ...storage.run_folder import find_run
+    from ...storage.run_index import differences, last_change
+
+    path = find_run(Path(app.settings.runs), name)
+    second = find_run(Path(app.settings.runs), other) if other else None
+    for line in differences(path, second) if second else last_change(path):
+        echo(line.rstrip("\n"))
+
+
+@runs.command()
+@click.argument("names", metavar="RUN...", nargs=-1, required=True)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def rm(app: App, names: Sequence[str], yes: bool) -> None:
+    """Delete runs, with all that was paid for in them."""
+    from ...storage.run_folder import find_run
+    from ...storage.run_index import remove
+
+    paths = [find_run(Path(app.settings.runs), name) for name in names]
+    if not yes and not sys.stdin.isatty():
+        raise UsageError("nobody is there to be asked; to delete them all the same, add --yes")
+    if not yes:
+        click.confirm(f"Delete {', '.join(map(str, paths))}?", abort=True, err=True)
+    for path in paths:
+        remove(path)
+
+
+def runs_json(listed: "Iterable[tuple[Path, State]]") -> list[dict[str, Any]]:
+    from attrs import asdict
+
+    return [{"run": path.name, **asdict(state)} for path, state in listed]
+
+
+def runs_table(rows: list[dict[str, Any]], width: int) -> Grid:
+    return grid(
+        f"{len(rows)} runs",
+        "run~ state done> cost_$> age>",
+        (
+            (
+                row["run"],
+                row["state"],
+                f"{row['done']}/{row['agents']}",
+                f"{row['cost']:.4f}",
+                _age(time.time() - row["updated"]) if row["updated"] else "",
+            )
+            for row in rows
+        ),
+    )
+
+
+def _age(seconds: float) -> str:
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
