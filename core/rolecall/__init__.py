@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from .plugin.assignment import current_team
     from .plugin.manager import Host
     from .plugin.spec import hookimpl
+    from .storage.safe_folder import SafeFolder
     from .types.agents import Agent, Route
     from .types.answer import Answer
     from .types.causes import Action, Cause
@@ -169,6 +170,7 @@ __all__ = [
     "RunEnded",
     "RunError",
     "RunStarted",
+    "SafeFolder",
     "Sandbox",
     "SendLimiter",
     "Settings",
@@ -219,6 +221,7 @@ _NAMES = {
         "WorkTouched"
     ),
     "plugin.spec": "hookimpl",
+    "storage.safe_folder": "SafeFolder",
     "plugin.manager": "Host",
     "observers.ledger": "Ledger Totals",
     "api.team": "Result Run Team",
