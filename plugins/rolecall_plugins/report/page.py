@@ -1,101 +1,171 @@
-"""Draws report.html: `python -m rolecall_plugins.report.page FILE`, with the story on stdin.
+"""Draws report.html: one page that runs no script and loads nothing.
 
-The page runs no script and loads nothing; what models wrote is escaped, or Markdown without HTML.
+What models wrote is escaped, or is Markdown without HTML.
 """
 
-import json
-import os
-import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+from urllib.parse import quote
 
-from .charts import critical_path, distribution, draw, graph, timeline
+from attrs import frozen
+
+from .graph import draw_graph
+from .markdown import to_html
+from .record import AgentRecord, ProviderRecord, RunRecord
+from .tables import by_agent, by_call, by_provider
+from .timeline import NOTHING, draw_calls, draw_ticks
 
 if TYPE_CHECKING:
     from jinja2 import Template
-
-LONG = 300_000  # characters, beyond which a deliverable is shown as it was written
-DEEPER = 2  # levels that a deliverable's headings stand below the page's own
-
-
-def render(story: Mapping[str, Any]) -> str:
-    """Give the page as HTML."""
     from markupsafe import Markup
 
-    lines = timeline(story)
-    dependants: dict[str, list[str]] = {}
-    for agent in story["agents"]:
-        for need in agent["needs"]:
-            dependants.setdefault(need, []).append(agent["name"])
+TITLE = 90  # characters of the request that are the page's title
+BEGINNING = 1500  # characters of the request that stand ahead of the plan
+ROOM = 1_500_000  # characters that all deliverables may take in the page
+LARGE = 100  # agents, beyond which a drawing of their needs shows nothing
+COLORS = 6  # of providers, in page.css
+
+
+@frozen
+class Share:
+    """A provider's part of something, in percent of a line."""
+
+    provider: str
+    left: float
+    width: float
+    words: str
+
+
+STAGES = (
+    ("waiting", "waits for a permit"),
+    ("asked", "asked, no text yet"),
+    ("failed", "failed"),
+)
+MEASURES: Mapping[str, Callable[[ProviderRecord], float]] = {
+    "agents": lambda provider: provider.answered,
+    "calls": lambda provider: provider.totals.calls,
+    "tokens in": lambda provider: provider.totals.usage.input,
+    "tokens out": lambda provider: provider.totals.usage.output,
+    "US dollars": lambda provider: provider.totals.cost,
+}
+
+
+def render_page(run: RunRecord) -> str:
+    """Render the page of a run."""
+    from markupsafe import Markup
+
+    request = run.started.request.strip()
+    length = max([NOTHING, *(call.ended for call in run.calls)])
+    bars = draw_calls(run.calls, length)
+    needs = {agent.name: agent.needs for agent in run.agents}
+    levels = {agent.name: agent.level for agent in run.agents}
+    is_large = len(levels) > LARGE
     return _template().render(
-        story=story,
+        run=run,
         style=Markup(_file("page.css")),
-        when=datetime.fromtimestamp(story["when"], UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        timeline=Markup(draw(lines)) if lines else "",
-        graph=Markup(draw(graph(story))),
-        distribution=Markup(draw(distribution(story))),
-        path=critical_path(story),
-        dependants=dependants,
-        as_html=lambda text: Markup(as_html(text)),
-        clock=_clock,
+        title=make_title(request),
+        request=request,
+        beginning=request[:BEGINNING],
+        when=datetime.fromtimestamp(run.started.when, UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        plan=Markup(to_html(run.plan, deeper=2)),
+        texts=_texts(run),
+        dependants=_reverse(needs),
+        color={each.name: number % COLORS for number, each in enumerate(run.providers)},
+        bars=bars,
+        stages=STAGES,
+        used={span.stage for each in bars.values() for bar in each for span in bar.spans},
+        ticks=draw_ticks(length),
+        resumed=round(100 * run.resumed / length, 2),
+        graph=None if is_large else draw_graph(needs, levels, run.critical_path),
+        by_level=_by_level(run.agents) if is_large else [],
+        agents={agent.name: agent for agent in run.agents},
+        by_provider=by_provider(run),
+        by_agent=by_agent(run),
+        by_call=by_call(run),
+        shares=[share_out(name, measure, run.providers) for name, measure in MEASURES.items()],
+        clock=show_seconds,
+        quote=quote,
     )
+
+
+def make_title(request: str) -> str:
+    """Shorten a request to its first sentence, and that to the length of a title."""
+    line = next(filter(None, map(str.strip, request.splitlines())), "")
+    title = line.partition(". ")[0]
+    if len(title) <= TITLE:
+        return title
+    return f"{title[:TITLE].rpartition(' ')[0] or title[:TITLE]} …"
+
+
+def share_out(
+    name: str, measure: Callable[[ProviderRecord], float], providers: Sequence[ProviderRecord]
+) -> tuple[str, Sequence[Share]]:
+    """Divide a line among providers as a measure is divided among them."""
+    values = [measure(provider) for provider in providers]
+    total = sum(values)
+    if not total:
+        return name, ()
+    return name, [
+        Share(
+            provider=provider.name,
+            left=round(100 * sum(values[:number]) / total, 2),
+            width=round(100 * value / total, 2),
+            words=f"{provider.name}: {value:,.4g} of {total:,.4g} {name}",
+        )
+        for number, (provider, value) in enumerate(zip(providers, values, strict=True))
+        if value
+    ]
+
+
+def show_seconds(seconds: float) -> str:
+    """Show a time in minutes and seconds."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"
 
 
 @cache
 def _template() -> "Template":
     from jinja2 import Environment, StrictUndefined
 
-    environment = Environment(undefined=StrictUndefined, autoescape=True, trim_blocks=True)
+    environment = Environment(
+        undefined=StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
     return environment.from_string(_file("page.html.j2"))
 
 
-def as_html(text: str) -> str:
-    """Turn a deliverable's Markdown into HTML; HTML within it stays text, images stay links."""
-    from markdown_it import MarkdownIt
-    from markupsafe import escape
+def _texts(run: RunRecord) -> "dict[str, Markup]":
+    """Render the deliverables but the plan's, as many in the team's order as there is room for."""
+    from markupsafe import Markup
 
-    if len(text) > LONG:
-        return f"<pre>{escape(text)}</pre>"
-    markdown = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
-    tokens = markdown.parse(text)
-    for token in tokens:
-        if token.type in ("heading_open", "heading_close"):
-            token.tag = f"h{min(6, int(token.tag[1:]) + DEEPER)}"
-    return str(markdown.renderer.render(tokens, markdown.options, {}))
-
-
-def get_ready() -> None:
-    """Import and make ready what a page needs, which takes as long as drawing one."""
-    draw({"data": {"values": [{}]}, "mark": "point"})
-    as_html("")
-    _template()
+    texts: dict[str, Markup] = {}
+    room = ROOM
+    for agent in run.agents:
+        if agent.text and agent.name != run.planner:
+            text = to_html(agent.text, deeper=3)
+            room -= len(text)
+            if room < 0:
+                break
+            texts[agent.name] = Markup(text)
+    return texts
 
 
-def main() -> None:
-    """Write the page of the story that comes, whole or not at all."""
-    path = Path(sys.argv[1])
-    get_ready()
-    story = sys.stdin.read()
-    if not story:
-        return  # who was to tell it is gone
-    page = render(json.loads(story))
-    partial = path.with_name(path.name + ".part")
-    partial.write_text(page, "utf-8", errors="replace")
-    os.replace(partial, path)
+def _reverse(needs: Mapping[str, Iterable[str]]) -> Mapping[str, Sequence[str]]:
+    dependants: dict[str, list[str]] = {}
+    for name, needed in needs.items():
+        for need in needed:
+            dependants.setdefault(need, []).append(name)
+    return dependants
+
+
+def _by_level(agents: Iterable[AgentRecord]) -> Sequence[Sequence[AgentRecord]]:
+    levels: dict[int, list[AgentRecord]] = {}
+    for agent in agents:
+        levels.setdefault(agent.level, []).append(agent)
+    return [levels[level] for level in sorted(levels)]
 
 
 def _file(name: str) -> str:
     return files(__package__).joinpath(name).read_text("utf-8")
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(seconds, 60)
-    return f"{minutes:.0f} min {rest:.0f} s" if minutes else f"{rest:.1f} s"
-
-
-if __name__ == "__main__":
-    main()

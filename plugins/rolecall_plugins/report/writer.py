@@ -3,89 +3,47 @@
 import asyncio
 from functools import cache
 from importlib.resources import files
-from pathlib import Path
-from threading import Semaphore
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
-from rolecall import (
-    AgentBlocked,
-    AgentFailed,
-    AgentStarted,
-    CallEnded,
-    CallText,
-    DeliverableKept,
-    Event,
-    RunEnded,
-    RunStarted,
-    Totals,
-)
+from rolecall import Event, SafeFolder, Totals
 
-from .drawer import Drawer
-from .story import Story
+from .markdown import lower_headings
+from .page import render_page
+from .record import RunRecord, RunRecorder
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
 
-# Of all the runs of a process one has a drawer that waits, for it takes a hundred megabytes.
-_early = Semaphore()
-
-
 class Report:
-    """Listens to a run; at its end writes report.md, and then lets report.html be drawn.
-
-    What draws it gets ready while the last agents are at work.
-    """
+    """An observer that writes both reports once its run is over, in a thread."""
 
     def __init__(self) -> None:
-        self._story = Story()
-        self._folder: Path | None = None
-        self._drawer: Drawer | None = None
-        self._ahead: set[str] = set()  # who has not begun
-        self._answered = False
-        self._over = False
+        self._recorder = RunRecorder()
 
     def notify(self, event: Event) -> None:
-        self._story.notify(event)
-        match event:
-            case RunStarted():
-                self._folder = Path(event.folder)
-                self._ahead = set(event.agents)
-            case AgentStarted() | DeliverableKept() | AgentFailed() | AgentBlocked():
-                self._ahead.discard(event.agent)
-            case CallText() | CallEnded():
-                self._answered = True
-            case RunEnded() if self._folder is not None:
-                self._over = True
-                (self._folder / "report.md").write_text(render(self._story), "utf-8")
-            case _:
-                pass
-        is_last = self._answered and not self._ahead and not self._over
-        if is_last and self._drawer is None and self._folder and _early.acquire(blocking=False):
-            self._drawer = Drawer(self._folder)
+        self._recorder.notify(event)
 
     async def aclose(self) -> None:
-        try:
-            if self._over and self._folder is not None:
-                drawer = self._drawer or Drawer(self._folder)
-                await asyncio.to_thread(drawer.draw, self._story.told(self._folder))
-            elif self._drawer is not None:
-                await asyncio.to_thread(self._drawer.leave)
-        finally:
-            if self._drawer is not None:
-                _early.release()
+        await asyncio.to_thread(self._write)
+
+    def _write(self) -> None:
+        run = self._recorder.record()
+        if run is not None:
+            folder = SafeFolder(run.folder)
+            folder.write("report.md", render_text(run).encode("utf-8", "replace"))
+            folder.write("report.html", render_page(run).encode("utf-8", "replace"))
 
 
-def render(story: Story) -> str:
-    """Give the report as Markdown."""
+def render_text(run: RunRecord) -> str:
+    """Render the report as Markdown."""
     return _template().render(
-        started=story.started,
-        ended=story.ended,
-        ledger=story.ledger,
-        planned=story.planned,
-        providers=sorted({*story.planned, *story.ledger.providers}),
-        answered=lambda name: story.ledger.answered.get(name, "–"),
+        run=run,
+        ledger=run.ledger,
+        plan=lower_headings(run.plan, deeper=2).strip(),
         sums=_sums,
+        quote=quote,
     )
 
 
@@ -93,20 +51,19 @@ def render(story: Story) -> str:
 def _template() -> "Template":
     from jinja2 import Environment, StrictUndefined
 
-    return Environment(undefined=StrictUndefined, keep_trailing_newline=True).from_string(
-        files(__package__).joinpath("report.md.j2").read_text("utf-8")
-    )
+    return Environment(
+        undefined=StrictUndefined, keep_trailing_newline=True, trim_blocks=True, lstrip_blocks=True
+    ).from_string(files(__package__).joinpath("report.md.j2").read_text("utf-8"))
 
 
-def _sums(totals: Totals | None) -> str:
-    sums = totals or Totals()
+def _sums(totals: Totals) -> str:
     cells = (
-        sums.calls,
-        sums.failed,
-        f"{sums.usage.input:,}",
-        f"{sums.usage.output:,}",
-        sums.money,
-        f"{sums.took:.1f} s",
-        f"{sums.waited:.1f} s",
+        totals.money,
+        f"{totals.took:.1f} s",
+        totals.calls,
+        totals.failed,
+        f"{totals.usage.input:,}",
+        f"{totals.usage.output:,}",
+        f"{totals.waited:.1f} s",
     )
     return " | ".join(map(str, cells))
