@@ -94,6 +94,7 @@ if TYPE_CHECKING:
         ChangesOutside,
         CommandLimits,
         CommandResult,
+        NeedsSandbox,
         Repeatable,
         Sandbox,
         Tool,
@@ -143,6 +144,7 @@ __all__ = [
     "Ledger",
     "Limiter",
     "Message",
+    "NeedsSandbox",
     "NeedsSetup",
     "Observer",
     "Order",
@@ -229,7 +231,8 @@ _NAMES = {
     "api.llm": "LLM",
     "types.parts": "Attachment Part Text ToolCall ToolResult ToolSpec Verbatim",
     "types.tools": (
-        "ChangesOutside CommandLimits CommandResult Repeatable Sandbox Tool Work Workspace"
+        "ChangesOutside CommandLimits CommandResult NeedsSandbox Repeatable Sandbox Tool Work "
+        "Workspace"
     ),
     "types.messages": (
         "Closeable Diagnosable HasCeiling HasModel HasPrices Message NeedsSetup Preparable "

@@ -9,6 +9,7 @@ from attrs import Attribute, evolve, field, frozen
 
 from ..types.causes import DEFAULT_ACTIONS, Action, Cause
 from ..types.messages import Request, Usage
+from ..types.tools import CommandLimits
 
 AGENT_VARIABLE = "ROLECALL_AGENT_"
 UNSET = {"environment", "rehearsal", "source", "sources"}  # settings that no table sets
@@ -70,6 +71,7 @@ class AgentSettings:
 
     routes: in order of preference; the key `NAME = ROUTE` sets them alone.
     prompt: the text of the file that the key names. title, goal, needs: as in `Agent`.
+    tools: what it may use: tools by name, groups of them, or patterns; None is the agent's own.
     off: leave the agent out; `NAME = false` sets that.
     """
 
@@ -78,6 +80,7 @@ class AgentSettings:
     title: str = ""
     goal: str = ""
     needs: tuple[str, ...] | None = None
+    tools: tuple[str, ...] | None = None
     off: bool = False
 
 
@@ -136,6 +139,14 @@ class Settings:
     breaker_cooldown: seconds an open route is left alone.
     continuations: how often a cut answer is asked to go on.
     max_output_tokens, temperature, timeout, idle_timeout, stream: see `Request`.
+    max_rounds: how often an agent that has tools is asked before it must end.
+    sandbox: where commands run, by the sandbox's name; empty takes the first that works here, and
+        "none" runs them unconfined.
+    sandbox_image: the image of a sandbox that is a container.
+    commands: what a command in the sandbox may take.
+    allow: tools that change something beyond the workspace and need not ask, by name or pattern.
+    verify: commands that check the workspace once it is written.
+    repairs: how often what a check found goes back to whom it concerns.
     debug, quiet: tell every event of a run, or none.
     rehearsal: calls are simulated or replayed, and cost nothing.
     runs: folder of the run folders.
@@ -165,6 +176,13 @@ class Settings:
     timeout: float = field(default=600.0, validator=_at_least(0, above=True))
     idle_timeout: float = field(default=60.0, validator=_at_least(0, above=True))
     stream: bool = True
+    max_rounds: int = field(default=40, validator=_at_least(1))
+    sandbox: str = ""
+    sandbox_image: str = ""
+    commands: CommandLimits = CommandLimits()
+    allow: tuple[str, ...] = ()
+    verify: tuple[str, ...] = ()
+    repairs: int = field(default=2, validator=_at_least(0))
     runs: str = "runs"
     reuse: tuple[str, ...] = ()
     state: str = ""

@@ -118,7 +118,12 @@ def _members(host: Host, settings: Settings, table: str) -> dict[str, tuple[Agen
 
 def _altered(agent: Agent, own: AgentSettings) -> Agent:
     said = {name: getattr(own, name) for name in ("title", "goal", "prompt") if getattr(own, name)}
-    return evolve(agent, **said, needs=agent.needs if own.needs is None else own.needs)
+    return evolve(
+        agent,
+        **said,
+        needs=agent.needs if own.needs is None else own.needs,
+        tools=agent.tools if own.tools is None else own.tools,
+    )
 
 
 def _variables(

@@ -58,6 +58,7 @@ class Agent:
     routes: where it runs, in order of preference: routes, or texts like `"gemini"`.
     max_output_tokens, temperature: None takes the settings' value.
     plan: its deliverable is also the run's PLAN.md.
+    tools: what it may use: tools by name, a group (the part before a dot), or patterns.
     """
 
     name: str = field(validator=_is_name)
@@ -70,6 +71,7 @@ class Agent:
     temperature: float | None = None
     plan: bool = False
     shared: str = field(default="", repr=False)
+    tools: tuple[str, ...] = field(default=(), converter=_texts)
 
 
 def _by_name(agents: Iterable[Agent]) -> Mapping[str, Agent]:

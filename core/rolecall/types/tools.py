@@ -1,10 +1,11 @@
 """What agents may be given to do: tools, and what a tool may touch."""
 
 import re
+import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from attrs import field, frozen
+from attrs import field, frozen, validators
 
 from .events import Event
 from .parts import ToolResult
@@ -47,11 +48,11 @@ class CommandLimits:
     network: whether it may reach other machines.
     """
 
-    seconds: float = 120.0
-    memory: int = 2 * 1024**3
-    disk: int = 1024**3
-    output: int = 1024**2
-    processes: int = 256
+    seconds: float = field(default=120.0, validator=validators.gt(0))
+    memory: int = field(default=2 * 1024**3, validator=validators.gt(0))
+    disk: int = field(default=1024**3, validator=validators.gt(0))
+    output: int = field(default=1024**2, validator=validators.gt(0))
+    processes: int = field(default=256, validator=validators.gt(0))
     network: bool = False
 
 
@@ -111,6 +112,11 @@ class Work:
         default=_never_asked, eq=False, repr=False
     )
 
+    @staticmethod
+    def shell(line: str) -> tuple[str, ...]:
+        """Return the command that has a line carried out by the system's shell."""
+        return ("cmd", "/d", "/c", line) if sys.platform == "win32" else ("/bin/sh", "-c", line)
+
 
 class Tool(Protocol):
     """Something that an agent may do.
@@ -150,7 +156,18 @@ class ChangesOutside(Protocol):
 
 @runtime_checkable
 class Repeatable(Protocol):
-    """A tool whose call may be made again where a crash left open whether it was made."""
+    """A tool whose call may be made again where a crash left open whether it was made.
+
+    Where it changes the workspace, that is put back to what it was before the call.
+    """
 
     @property
     def repeatable(self) -> bool: ...
+
+
+@runtime_checkable
+class NeedsSandbox(Protocol):
+    """A tool that is offered only where the run has a sandbox."""
+
+    @property
+    def needs_sandbox(self) -> bool: ...

@@ -12,6 +12,7 @@ from rolecall import (
     Action,
     AgentSettings,
     Cause,
+    CommandLimits,
     Order,
     Price,
     ProviderSettings,
@@ -333,9 +334,16 @@ def test_every_step_starts_from_the_settings_limits() -> None:
 
 
 def test_every_setting_is_in_the_documents_table_with_its_default() -> None:
-    table = dict(re.findall(r"^\| `(\w+)` \| ([^|]+) \| [^|]+ \|$", DOCUMENT, re.MULTILINE))
-    said = {name: value.strip('"') for name, value in table.items()}
-    tables = ("providers", "agents", "on", "prices", *UNSET)
+    whole, commands, *_ = (
+        dict(re.findall(r"^\| `(\w+)` \| ([^|]+) \| [^|]+ \|$", part, re.MULTILINE))
+        for part in DOCUMENT.split("## `[tool.rolecall.commands]`")
+    )
+    of_commands = {
+        each.name: str(each.default).lower().removesuffix(".0") for each in fields(CommandLimits)
+    }
+    assert commands == of_commands
+    said = {name: value.strip('"') for name, value in whole.items()}
+    tables = ("providers", "agents", "on", "prices", "commands", *UNSET)
     plain = [each for each in fields(Settings) if each.name not in tables]
     told_in_words = {
         "temperature": "not sent",
@@ -343,6 +351,10 @@ def test_every_setting_is_in_the_documents_table_with_its_default() -> None:
         "block": "[]",
         "reuse": "[]",
         "budget": "none",
+        "sandbox": "the first that works",
+        "sandbox_image": "python:3-slim",
+        "allow": "[]",
+        "verify": "[]",
     }
     shown = {True: "true", False: "false"}
     assert said == {

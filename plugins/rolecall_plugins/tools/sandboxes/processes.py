@@ -1,0 +1,187 @@
+"""Run a command within limits: output, time, memory, processes and disk."""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from attrs import define, field, frozen
+
+from rolecall import CommandLimits, CommandResult
+
+POLL = 0.05  # seconds between two looks at what a command takes
+DISK_POLLS = 10  # looks of which one counts the disk, for that takes longer
+READ = 65536  # bytes
+ENDLESS = 256  # times the kept output after which a command that writes on is ended
+
+
+@define
+class Output:
+    """The head and the tail of what a command writes, at most so many bytes of each."""
+
+    most: int
+    head: bytearray = field(factory=bytearray)
+    tail: bytearray = field(factory=bytearray)
+    length: int = 0
+
+    def add(self, piece: bytes) -> None:
+        self.length += len(piece)
+        half = self.most // 2
+        free = half - len(self.head)
+        if free > 0:
+            self.head += piece[:free]
+            piece = piece[free:]
+        self.tail += piece
+        if len(self.tail) > 2 * half:
+            del self.tail[:-half]
+
+    @property
+    def text(self) -> str:
+        """Return what was kept, and how much was left out between head and tail."""
+        tail = self.tail[-(self.most // 2) :]
+        left_out = self.length - len(self.head) - len(tail)
+        head, rest = (bytes(each).decode("utf-8", "replace") for each in (self.head, tail))
+        return head + (f"\n[... {left_out} bytes left out ...]\n" if left_out > 0 else "") + rest
+
+
+@frozen
+class Taken:
+    """What the processes of a command take at one moment; memory in bytes."""
+
+    processes: int = 0
+    memory: int = 0
+
+
+Count = Callable[[int], Taken]
+
+
+async def run_limited(
+    command: Sequence[str],
+    folder: str,
+    environment: Mapping[str, str],
+    limits: CommandLimits,
+    count: Count | None = None,
+) -> CommandResult:
+    """Run a command in a folder, and end all its processes where it takes more than it may.
+
+    count: what the processes below one take; where the system cannot tell, these limits are not
+    kept. Raises OSError where the command cannot be started.
+    """
+    began = time.monotonic()
+    # A session of its own, so that everything it starts can be ended together.
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        cwd=folder,
+        env=dict(environment),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        start_new_session=True,
+    )
+    output = Output(limits.output)
+    reading = asyncio.ensure_future(_read(process, output))
+    stopped = ""
+    try:
+        stopped = await _watch(process, reading, output, folder, limits, began, count)
+    finally:
+        _end(process)
+        with suppress(asyncio.CancelledError):
+            await asyncio.shield(process.wait())
+        reading.cancel()
+        with suppress(asyncio.CancelledError):
+            await reading
+    code = process.returncode
+    seconds = time.monotonic() - began
+    return CommandResult(-9 if code is None else code, output.text, seconds, stopped)
+
+
+async def _watch(
+    process: asyncio.subprocess.Process,
+    reading: "asyncio.Future[None]",
+    output: Output,
+    folder: str,
+    limits: CommandLimits,
+    began: float,
+    count: Count | None,
+) -> str:
+    """Wait for a command's end, or for the limit that it breaks; return that limit, or ""."""
+    room = _size(folder) + limits.disk
+    looks = 0
+    while True:
+        with suppress(TimeoutError):
+            # Its output ends after itself, where it left processes behind.
+            await asyncio.wait_for(asyncio.shield(process.wait()), POLL)
+        if process.returncode is not None:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(reading), POLL)
+            return ""
+        if time.monotonic() - began > limits.seconds:
+            return "time"
+        if output.length > ENDLESS * limits.output:
+            return "output"
+        taken = count(process.pid) if count else Taken()
+        if taken.processes > limits.processes:
+            return "processes"
+        if taken.memory > limits.memory:
+            return "memory"
+        looks += 1
+        if looks % DISK_POLLS == 0 and await asyncio.to_thread(_size, folder) > room:
+            return "disk"
+
+
+async def _read(process: asyncio.subprocess.Process, output: Output) -> None:
+    assert process.stdout is not None
+    while piece := await process.stdout.read(READ):
+        output.add(piece)
+
+
+def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            process.kill()
+    if sys.platform != "win32":
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def _size(folder: str) -> int:
+    """Add up the bytes of the files below a folder; what vanishes meanwhile counts as nothing."""
+    total = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                total += os.lstat(os.path.join(place, name)).st_size
+    return total
+
+
+def below(pid: int) -> Taken:
+    """Count what the descendants of a process take, by Linux's /proc.
+
+    Children of children that ended belong to the namespace's first process, so none is missed where
+    the command runs in a namespace of its own.
+    """
+    parents: dict[int, int] = {}
+    memory: dict[int, int] = {}
+    for other, parent, pages in _processes():
+        parents[other], memory[other] = parent, pages * os.sysconf("SC_PAGE_SIZE")
+    children: dict[int, list[int]] = {}
+    for other, parent in parents.items():
+        children.setdefault(parent, []).append(other)
+    found = [pid]
+    for each in found:  # grows while it is read
+        found += children.get(each, ())
+    return Taken(len(found), sum(memory.get(each, 0) for each in found))
+
+
+def _processes() -> Iterator[tuple[int, int, int]]:
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with suppress(OSError, ValueError, IndexError):
+                # The program's name stands in brackets and may hold blanks and brackets itself.
+                fields = Path("/proc", name, "stat").read_text("ascii", "replace")
+                rest = fields.rpartition(")")[2].split()
+                yield int(name), int(rest[1]), int(rest[21])
