@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         TeamError,
         UsageError,
     )
+    from .execution.context import CallContext
     from .execution.dispatcher import Dispatcher
     from .execution.redaction import Redactor
     from .observers.ledger import Ledger, Totals
@@ -116,6 +117,7 @@ __all__ = [
     "Attachment",
     "BudgetReached",
     "Call",
+    "CallContext",
     "CallEnded",
     "CallEvent",
     "CallFailed",
@@ -211,6 +213,7 @@ _NAMES = {
     "cli.console": "echo warn",
     "config.loading": "load_settings",
     "config.settings": "AgentSettings Order Price ProviderSettings Settings",
+    "execution.context": "CallContext",
     "execution.dispatcher": "Dispatcher",
     "errors": (
         "AllRoutesFailed BudgetReached CallFailed JournalCorrupt PluginError ProviderError "

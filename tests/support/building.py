@@ -15,6 +15,7 @@ from rolecall import (
     Agent,
     Answer,
     Call,
+    CallContext,
     CallEnded,
     CallStarted,
     Cause,
@@ -31,6 +32,7 @@ from rolecall import (
     Team,
     hookimpl,
 )
+from rolecall.execution.context import RunContext
 from rolecall.observers.event_bus import Bus
 from rolecall.observers.ledger import Ledger
 from rolecall.plugin.entry_points import Distribution
@@ -147,14 +149,15 @@ class Dispatching:
         if routes is None:
             routes = [provider.name for provider in providers]
         self._agent = agent(routes=routes)
-        self._dispatcher = Dispatcher(
-            {provider.name: provider for provider in providers},
-            limiters,
-            settings,
-            self.clock,
-            self.events.notify,
-            rng or random.Random(1),
+        context = CallContext(
+            providers={provider.name: provider for provider in providers},
+            limiters=limiters,
+            settings=settings,
+            clock=self.clock,
+            emit=self.events.notify,
+            rng=rng or random.Random(1),
         )
+        self._dispatcher = Dispatcher(context)
 
     def step(self, request: Request = REQUEST) -> Answer:
         return self.clock.run(self.stepping(request))
@@ -234,18 +237,22 @@ def run(
     there = (folder / "journal.jsonl").exists()
     with RunFolder(folder) if there else RunFolder.create(folder, request, {}) as opened:
         bus = Bus([opened.memo, ledger, *keepers], [events])
-        dispatcher = Dispatcher(
-            {provider.name: provider for provider in providers},
-            limiters,
-            settings,
-            clock,
-            bus,
-            random.Random(1),
+        context = RunContext(
+            providers={provider.name: provider for provider in providers},
+            limiters=limiters,
+            settings=settings,
+            clock=clock,
+            emit=bus,
+            rng=random.Random(1),
             calls=opened.memo.calls,
+            team=team,
+            request=opened.request,
+            numbers={name: number for number, name in enumerate(team.agents, 1)},
+            priorities=team.paths(dict.fromkeys(team.agents, 1.0)),
+            left_out=left_out or {},
+            frozen=frozen,
         )
-        numbers = {name: number for number, name in enumerate(team.agents, 1)}
-        runner = Runner(team, dispatcher, opened, settings, bus, numbers, left_out or {}, frozen)
-        outcome = within(clock, runner.run(opened.request))
+        outcome = within(clock, Runner(context, opened).run())
     return Ran(outcome, events, ledger, folder)
 
 

@@ -10,6 +10,7 @@ from attrs import evolve
 from ..config.loading import load_settings
 from ..config.settings import Settings
 from ..errors import CallFailed, ProviderError, UsageError, nearest
+from ..execution.context import CallContext, close
 from ..execution.dispatcher import Dispatcher
 from ..observers.event_bus import Bus
 from ..observers.ledger import Ledger
@@ -20,7 +21,6 @@ from ..types.agents import Agent
 from ..types.answer import Answer
 from ..types.causes import Cause
 from ..types.events import Observer
-from ..types.limits import SystemClock
 from ..types.messages import Message, Request, Stop
 from .loop_scope import WithTheLoop
 
@@ -63,14 +63,14 @@ class LLM:
             if route.provider not in providers:
                 hint = nearest(route.provider, providers)
                 raise UsageError(f"there is no provider {route.provider!r}{hint}")
-        self._dispatcher = Dispatcher(
-            providers,
-            list(supplied(host.limiters(self._settings)).values()),
-            self._settings,
-            SystemClock(),
-            Bus([self.ledger], [*host.observers(self._settings), *observers]),
+        context = CallContext(
+            providers=providers,
+            limiters=list(supplied(host.limiters(self._settings)).values()),
+            settings=self._settings,
+            emit=Bus([self.ledger], [*host.observers(self._settings), *observers]),
         )
-        self._connections = WithTheLoop(self._dispatcher.aclose)
+        self._dispatcher = Dispatcher(context)
+        self._connections = WithTheLoop(lambda: close(providers.values()))
 
     def call(self, prompt: Prompt) -> str:
         """Answer a prompt, or a conversation: `{"role": ..., "content": ...}`, the last turn last.

@@ -12,7 +12,7 @@ from attrs import evolve, field, frozen
 from ..config.loading import load_settings
 from ..config.settings import Settings
 from ..errors import RolecallError
-from ..execution.attempt import close
+from ..execution.context import close
 from ..observers.ledger import Ledger
 from ..plugin.manager import Host
 from ..scheduling.scheduler import PLAN, Outcome

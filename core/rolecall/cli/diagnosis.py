@@ -13,7 +13,7 @@ from attrs import fields
 from ..config.settings import UNSET, ProviderSettings, Settings
 from ..errors import RolecallError
 from ..execution.attempt import Caller
-from ..execution.pricing import Prices
+from ..execution.context import CallContext, close
 from ..plugin.assignment import current_team
 from ..scheduling.session import Shared
 from ..types.agents import Agent, Route, Team
@@ -152,14 +152,22 @@ def call(app: App, found: dict[str, Any]) -> int:
         if isinstance(event, CallEnded):
             ends.append(event)
 
-    prices = Prices(settings, shared.providers)
-    caller = Caller(shared.providers, shared.limiters, settings, app.clock, hear)
+    context = CallContext(
+        providers=shared.providers,
+        limiters=shared.limiters,
+        settings=settings,
+        clock=app.clock,
+        emit=hear,
+    )
+    caller = Caller(context)
 
     async def ask(row: dict[str, Any]) -> None:
         route = Route(row["provider"])
         agent = Agent("doctor", "Doctor", "see whether it answers", HELLO, (route,))
         request = Request("", (Message("user", HELLO),), max_output_tokens=256)
-        result = await caller.call(agent, prices.resolve(route), request, step="", priority=0.0)
+        result = await caller.call(
+            agent, context.pricing.resolve(route), request, step="", priority=0.0
+        )
         row["seconds"] = next(
             (round(end.took, 3) for end in ends if end.provider == row["provider"]), None
         )
@@ -176,7 +184,7 @@ def call(app: App, found: dict[str, Any]) -> int:
         try:
             await asyncio.gather(*map(ask, ready))
         finally:
-            await caller.aclose()
+            await close(shared.providers.values())
 
     try:
         asyncio.run(ask_all())

@@ -3,19 +3,17 @@
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future
 
 from attrs import evolve
 
-from ..config.settings import Price, Settings
+from ..config.settings import Price
 from ..errors import ProviderError, RolecallError
 from ..types.agents import Agent
 from ..types.causes import Cause
-from ..types.events import Event
-from ..types.limits import Call, Clock, Limiter, Outcome, SendLimiter
+from ..types.limits import Call, Limiter, Outcome, SendLimiter
 from ..types.messages import (
-    Closeable,
     Preparable,
     Provider,
     Request,
@@ -26,6 +24,7 @@ from ..types.messages import (
 )
 from .budget import Budget
 from .call_recorder import CallWatch, Result, guarded
+from .context import CallContext
 from .pricing import ResolvedRoute
 from .redaction import Redactor
 
@@ -65,42 +64,21 @@ def estimate(request: Request) -> int:
 class Caller:
     """Makes single calls; the dispatcher decides which."""
 
-    def __init__(
-        self,
-        providers: Mapping[str, Provider],
-        limiters: Sequence[Limiter],
-        settings: Settings,
-        clock: Clock,
-        emit: Callable[[Event], None],
-        calls: int = 0,
-        spent: float = 0.0,
-    ) -> None:
-        self._providers = providers
-        self._budget = Budget(settings.budget, settings.allow_unpriced, spent)
-        self._limiters = limiters
-        self._senders = [each for each in limiters if isinstance(each, SendLimiter)]
+    def __init__(self, context: CallContext) -> None:
+        self._context = context
+        settings = context.settings
+        self._budget = Budget(settings.budget, settings.allow_unpriced, context.spent)
+        self._senders = [each for each in context.limiters if isinstance(each, SendLimiter)]
         self._redact = Redactor(settings.environment)
-        self._clock = clock
-        self._emit = emit
-        self._start = clock.now()
-        self._count = calls
+        self._count = context.calls
         self._preparing: dict[str, Future[None]] = {}
-
-    @property
-    def at(self) -> float:
-        """Give the seconds since the start, as events carry them."""
-        return self._clock.now() - self._start
 
     def prepare(self, name: str) -> "Future[None] | None":
         """Start a provider's slow imports in a thread, once; give what to wait for."""
-        provider = self._providers[name]
+        provider = self._context.providers[name]
         if name not in self._preparing and isinstance(provider, Preparable):
             self._preparing[name] = _in_thread(provider.prepare)
         return self._preparing.get(name)
-
-    async def aclose(self) -> None:
-        """Close what the providers hold open in this event loop."""
-        await close(self._providers.values())
 
     async def call(
         self,
@@ -134,7 +112,7 @@ class Caller:
             input_tokens=estimate(request),
             max_output_tokens=request.max_output_tokens,
             priority=priority,
-            began=self._start,
+            began=self._context.began,
             asked=asked,
         )
         return await self._limited(target, call, request, step, reserved)
@@ -142,16 +120,14 @@ class Caller:
     async def _limited(
         self, target: ResolvedRoute, call: Call, request: Request, step: str, reserved: float
     ) -> Result:
-        watch = CallWatch(
-            call, step, self._senders, self._clock, self._start, self._emit, self._redact
-        )
+        watch = CallWatch(self._context, call, step, self._senders, self._redact)
         call = evolve(call, held=watch.held)
         granted: list[Limiter] = []
         outcome = Outcome(started=False)
         result: Result | None = None
         try:
             watch.waiting()
-            for limiter in self._limiters:
+            for limiter in self._context.limiters:
                 await guarded(limiter, limiter.acquire(call))
                 granted.append(limiter)
             watch.started()
@@ -176,17 +152,6 @@ class Caller:
             return
         response = result.response if result else None
         self._budget.settle(reserved, response.cost if response else None, outcome.cause)
-
-
-async def close(providers: Iterable[Provider]) -> None:
-    """Close what providers hold open in this event loop; one that breaks is logged."""
-    for provider in providers:
-        if isinstance(provider, Closeable):
-            try:
-                await provider.aclose()
-            except Exception as error:
-                why = f"{type(error).__name__}: {error}"
-                _log.warning("the provider %r did not close: %s", provider.name, why)
 
 
 async def _complete(provider: Provider, request: Request, watch: "CallWatch") -> Result:

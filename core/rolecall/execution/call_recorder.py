@@ -8,9 +8,10 @@ from attrs import frozen
 
 from ..errors import PluginError, ProviderError, RolecallError
 from ..types.causes import Cause
-from ..types.events import CallEnded, CallHeld, CallStarted, CallText, CallWaiting, Event
-from ..types.limits import Call, Clock, Limiter, SendLimiter
+from ..types.events import CallEnded, CallHeld, CallStarted, CallText, CallWaiting
+from ..types.limits import Call, Limiter, SendLimiter
 from ..types.messages import Response, Stop, Usage, Watch
+from .context import CallContext
 
 
 @frozen
@@ -30,22 +31,20 @@ class CallWatch(Watch):
 
     def __init__(
         self,
+        context: CallContext,
         call: Call,
         step: str,
         limiters: Sequence[SendLimiter],
-        clock: Clock,
-        start: float,
-        emit: Callable[[Event], None],
         redact: Callable[[str], str],
     ) -> None:
-        self._redact = redact
+        self._context = context
         self._call = call
         self._step = step
         self._limiters = limiters
-        self._clock = clock
-        self._origin = start
-        self._emit = emit
-        self._asked = self._began = clock.now()
+        self._redact = redact
+        self._clock = context.clock
+        self._emit = context.emit
+        self._asked = self._began = self._clock.now()
         self._waited = 0.0
         self._first: float | None = None
         self._reason: tuple[str, float] | None = None
@@ -124,7 +123,7 @@ class CallWatch(Watch):
     def _identity(self) -> dict[str, Any]:
         call = self._call
         return {
-            "at": self._clock.now() - self._origin,
+            "at": self._context.at,
             "call": call.number,
             "agent": call.agent,
             "provider": call.provider,

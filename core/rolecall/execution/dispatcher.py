@@ -1,23 +1,21 @@
 """One step of an agent: call, and then done, retry or fall back."""
 
-import random
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable
 
 from attrs import evolve, frozen
 
-from ..config.settings import Settings
 from ..errors import AllRoutesFailed, CallFailed, ProviderError
 from ..types.agents import Agent
 from ..types.answer import Answer
 from ..types.causes import Action, Cause
-from ..types.events import Event, FellBack, Retrying, RouteClosed, RouteOpened, RouteProbed
-from ..types.limits import Clock, Limiter
-from ..types.messages import Provider, Request, ceiling, lacking
+from ..types.events import FellBack, Retrying, RouteClosed, RouteOpened, RouteProbed
+from ..types.messages import Request, ceiling, lacking
 from .attempt import Caller
 from .call_recorder import Result
 from .circuit_breaker import Breaker
-from .pricing import Prices, ResolvedRoute
+from .context import CallContext
+from .pricing import ResolvedRoute
 
 LONGEST_BACKOFF = 30.0
 
@@ -26,44 +24,21 @@ class Dispatcher:
     """Gets an answer from the first of an agent's routes that gives one.
 
     Every HTTP attempt of a run passes here; one dispatcher serves all its steps.
-
-    calls, spent: the number of the last call that the run made before, and the US dollars that it
-        has cost so far.
     """
 
-    def __init__(
-        self,
-        providers: Mapping[str, Provider],
-        limiters: Sequence[Limiter],
-        settings: Settings,
-        clock: Clock,
-        emit: Callable[[Event], None] = lambda event: None,
-        rng: random.Random | None = None,
-        calls: int = 0,
-        spent: float = 0.0,
-    ) -> None:
-        self._caller = Caller(providers, limiters, settings, clock, emit, calls, spent)
-        self._prices = Prices(settings, providers)
-        self._settings = settings
+    def __init__(self, context: CallContext) -> None:
+        settings = context.settings
+        self._context = context
+        self._caller = Caller(context)
         self._actions = settings.actions
-        self._clock = clock
-        self._emit = emit
-        self._rng = rng or random.Random()
-        self._breaker = Breaker(clock.now, settings.breaker_failures, settings.breaker_cooldown)
+        self._breaker = Breaker(
+            context.clock.now, settings.breaker_failures, settings.breaker_cooldown
+        )
 
-    @property
-    def at(self) -> float:
-        """Give the seconds since the dispatcher was made, as events carry them."""
-        return self._caller.at
-
-    def prepare(self, providers: Sequence[str]) -> None:
+    def prepare(self, providers: Iterable[str]) -> None:
         """Start the slow imports of these providers, in threads."""
         for name in providers:
             self._caller.prepare(name)
-
-    async def aclose(self) -> None:
-        """Close what the providers hold open in this event loop."""
-        await self._caller.aclose()
 
     async def run(
         self, agent: Agent, request: Request, step: str = "", priority: float = 0.0
@@ -74,9 +49,9 @@ class Dispatcher:
         `truncated` is to continue. Raises AllRoutesFailed, or CallFailed where it is to stop.
         """
         failures: list[tuple[str, ProviderError]] = []
-        patience = _Patience(self._settings.max_wait)
-        asked = self._clock.now()
-        targets = [self._prices.resolve(route) for route in agent.routes]
+        patience = _Patience(self._context.settings.max_wait)
+        asked = self._context.clock.now()
+        targets = [self._context.pricing.resolve(route) for route in agent.routes]
         for place, (route, target) in enumerate(zip(agent.routes, targets, strict=True)):
             has_other = any(map(self._usable, targets[place + 1 :]))
             open_for = self._breaker.why_open(str(target)) if has_other else None
@@ -92,9 +67,9 @@ class Dispatcher:
             if open_for is None and self._actions[Cause(error.cause)] is Action.STOP:
                 raise CallFailed(agent.name, failures) from error
             for to in agent.routes[place + 1 : place + 2]:
-                self._emit(
+                self._context.emit(
                     FellBack(
-                        at=self.at,
+                        at=self._context.at,
                         agent=agent.name,
                         route=str(route),
                         to=str(to),
@@ -124,7 +99,7 @@ class Dispatcher:
                 )
             assert error is not None
             seen[error.cause] += 1
-            if probe or seen.total() >= self._settings.attempts or not error.retryable:
+            if probe or seen.total() >= self._context.settings.attempts or not error.retryable:
                 raise error
             match self._actions[Cause(error.cause)]:
                 case Action.RETRY:
@@ -137,16 +112,16 @@ class Dispatcher:
                     raise error
             if not asking.patience.spend(delay):
                 raise error
-            self._emit(
+            self._context.emit(
                 Retrying(
-                    at=self.at,
+                    at=self._context.at,
                     agent=asking.agent.name,
                     route=str(asking.target),
                     cause=Cause(error.cause),
                     delay=delay,
                 )
             )
-            await self._clock.sleep(delay)
+            await self._context.clock.sleep(delay)
             if asking.has_other and self._breaker.why_open(str(asking.target)) is not None:
                 raise error  # others found out meanwhile that the route is down
 
@@ -155,7 +130,9 @@ class Dispatcher:
         route = str(asking.target)
         probe = self._breaker.asking(route)
         if probe:
-            self._emit(RouteProbed(at=self.at, route=route, agent=asking.agent.name))
+            self._context.emit(
+                RouteProbed(at=self._context.at, route=route, agent=asking.agent.name)
+            )
         try:
             result = await self._caller.call(
                 asking.agent, asking.target, request, asking.step, asking.priority, asking.asked
@@ -165,12 +142,14 @@ class Dispatcher:
             raise
         cause = Cause(result.error.cause) if result.error else None
         asked = (result.error.retry_after if result.error else None) or 0.0
-        too_long = asked if asked > self._settings.max_wait else 0.0
+        too_long = asked if asked > self._context.settings.max_wait else 0.0
         seconds = self._breaker.ended(route, cause, probe, too_long)
         if seconds is not None and cause is not None:
-            self._emit(RouteOpened(at=self.at, route=route, cause=cause, seconds=seconds))
+            self._context.emit(
+                RouteOpened(at=self._context.at, route=route, cause=cause, seconds=seconds)
+            )
         elif probe:
-            self._emit(RouteClosed(at=self.at, route=route))
+            self._context.emit(RouteClosed(at=self._context.at, route=route))
         return result, probe
 
     def _delay(self, error: ProviderError, attempt: int) -> float:
@@ -180,7 +159,7 @@ class Dispatcher:
         """
         if error.retry_after is not None:
             return error.retry_after
-        return self._rng.uniform(0, min(LONGEST_BACKOFF, 2.0 ** (attempt - 1)))
+        return self._context.rng.uniform(0, min(LONGEST_BACKOFF, 2.0 ** (attempt - 1)))
 
     def _enlarged(self, target: ResolvedRoute, request: Request) -> Request | None:
         most = ceiling(target.provider, target.route.model)

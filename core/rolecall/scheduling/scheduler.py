@@ -1,19 +1,17 @@
 """Walks the team's graph: an agent runs as soon as the deliverables it needs are there."""
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from types import MappingProxyType
 
 from attrs import evolve, field, frozen
 
-from ..config.settings import Settings
 from ..errors import BudgetReached, RolecallError, RunError
+from ..execution.context import RunContext
 from ..execution.dispatcher import Dispatcher
-from ..storage.history import expected
 from ..storage.run_folder import RunFolder, deliverable_file
 from ..storage.step_store import step_key
-from ..types.agents import Agent, Team
+from ..types.agents import Agent
 from ..types.answer import Answer
 from ..types.events import (
     AgentBlocked,
@@ -21,8 +19,6 @@ from ..types.events import (
     AgentFailed,
     AgentStarted,
     DeliverableKept,
-    Event,
-    Forecast,
     RunEnded,
     RunStarted,
     StepReused,
@@ -61,77 +57,49 @@ class Outcome:
 
 
 class Runner:
-    """Runs a team on one request, in one folder.
+    """Runs a team on one request, in one folder."""
 
-    numbers: agent to the number in its file's name, of the whole team, so that a part of the
-    team writes the same files.
-    left_out: agent to those of its needs that are not part of this run.
-    frozen: agents that are not asked; their deliverables stand as their files have them.
-    seconds: what each agent takes, as far as that is known; the longest path goes first.
-    forecast: what the run is expected to come to.
-    when: the wall clock's time, in seconds since 1970.
-    """
-
-    def __init__(
-        self,
-        team: Team,
-        dispatcher: Dispatcher,
-        folder: RunFolder,
-        settings: Settings,
-        emit: Callable[[Event], None],
-        numbers: Mapping[str, int],
-        left_out: Mapping[str, Sequence[str]],
-        frozen: Collection[str] = (),
-        seconds: Mapping[str, float] = MappingProxyType({}),
-        forecast: Forecast | None = None,
-        when: float = 0.0,
-    ) -> None:
-        self._team = team
-        self._dispatcher = dispatcher
+    def __init__(self, context: RunContext, folder: RunFolder) -> None:
+        settings = context.settings
+        self._context = context
+        self._team = context.team
         self._folder = folder
-        self._settings = settings
-        self._emit = emit
-        self._numbers = numbers
-        self._left_out = left_out
-        self._frozen = frozen
-        self._changes = Changes(team, folder.memo, settings.template, settings.continuations)
-        self._forecast = forecast
-        self._when = when
-        self._priority = team.paths(expected(team.agents, seconds))
+        self._dispatcher = Dispatcher(context)
+        self._changes = Changes(self._team, folder.memo, settings.template, settings.continuations)
         self._texts: dict[str, str] = {}
         self._cut: list[str] = []
         self._failed: dict[str, RolecallError] = {}
         self._blocked: dict[str, str] = {}
 
-    async def run(self, request: str) -> Outcome:
+    async def run(self) -> Outcome:
         """Run every agent that can run; failures stop only what needs them."""
-        self._emit(
+        self._context.emit(
             RunStarted(
-                at=self._dispatcher.at,
+                at=self._context.at,
                 folder=str(self._folder.path),
-                request=request,
+                request=self._context.request,
                 agents=tuple(agent.name for agent in self._team),
                 first_choices=tuple(
                     (agent.name, agent.routes[0].provider) for agent in self._team if agent.routes
                 ),
                 needs=tuple((name, self._team.needs(name)) for name in self._team.agents),
-                when=self._when,
+                when=self._context.when,
                 past=tuple(self._folder.memo.past),
-                forecast=self._forecast,
+                forecast=self._context.forecast,
             )
         )
         self._dispatcher.prepare([route.provider for agent in self._team for route in agent.routes])
         interrupted = True
         try:
             try:
-                await self._go(request)
+                await self._go()
             except* RunError as group:  # the disk takes nothing more: paying on is no use
                 raise group.exceptions[0] from None
             interrupted = False
         finally:
-            self._emit(
+            self._context.emit(
                 RunEnded(
-                    at=self._dispatcher.at,
+                    at=self._context.at,
                     done=len(self._texts),
                     failed=len(self._failed),
                     blocked=len(self._blocked),
@@ -141,19 +109,19 @@ class Runner:
         done = tuple(name for name in self._team.agents if name in self._texts)
         return Outcome(done, dict(self._failed), dict(self._blocked), tuple(self._cut))
 
-    async def _go(self, request: str) -> None:
+    async def _go(self) -> None:
         if self._changes.open is not None:
-            await self._walk(request, self._changes.first)
+            await self._walk(self._changes.first)
             if not self._failed:
-                await self._find_touched(request)
+                await self._find_touched()
         if not self._failed:
-            await self._walk(request, self._team.agents)
+            await self._walk(self._team.agents)
 
-    async def _find_touched(self, request: str) -> None:
+    async def _find_touched(self) -> None:
         planner = self._changes.planner
         step = partial(self._step, planner)
         try:
-            update = await self._changes.find_touched(request, self._texts, step)
+            update = await self._changes.find_touched(self._context.request, self._texts, step)
         except RunError:
             raise
         except RolecallError as error:
@@ -164,11 +132,11 @@ class Runner:
             return
         touched = update.touched or {}
         revise = tuple(name for name in self._team.agents if name in revisers(self._team, touched))
-        self._emit(
-            WorkTouched(at=self._dispatcher.at, touched=tuple(touched.items()), revise=revise)
+        self._context.emit(
+            WorkTouched(at=self._context.at, touched=tuple(touched.items()), revise=revise)
         )
 
-    async def _walk(self, request: str, names: Iterable[str]) -> None:
+    async def _walk(self, names: Iterable[str]) -> None:
         """Run those of these agents that are not through, each as soon as it can."""
         waiting = {
             name: sum(need not in self._texts for need in self._team.needs(name))
@@ -180,12 +148,12 @@ class Runner:
 
             def start(ready: Sequence[str]) -> None:
                 # Callers queue in the order they ask: the longest remaining path goes first.
-                for name in sorted(ready, key=lambda name: -self._priority[name]):
+                for name in sorted(ready, key=lambda name: -self._context.priorities[name]):
                     tasks.create_task(work(self._team.agents[name]), name=name)
 
             async def work(agent: Agent) -> None:
                 try:
-                    await self._work(agent, request)
+                    await self._work(agent)
                 except RunError:
                     raise
                 except RolecallError as error:
@@ -201,19 +169,19 @@ class Runner:
 
             start([name for name, needs in waiting.items() if not needs])
 
-    async def _work(self, agent: Agent, request: str) -> None:
+    async def _work(self, agent: Agent) -> None:
         """Get an agent's deliverable: a person's word if they edited it, else the agent's."""
-        file = deliverable_file(self._numbers[agent.name], agent.name)
+        file = deliverable_file(self._context.numbers[agent.name], agent.name)
         files = (file, PLAN) if agent.plan else (file,)
         standing = self._standing(agent, files)
         if standing is None and self._changes.stands(agent):
-            self._adopt(agent, request, files[0])
+            self._adopt(agent, files[0])
         if standing is not None:
             self._save(agent, files, standing)
-            self._emit(DeliverableKept(at=self._dispatcher.at, agent=agent.name, file=file))
+            self._context.emit(DeliverableKept(at=self._context.at, agent=agent.name, file=file))
             return
-        self._emit(AgentStarted(at=self._dispatcher.at, agent=agent.name))
-        text, answer = await self._write(agent, request)
+        self._context.emit(AgentStarted(at=self._context.at, agent=agent.name))
+        text, answer = await self._write(agent)
         cut = answer.response.stop is Stop.LENGTH
         text = self._changes.told(text) if agent.plan else text
         if cut:
@@ -223,8 +191,8 @@ class Runner:
         await self._folder.memo.settle()
         self._save(agent, files, text)
         route = answer.route
-        self._emit(
-            AgentDone(at=self._dispatcher.at, agent=agent.name, route=route, file=file, cut=cut)
+        self._context.emit(
+            AgentDone(at=self._context.at, agent=agent.name, route=route, file=file, cut=cut)
         )
 
     def _standing(self, agent: Agent, files: Sequence[str]) -> str | None:
@@ -234,7 +202,7 @@ class Runner:
             if self._folder.memo.is_edited(agent.name, text):
                 self._folder.memo.edited(agent.name, text)
                 return text
-        if agent.name not in self._frozen:
+        if agent.name not in self._context.frozen:
             return None
         if not texts:
             raise RunError(f"{agent.name} has no deliverable yet; finish the run first")
@@ -245,30 +213,34 @@ class Runner:
             self._folder.revise(file, text)
         self._texts[agent.name] = text
 
-    def _adopt(self, agent: Agent, request: str, file: str) -> None:
+    def _adopt(self, agent: Agent, file: str) -> None:
         """Let a deliverable that a change does not touch be the answer to what is now asked."""
         text = self._folder.read(file)
         if text is not None:
-            asked = self._asked(agent, request)
+            asked = self._asked(agent)
             self._folder.memo.adopt(step_key(agent.name, 0, asked), agent.name, text)
 
-    async def _write(self, agent: Agent, request: str) -> tuple[str, Answer]:
+    async def _write(self, agent: Agent) -> tuple[str, Answer]:
         step = partial(self._step, agent)
-        return await write(self._asked(agent, request), step, self._settings.continuations)
+        return await write(self._asked(agent), step, self._context.settings.continuations)
 
-    def _asked(self, agent: Agent, request: str) -> Request:
+    def _asked(self, agent: Agent) -> Request:
         needs = {
             name: (self._team.agents[name].title, self._texts[name])
             for name in self._team.needs(agent.name)
         }
         asked = compose(
-            agent, request, needs, self._left_out.get(agent.name, ()), self._settings.template
+            agent,
+            self._context.request,
+            needs,
+            self._context.left_out.get(agent.name, ()),
+            self._context.settings.template,
         )
         return self._changes.asked(asked, agent)
 
     async def _step(self, agent: Agent, ordinal: int, request: Request) -> Answer:
         key = step_key(agent.name, ordinal, request)
-        priority = self._priority[agent.name]
+        priority = self._context.priorities[agent.name]
         # What thinking is known to have used up need not be paid for again.
         enough = 2 * self._folder.memo.too_small(key)
         if enough > request.max_output_tokens:
@@ -279,9 +251,9 @@ class Runner:
             key, lambda: self._dispatcher.run(agent, request, key, priority), agent.name
         )
         if answer.reused:
-            self._emit(
+            self._context.emit(
                 StepReused(
-                    at=self._dispatcher.at,
+                    at=self._context.at,
                     agent=agent.name,
                     step=key,
                     cost=answer.response.cost,
@@ -292,7 +264,7 @@ class Runner:
 
     def _fail(self, agent: Agent, error: RolecallError) -> None:
         self._failed[agent.name] = error
-        self._emit(AgentFailed(at=self._dispatcher.at, agent=agent.name, error=str(error)))
+        self._context.emit(AgentFailed(at=self._context.at, agent=agent.name, error=str(error)))
         for name in self._team.order:
             if name in self._team.downstream(agent.name):
                 self._block(name, agent.name)
@@ -300,4 +272,4 @@ class Runner:
     def _block(self, name: str, by: str) -> None:
         if name not in self._blocked:
             self._blocked[name] = by
-            self._emit(AgentBlocked(at=self._dispatcher.at, agent=name, by=by))
+            self._context.emit(AgentBlocked(at=self._context.at, agent=name, by=by))

@@ -14,14 +14,14 @@ from .._version import __version__
 from ..config.settings import Settings
 from ..errors import UsageError, nearest
 from ..execution.budget import Budget
-from ..execution.dispatcher import Dispatcher
+from ..execution.context import RunContext, close
 from ..execution.pricing import Prices
 from ..observers.cost_comparison import Savings
 from ..observers.event_bus import Bus
 from ..observers.ledger import Ledger
 from ..plugin.assignment import assemble, assign, check_routes, forecast, switched_off, unusable
 from ..plugin.manager import Host, supplied
-from ..storage.history import Figures
+from ..storage.history import Figures, expected
 from ..storage.run_folder import RunFolder, deliverable_file, read_about
 from ..storage.run_index import StateKeeper, past_figures
 from ..storage.step_cache import Elsewhere
@@ -219,36 +219,32 @@ class Session:
         bus = Bus([folder.memo, self.ledger, StateKeeper(folder, flags)], self._observers)
         providers = {route.provider: Route(route.provider) for a in self.team for route in a.routes}
         bus.keep(Savings(self.prices, providers.values(), bus))
-        dispatcher = Dispatcher(
-            self._providers,
-            self._limiters,
-            self._settings,
-            self._clock,
-            bus,
+        past = past_figures(folder.path.parent, flags)
+        seconds = expected(self.team.agents, {name: each.seconds for name, each in past.items()})
+        is_new = not folder.memo.calls and not self._settings.rehearsal
+        context = RunContext(
+            providers=self._providers,
+            limiters=self._limiters,
+            settings=self._settings,
+            clock=self._clock,
+            emit=bus,
+            pricing=self.prices,
             calls=folder.memo.calls,
             spent=folder.memo.total.cost,
-        )
-        figures = past_figures(folder.path.parent, flags)
-        runner = Runner(
-            self.team,
-            dispatcher,
-            folder,
-            self._settings,
-            bus,
-            self._numbers,
-            self._left_out,
-            frozen,
-            {name: each.seconds for name, each in figures.items()},
-            None
-            if folder.memo.calls or self._settings.rehearsal
-            else self.estimate(folder.request, figures).forecast,
-            time.time(),
+            team=self.team,
+            request=folder.request,
+            numbers=self._numbers,
+            priorities=self.team.paths(seconds),
+            left_out=self._left_out,
+            frozen=frozen,
+            forecast=self.estimate(folder.request, past).forecast if is_new else None,
+            when=time.time(),
         )
         try:
-            return await runner.run(folder.request)
+            return await Runner(context, folder).run()
         finally:
             if self._closes:
-                await dispatcher.aclose()
+                await close(self._providers.values())
             await bus.aclose()
 
 

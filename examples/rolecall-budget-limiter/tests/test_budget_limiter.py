@@ -12,6 +12,7 @@ from rolecall import (
     Agent,
     AllRoutesFailed,
     Call,
+    CallContext,
     Dispatcher,
     Message,
     Outcome,
@@ -86,7 +87,9 @@ def test_the_count_holds_over_runs(tmp_path: Path) -> None:
 def test_an_agent_falls_back_and_fails_only_where_it_has_no_other_route() -> None:
     one, two = FakeProvider("one"), FakeProvider("two")
     limiter = DailyBudget(settings(tokens_per_day=15))  # a call of FakeProvider takes as many
-    dispatcher = Dispatcher({"one": one, "two": two}, [limiter], settings(), FakeClock())
+    providers = {"one": one, "two": two}
+    context = CallContext(providers=providers, limiters=[limiter], clock=FakeClock())
+    dispatcher = Dispatcher(context)
     request = Request("You test.", (Message("user", "Hello"),))
 
     def ask(*routes: str) -> str:

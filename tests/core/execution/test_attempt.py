@@ -11,6 +11,7 @@ from building import REQUEST, Gate, Heard, KeyedProvider, agent, failing
 
 from rolecall import (
     Call,
+    CallContext,
     CallEnded,
     CallHeld,
     CallStarted,
@@ -43,12 +44,14 @@ class Calling:
         self.events = Heard()
         self.provider = provider
         self.caller = Caller(
-            {provider.name: provider},
-            limiters,
-            Settings(environment=environment),
-            self.clock,
-            self.events.notify,
-            calls,
+            CallContext(
+                providers={provider.name: provider},
+                limiters=limiters,
+                settings=Settings(environment=environment),
+                clock=self.clock,
+                emit=self.events.notify,
+                calls=calls,
+            )
         )
 
     def call(self, request: Request = REQUEST, model: str = "") -> Result:

@@ -32,7 +32,6 @@ from rolecall import (
     StepReused,
 )
 from rolecall.scheduling.scheduler import CUT
-from rolecall.storage.history import USUAL
 from rolecall.storage.journal import read
 from rolecall.storage.records import DeliverableRecord, EditRecord, RunRecord, StepRecord
 from rolecall.testing import FakeClock, FakeProvider
@@ -95,7 +94,7 @@ def test_slow_imports_begin_with_the_run_for_every_route_of_the_team(tmp_path: P
 def test_a_call_is_as_urgent_as_the_path_behind_it_is_long(tmp_path: Path) -> None:
     gate = Gate()
     run(tmp_path, DIAMOND, *providers(), limiters=[gate])
-    paths = {call.agent: call.priority / USUAL for call in gate.asked}
+    paths = {call.agent: call.priority for call in gate.asked}
     assert paths == {"a": 3, "b": 2, "c": 2, "d": 1}
 
 

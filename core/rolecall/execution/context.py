@@ -1,0 +1,82 @@
+"""What a run is, and what its calls share: values that are handed from floor to floor."""
+
+import logging
+import random
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+
+from attrs import Factory, field, frozen
+
+from ..config.settings import Settings
+from ..types.agents import Team
+from ..types.events import Event, Forecast
+from ..types.limits import Clock, Limiter, SystemClock
+from ..types.messages import Closeable, Provider
+from .pricing import Prices
+
+_log = logging.getLogger("rolecall")
+
+
+def _ignore(event: Event) -> None:
+    pass
+
+
+@frozen(kw_only=True)
+class CallContext:
+    """What the calls of a run share, or of something else that makes calls.
+
+    emit: is told every event. pricing: resolves routes, each once.
+    calls, spent: the number of the last call that was made before, and US dollars spent until then.
+    began: when, by the clock; events count from it.
+    """
+
+    providers: Mapping[str, Provider]
+    limiters: Sequence[Limiter] = ()
+    settings: Settings = field(factory=Settings)
+    clock: Clock = field(factory=SystemClock)
+    emit: Callable[[Event], None] = _ignore
+    rng: random.Random = field(factory=random.Random)
+    pricing: Prices = field(
+        default=Factory(lambda self: Prices(self.settings, self.providers), takes_self=True)
+    )
+    calls: int = 0
+    spent: float = 0.0
+    began: float = field(default=Factory(lambda self: self.clock.now(), takes_self=True))
+
+    @property
+    def at(self) -> float:
+        """Return the seconds since it began, as events carry them."""
+        return self.clock.now() - self.began
+
+
+@frozen(kw_only=True)
+class RunContext(CallContext):
+    """A run of a team on a request, and the plan for it.
+
+    numbers: agent to the number in its file's name, of the whole team, so that a part of the
+        team writes the same files.
+    left_out: agent to those of its needs that are not part of this run.
+    frozen: agents that are not asked; their deliverables stand as their files have them.
+    priorities: agent to the seconds of the longest path from it on; the highest goes first.
+    forecast: what the run is expected to come to.
+    when: the wall clock's time, in seconds since 1970.
+    """
+
+    team: Team
+    request: str
+    numbers: Mapping[str, int]
+    priorities: Mapping[str, float]
+    left_out: Mapping[str, Sequence[str]] = field(factory=dict)
+    frozen: Collection[str] = ()
+    forecast: Forecast | None = None
+    when: float = 0.0
+
+
+async def close(providers: Iterable[Provider]) -> None:
+    """Close what providers hold open in this event loop; one that breaks is logged."""
+    for provider in providers:
+        if isinstance(provider, Closeable):
+            try:
+                await provider.aclose()
+            except Exception as error:
+                why = f"{type(error).__name__}: {error}"
+                _log.warning("the provider %r did not close: %s", provider.name, why)
