@@ -13,6 +13,8 @@ from places import ROOT
 from rolecall_plugins.simulator.scenario import Scenario
 from rolecall_plugins.simulator.server import Simulator, serve_in_thread
 
+pytestmark = pytest.mark.slow
+
 DOCS = ROOT / "docs"
 PLUGINS = (DOCS / "plugins.md").read_text("utf-8")
 LIBRARY = re.findall(r"```python\n(.*?)```", (DOCS / "library.md").read_text("utf-8"), re.DOTALL)

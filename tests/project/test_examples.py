@@ -16,6 +16,8 @@ from attrs import frozen
 from installing import environment
 from places import ROOT
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = ROOT / "examples"
 # what to list, and what of it is the plugin's own
 ADDS = {

@@ -20,6 +20,8 @@ from rolecall_plugins.simulator.scenario import Fault, Latency, Scenario
 from rolecall_plugins.simulator.server import Simulator, serve_in_thread
 from rolecall_plugins.team.roles import TABLE
 
+pytestmark = pytest.mark.slow
+
 COMMAND = Path(sys.executable).with_name("rolecall")
 INTERVAL = 0.2  # in seconds
 NOTICED_LATE = 0.05  # how late a busy machine may notice that a call has arrived

@@ -15,6 +15,8 @@ from rolecall import Host, Request, Response, Settings, Team
 from rolecall.testing import FakeProvider
 from rolecall_plugins import ratelimit as pacing
 
+pytestmark = pytest.mark.slow
+
 # What takes a good part of the time that a command has to answer at once.
 SLOW = {"asyncio", "cattrs", "email", "importlib.metadata", "litellm", "logging", "rich", "ssl"}
 PACKAGES = ("/rolecall/", "/rolecall_plugins/")

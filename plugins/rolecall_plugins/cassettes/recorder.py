@@ -35,7 +35,7 @@ _inside_ours: ContextVar[bool] = ContextVar("inside_ours", default=False)
 class Recorder(Cassette):  # type: ignore[misc]
     """A cassette of vcrpy that listens to all clients, and to ours without holding them up.
 
-    interactions: what the cassette holds already; what is recorded anew interactions its place.
+    interactions: what the cassette holds already; what is recorded anew takes its place.
     """
 
     def __init__(

@@ -18,6 +18,8 @@ from rolecall_plugins.simulator.scenario import Scenario
 from rolecall_plugins.simulator.server import serve_in_thread
 from rolecall_plugins.team.roles import TABLE
 
+pytestmark = pytest.mark.slow
+
 pytest_plugins = ("pytester",)
 
 DOCUMENT = (ROOT / "docs" / "cassettes.md").read_text("utf-8")

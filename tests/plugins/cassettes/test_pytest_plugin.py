@@ -10,6 +10,8 @@ from serving import serving
 
 from rolecall_plugins.cassettes import recorder
 
+pytestmark = pytest.mark.slow
+
 pytest_plugins = ("pytester",)
 
 # A suite within this one forgets what it imported, so what is slow to import is loaded before.

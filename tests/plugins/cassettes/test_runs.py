@@ -13,6 +13,8 @@ from serving import serving
 from rolecall_plugins.cassettes import current_call
 from rolecall_plugins.cassettes.files.reader import load
 
+pytestmark = pytest.mark.slow
+
 REQUEST = "Build a URL shortener — ✓"
 SOME = (
     "operator-intent-interpreter",

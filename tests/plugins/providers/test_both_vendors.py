@@ -181,8 +181,8 @@ def test_max_tokens_is_always_sent_and_temperature_only_when_set(name: str) -> N
     with serve_in_thread(Scenario()) as served, recorded() as tape:
         made = at(served, name)
         asyncio.run(complete(made, evolve(REQUEST, model=made.model, stream=False)))
-    (take,) = tape.takes
-    assert take.asked.parameters == (("max_output_tokens", "512"),)
+    (sent,) = tape.interactions
+    assert sent.canonical.parameters == (("max_output_tokens", "512"),)
 
 
 def test_a_missing_key_is_named() -> None:

@@ -14,6 +14,8 @@ import pytest
 
 from rolecall_plugins.ratelimit.lock import LockedFile
 
+pytestmark = pytest.mark.slow
+
 INTERVAL = 0.02
 PROCESSES = 4
 PROGRAM = """

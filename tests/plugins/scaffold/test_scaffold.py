@@ -8,6 +8,8 @@ from installing import Shell, installed, ran
 from rolecall import UsageError
 from rolecall_plugins.scaffold import write_plugin
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_new_plugin_passes_its_own_tests(tmp_path: Path) -> None:
     project = write_plugin(tmp_path, "local-models")
