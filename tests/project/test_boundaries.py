@@ -341,6 +341,22 @@ def test_the_documents_list_what_is_public_and_nothing_else() -> None:
     assert sorted(listed) == sorted(rolecall.testing.__all__)
 
 
+def test_the_reference_describes_each_public_name_once() -> None:
+    # A new name goes into docs/api.md, and as `::: rolecall.NAME` on a page of docs/reference/.
+    described = [
+        entry
+        for path in (ROOT / "docs" / "reference").glob("*.md")
+        for entry in re.findall(r"^::: (\S+)$", path.read_text("utf-8"), re.MULTILINE)
+    ]
+    functions = [
+        f"rolecall_plugins.{vendor}.create_{vendor}_llm_with_monitoring"
+        for vendor in ("claude", "gemini")
+    ]
+    public = [f"rolecall.{name}" for name in rolecall.__all__]
+    testing_ = [f"rolecall.testing.{name}" for name in rolecall.testing.__all__]
+    assert sorted(described) == sorted([*public, *testing_, *functions])
+
+
 def test_the_drawing_of_the_floors_shows_each_package_on_its_floor() -> None:
     drawing = (ROOT / "docs" / "assets" / "floors.svg").read_text("utf-8")
     drawn: dict[str, set[str]] = {}
