@@ -160,7 +160,7 @@ class RunProgress:
             case RouteOpened(route=route):
                 self._provider(route.partition("/")[0]).open[route] = event.cause
             case RouteProbed(route=route):
-                self._provider(route.partition("/")[0]).open[route] = "being probed"
+                self._provider(route.partition("/")[0]).open[route] = "probing"
             case RouteClosed(route=route):
                 self._provider(route.partition("/")[0]).open.pop(route, None)
             case _:
@@ -193,7 +193,7 @@ class RunProgress:
                 state = State.KEPT if progress.reused else State.DONE
                 progress.enter(State.CUT if event.cut else state, at)
             case DeliverableKept(at=at, agent=agent):
-                self.agent(agent).enter(State.KEPT, at, "as its file stands")
+                self.agent(agent).enter(State.KEPT, at, "as it is in its file")
             case AgentFailed(at=at, agent=agent):
                 self.agent(agent).enter(State.FAILED, at, event.error)
             case AgentBlocked(at=at, agent=agent):

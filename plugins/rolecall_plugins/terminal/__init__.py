@@ -1,6 +1,6 @@
-"""Shows on stderr how a run gets on: drawn on a terminal, else a line per finished agent.
+"""Shows the progress of a run on standard error: a drawing on a terminal, else lines.
 
-With --debug it is a line per event, with --quiet nothing.
+With --debug there is a line for every event, with --quiet nothing.
 """
 
 import sys

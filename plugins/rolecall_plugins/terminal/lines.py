@@ -1,4 +1,4 @@
-"""How a run gets on, line by line: one per finished agent, or one per event."""
+"""The progress of a run as lines: one per finished agent, or one per event."""
 
 from math import isfinite
 from typing import TextIO
@@ -25,18 +25,20 @@ from rolecall import (
     echo,
 )
 
-# What is too long for a line, or says nothing to a person.
-WORTH_SAYING = 1.5  # seconds of waiting
+SHORTEST = 1.5  # seconds of waiting that are worth a line
+PACING = "interval"  # the built-in limiter's reason for a wait that every run has, by design
+LONGEST = 200  # characters of a value in a debug line
+# Fields that are too long for a debug line, or tell a person nothing.
 HIDDEN = ("at", "text", "step", "request", "agents", "first_choices", "needs", "past", "forecast")
 
 
 class ProgressLines:
-    """A line for every agent that is through, and for what went otherwise than planned."""
+    """An observer that writes a line for every finished agent, and for what was not planned."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._total = 0
-        self._through = 0
+        self._finished = 0
         self._reused: set[str] = set()
 
     def notify(self, event: Event) -> None:
@@ -44,59 +46,65 @@ class ProgressLines:
             case RunStarted():
                 self._total = len(event.agents)
                 agents = "agent" if self._total == 1 else "agents"
-                self._say(f"{self._total} {agents} at work in {event.folder}")
+                self._write(f"{self._total} {agents} at work in {event.folder}")
                 if event.forecast is not None:
-                    how = "expected" if event.forecast.known else "a first guess"
-                    self._say(f"        {how}: {event.forecast.words}")
+                    kind = "expected" if event.forecast.known else "a first guess"
+                    self._note(f"{kind}: {event.forecast.words}")
             case StepReused():
                 self._reused.add(event.agent)
             case CallEnded():
                 self._reused.discard(event.agent)
-            case WorkTouched():
-                touched = ", ".join(name for name, _ in event.touched) or "nobody's work"
-                revise = f"{len(event.revise)} of {self._total} agents revise"
-                self._say(f"        the change touches {touched}: {revise}")
             case AgentDone():
                 provider = event.route.partition("/")[0]
                 kept = ", kept" if event.agent in self._reused else ""
                 cut = ", cut off by the output limit" if event.cut else ""
                 self._count(event, f"{event.agent}: {provider}{kept}{cut}")
             case DeliverableKept():
-                self._count(event, f"{event.agent}: stands as in {event.file}")
+                self._count(event, f"{event.agent}: kept as it is in {event.file}")
             case AgentFailed():
                 self._count(event, f"{event.agent}: failed")
             case AgentBlocked():
                 self._count(event, f"{event.agent}: blocked, {event.by} failed")
-            case CallHeld() if event.seconds >= WORTH_SAYING:
+            case _:
+                self._note(self._describe(event))
+
+    def _describe(self, event: Event) -> str:
+        """Describe what was not planned; return nothing for any other event."""
+        match event:
+            case WorkTouched():
+                touched = ", ".join(name for name, _ in event.touched) or "nobody's work"
+                revise = f"{len(event.revise)} of {self._total} agents revise"
+                return f"the change touches {touched}: {revise}"
+            case CallHeld() if event.seconds >= SHORTEST and event.reason != PACING:
                 wait = f" {event.seconds:.1f} s" if isfinite(event.seconds) else ""
-                self._say(
-                    f"        {event.agent}: waiting{wait} for {event.provider}: {event.reason}"
-                )
+                return f"{event.agent}: waiting{wait} for {event.provider}: {event.reason}"
             case Retrying():
                 when = f" in {event.delay:.1f} s" if event.delay else ""
-                again = f"asking {event.route} again{when}"
-                self._say(f"        {event.agent}: {event.cause}, {again}")
-            case RouteOpened():
-                rest = f"left alone for {event.seconds:g} s"
-                self._say(f"        {event.route}: {event.cause}, {rest}")
-            case RouteClosed():
-                self._say(f"        {event.route}: answers again")
+                return f"{event.agent}: {event.cause}, asking {event.route} again{when}"
             case FellBack():
-                hop = f"{event.route} to {event.to}"
-                self._say(f"        {event.agent}: falls back from {hop}: {event.cause}")
+                routes = f"{event.route} to {event.to}"
+                return f"{event.agent}: falls back from {routes}: {event.cause}"
+            case RouteOpened():
+                return f"{event.route}: {event.cause}, circuit open for {event.seconds:g} s"
+            case RouteClosed():
+                return f"{event.route}: answers again"
             case _:
-                pass
+                return ""
 
     def _count(self, event: Event, text: str) -> None:
-        self._through += 1
-        self._say(f"[{self._through:2}/{self._total}] {event.at:6.1f} s  {text}")
+        self._finished += 1
+        self._write(f"[{self._finished:2}/{self._total}] {event.at:6.1f} s  {text}")
 
-    def _say(self, text: str) -> None:
+    def _note(self, text: str) -> None:
+        if text:
+            self._write(f"        {text}")
+
+    def _write(self, text: str) -> None:
         echo(text, file=self._stream)
 
 
 class DebugLines:
-    """A line for every event, with all that is short enough to read."""
+    """An observer that writes a line for every event, with all fields that are short enough."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -111,16 +119,16 @@ class DebugLines:
         }
         if isinstance(event, CallEnded):
             values["characters"] = len(event.text)
-        said = " ".join(
-            f"{name}={_short(value)}" for name, value in values.items() if value not in ("", None)
+        told = " ".join(
+            f"{name}={_shorten(value)}" for name, value in values.items() if value not in ("", None)
         )
-        echo(f"{event.at:8.3f} {type(event).__name__} {said}", file=self._stream)
+        echo(f"{event.at:8.3f} {type(event).__name__} {told}", file=self._stream)
 
 
-def _short(value: object) -> str:
+def _shorten(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.3f}"
     if isinstance(value, Usage):
         return f"{value.input}+{value.output}"
     text = repr(value) if isinstance(value, str) and (not value or " " in value) else str(value)
-    return text if len(text) <= 200 else f"{text[:199]}…"
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"

@@ -1,4 +1,4 @@
-"""Draws a run on a terminal while it goes on: the team as rows, the providers below."""
+"""Draws a run on a terminal while it goes on: a row for each agent, the providers below."""
 
 import threading
 import time
@@ -26,9 +26,9 @@ from rolecall import (
 from ..progress import FINISHED, AgentProgress, RunProgress, State
 
 PER_SECOND = 8  # drawings
-WIDE = 110  # columns, from which on growing texts and needs are shown
+WIDE = 110  # columns, from which on growing texts and all needs are shown
 FRAME = 5  # lines that are not an agent's
-LEVELS = 8  # that are shown by indenting
+LEVELS = 8  # deepest indentation
 MARKS = {
     State.NEEDS: ("·", "dim"),
     State.READY: ("○", "cyan"),
@@ -41,7 +41,7 @@ MARKS = {
     State.FAILED: ("✗", "bold red"),
     State.BLOCKED: ("–", "red"),
 }
-# Who is shown first where there is not room for all.
+# Agents in these states are shown first where there is no room for all.
 URGENT = (
     State.FAILED,
     State.CALLING,
@@ -57,7 +57,10 @@ URGENT = (
 
 
 class LiveView:
-    """An observer that draws the run; what went otherwise than planned stays above as a line."""
+    """An observer that draws the run; what was not planned stays above the drawing as a line.
+
+    So does what anything else prints meanwhile.
+    """
 
     def __init__(
         self, console: Console, settings: Settings, now: Callable[[], float] = time.monotonic
@@ -69,9 +72,7 @@ class LiveView:
         self._lock = threading.RLock()  # rich draws in a thread of its own
         self._origin = now()
         self._ended: float | None = None
-        self._live = Live(
-            self, console=console, refresh_per_second=PER_SECOND, redirect_stdout=False
-        )
+        self._live = Live(self, console=console, refresh_per_second=PER_SECOND)
 
     def notify(self, event: Event) -> None:
         with self._lock:
@@ -80,25 +81,25 @@ class LiveView:
         match event:
             case RunStarted():
                 self._origin = self._now() - event.at
-                self._say(f"{len(event.agents)} agents at work in {event.folder}")
+                self._note(f"{len(event.agents)} agents at work in {event.folder}")
                 self._live.start()
             case RunEnded():
                 self._ended = event.at
                 self._live.vertical_overflow = "visible"
                 self._live.stop()
             case FellBack():
-                hop = f"{event.agent} falls back from {event.route} to {event.to}: {event.cause}"
-                self._say(hop, "yellow")
+                routes = f"{event.route} to {event.to}"
+                self._note(f"{event.agent} falls back from {routes}: {event.cause}", "yellow")
             case AgentFailed():
-                self._say(f"{event.agent} failed: {event.error}", "red")
+                self._note(f"{event.agent} failed: {event.error}", "red")
             case RouteOpened():
-                rest = f"{event.route}: {event.cause}, left alone for {event.seconds:.0f} s"
-                self._say(rest, "yellow")
+                circuit = f"circuit open for {event.seconds:.0f} s"
+                self._note(f"{event.route}: {event.cause}, {circuit}", "yellow")
             case RouteClosed():
-                self._say(f"{event.route} answers again", "green")
+                self._note(f"{event.route} answers again", "green")
             case WorkTouched():
                 touched = ", ".join(name for name, _ in event.touched) or "nobody's work"
-                self._say(f"the change touches {touched}", "cyan")
+                self._note(f"the change touches {touched}", "cyan")
             case _:
                 pass
 
@@ -107,8 +108,8 @@ class LiveView:
             room = None if self._ended is not None else max(3, options.size.height - FRAME)
             yield from self._frame(options.max_width, room)
 
-    def _say(self, text: str, style: str = "") -> None:
-        self._console.print(Text(plain(text), style))
+    def _note(self, text: str, style: str = "") -> None:
+        self._console.print(Text(printable(text), style))
 
     def _frame(self, width: int, room: int | None) -> Iterator[RenderableType]:
         at = self._now() - self._origin if self._ended is None else self._ended
@@ -123,7 +124,7 @@ class LiveView:
             yield Text(line, no_wrap=True, overflow="ellipsis")
 
 
-def plain(text: str) -> str:
+def printable(text: str) -> str:
     """Replace what cannot be printed of a text that a model or a vendor wrote."""
     return "".join(character if character.isprintable() else " " for character in text)
 
@@ -175,7 +176,7 @@ def _describe(progress: RunProgress, agent: AgentProgress, at: float, wide: bool
         case State.RETRYING:
             return f"{agent.detail}, again in {max(0.0, agent.since - at):.0f} s{hops}"
         case State.CALLING if agent.characters:
-            tail = f"  …{plain(agent.tail)[-60:]}" if wide else ""
+            tail = f"  …{printable(agent.tail)[-60:]}" if wide else ""
             return f"writing, {agent.characters:,} characters{hops}{tail}"
         case State.CALLING:
             return f"asked{hops}"
@@ -188,7 +189,7 @@ def _describe(progress: RunProgress, agent: AgentProgress, at: float, wide: bool
         case State.BLOCKED:
             return f"blocked, {agent.detail} failed"
         case State.FAILED:
-            return f"failed: {plain(agent.detail)}"
+            return f"failed: {printable(agent.detail)}"
 
 
 def _numbers(progress: RunProgress, agent: AgentProgress, at: float, wide: bool) -> str:
@@ -208,9 +209,11 @@ def _providers(progress: RunProgress, settings: Settings, at: float) -> Iterator
         gap = int(60 / settings.interval) if settings.interval else None
         limit = min((rate for rate in (own, gap) if rate is not None), default=None)
         rate = f"{provider.rate(at)}/min" + ("" if limit is None else f" of {limit}")
-        alone = "".join(f" · {why}: {route} left alone" for route, why in provider.open.items())
+        circuits = "".join(
+            f" · circuit open: {route}, {why}" for route, why in provider.open.items()
+        )
         answered = progress.ledger.distribution.get(name, 0)
-        yield f"{name}: {provider.under_way} calls · {rate} · {answered} answered{alone}"
+        yield f"{name}: {provider.under_way} calls · {rate} · {answered} answered{circuits}"
 
 
 def _visible(agents: Sequence[AgentProgress], room: int | None) -> list[AgentProgress]:

@@ -132,7 +132,7 @@ def test_the_page_tells_what_the_run_came_to(failed: str) -> None:
         "Answers that were kept saved $0.5000.",
         "architect: from gemini to claude: safety",
         "security: claude asked again after 1.5 s: timeout",
-        "claude/m: not asked for 30 s: timeout",
+        "claude/m: circuit open for 30 s: timeout",
         "1 × safety",
         "2027-01-15 08:00 UTC",
         "architect on gemini/m: waited 0.5 s, failed: safety, 3.5 s to 4.5 s",

@@ -37,7 +37,7 @@ def test_the_text_of_a_run_that_is_not_whole_says_what_is_missing(tmp_path: Path
         "## Not as planned\n\n"
         "- security: claude asked again after 1.5 s: `timeout`\n"
         "- architect: from gemini to claude: `safety`\n"
-        "- claude/m: not asked for 30 s: `timeout`\n"
+        "- claude/m: circuit open for 30 s: `timeout`\n"
     )
 
 

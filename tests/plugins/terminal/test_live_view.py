@@ -140,7 +140,7 @@ def screen() -> Any:
         ),
         (
             [DeliverableKept(at=1, agent="architect", file="f")],
-            "= architect claude kept, as its file stands",
+            "= architect claude kept, as it is in its file",
         ),
         ([AgentFailed(at=1, agent="architect", error="no route")], "✗ architect claude failed: no"),
         (
@@ -180,13 +180,13 @@ def test_a_provider_has_its_calls_its_rate_and_its_limit(screen: Any) -> None:
     assert "claude: 0 calls · 0/min of 50 · 1 answered" in shown.frame
 
 
-def test_a_route_left_alone_is_shown_until_it_answers(screen: Any) -> None:
+def test_an_open_circuit_is_shown_until_it_closes(screen: Any) -> None:
     shown = screen(RouteOpened(at=1, route="claude/m", cause=Cause.OVERLOADED, seconds=30))
-    assert any("overloaded: claude/m left alone" in line for line in shown.frame)
+    assert any("circuit open: claude/m, overloaded" in line for line in shown.frame)
     shown.tell(RouteProbed(at=2, route="claude/m", agent="architect"))
-    assert any("being probed: claude/m left alone" in line for line in shown.frame)
+    assert any("circuit open: claude/m, probing" in line for line in shown.frame)
     shown.tell(RouteClosed(at=3, route="claude/m"))
-    assert not any("left alone" in line for line in shown.frame)
+    assert not any("circuit" in line for line in shown.frame)
 
 
 def test_what_goes_otherwise_than_planned_stays_above_as_a_line(screen: Any) -> None:
@@ -198,6 +198,17 @@ def test_what_goes_otherwise_than_planned_stays_above_as_a_line(screen: Any) -> 
     assert "architect falls back from gemini to claude: empty" in shown.above
     assert "architect failed: all routes failed" in shown.above
     assert "the change touches writer" in shown.above
+
+
+def test_what_a_plugin_prints_stands_above_the_drawing(
+    screen: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = screen(STARTED)
+    print("a stray word")
+    assert "a stray word\n" in shown.above
+    shown.tell(OVER)
+    print("a result")
+    assert capsys.readouterr().out == "a result\n"
 
 
 def test_a_wide_terminal_shows_the_end_of_a_growing_text(screen: Any) -> None:

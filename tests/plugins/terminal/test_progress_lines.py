@@ -1,5 +1,6 @@
 """What a person sees of a run while it goes on."""
 
+import asyncio
 import io
 import sys
 from typing import Any
@@ -10,6 +11,7 @@ from rolecall import (
     AgentBlocked,
     AgentDone,
     AgentFailed,
+    Call,
     CallEnded,
     CallHeld,
     CallText,
@@ -23,6 +25,9 @@ from rolecall import (
     StepReused,
     Usage,
 )
+from rolecall.testing import FakeClock
+from rolecall_plugins.ratelimit.interval import LocalInterval
+from rolecall_plugins.ratelimit.limiter import PacingLimiter
 from rolecall_plugins.terminal import rolecall_observers
 from rolecall_plugins.terminal.lines import DebugLines, ProgressLines
 from rolecall_plugins.terminal.live import LiveView
@@ -82,7 +87,7 @@ def test_a_cut_deliverable_is_said_to_be_cut() -> None:
         ),
         (
             RouteOpened(at=1, route="claude/m", cause=Cause.OVERLOADED, seconds=30),
-            "claude/m: overloaded, left alone for 30 s",
+            "claude/m: overloaded, circuit open for 30 s",
         ),
         (
             CallHeld(at=1, reason="429, retry after 3 s", seconds=3.2, **CALL),
@@ -96,6 +101,31 @@ def test_what_goes_otherwise_than_planned_is_said(event: Event, said: str) -> No
 
 def test_short_waits_for_a_permit_are_not_worth_a_line() -> None:
     assert told(CallHeld(at=1, reason="rate limit", seconds=0.4, **CALL)) == ""
+
+
+def test_the_interval_between_calls_is_not_worth_a_line() -> None:
+    clock = FakeClock()
+    limiter = PacingLimiter(Settings(interval=5.0), LocalInterval(clock.now), clock.now)
+    waits: list[CallHeld] = []
+
+    async def acquire(number: int) -> None:
+        def held(reason: str, seconds: float) -> None:
+            waits.append(CallHeld(at=1, reason=reason, seconds=seconds, **CALL))
+
+        await limiter.acquire(
+            Call(number=number, agent="a", provider="claude", model="", held=held)
+        )
+
+    async def acquire_all() -> None:
+        await asyncio.gather(*map(acquire, range(3)))
+
+    clock.run(acquire_all())
+    assert max(wait.seconds for wait in waits) > 1.5
+    assert told(*waits) == ""
+
+
+def test_a_reason_that_would_drive_the_terminal_is_printed_as_text() -> None:
+    assert "\x1b" not in told(CallHeld(at=1, reason="\x1b[31mred", seconds=3.0, **CALL))
 
 
 def test_a_retry_at_once_is_said_too() -> None:
