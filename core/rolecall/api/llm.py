@@ -16,12 +16,11 @@ from ..observers.event_bus import Bus
 from ..observers.ledger import Ledger
 from ..plugin.assignment import read_routes
 from ..plugin.manager import Host, supplied
-from ..scheduling.prompts import write
+from ..scheduling.prompts import Continuation
 from ..types.agents import Agent
-from ..types.answer import Answer
 from ..types.causes import Cause
 from ..types.events import Observer
-from ..types.messages import Message, Request, Stop
+from ..types.messages import Message, Stop
 from .loop_scope import WithTheLoop
 
 Prompt = str | Sequence[Mapping[str, str]]
@@ -93,15 +92,14 @@ class LLM:
             system="\n\n".join(filter(None, (self._agent.prompt, *system))),
             messages=messages,
         )
-
-        async def ask(ordinal: int, request: Request) -> Answer:
-            return await self._dispatcher.run(self._agent, request)
-
-        text, last = await write(request, ask, self._settings.continuations)
-        if last.response.stop is Stop.LENGTH:
+        continuation = Continuation(request, self._settings.continuations)
+        answer = await self._dispatcher.run(self._agent, request)
+        while (rest := continuation.add(answer.response)) is not None:
+            answer = await self._dispatcher.run(self._agent, rest)
+        if answer.response.stop is Stop.LENGTH:
             cut = ProviderError(Cause.TRUNCATED, "the output limit cut the answer")
-            raise CallFailed(self._agent.name, [(last.route, cut)])
-        return text
+            raise CallFailed(self._agent.name, [(answer.route, cut)])
+        return continuation.text
 
 
 def _read(prompt: Prompt) -> tuple[list[str], tuple[Message, ...]]:

@@ -15,7 +15,8 @@ from ..errors import RolecallError
 from ..execution.context import close
 from ..observers.ledger import Ledger
 from ..plugin.manager import Host
-from ..scheduling.scheduler import PLAN, Outcome
+from ..scheduling.agent_task import PLAN
+from ..scheduling.scheduler import Outcome
 from ..scheduling.session import Session, Shared
 from ..storage.run_folder import RunFolder, read_about
 from ..types import agents

@@ -1,12 +1,11 @@
 """How a step is asked: the role's prompt, the request, and the deliverables it needs."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from attrs import evolve
 
 from ..types.agents import Agent
-from ..types.answer import Answer
-from ..types.messages import Message, Request, Stop
+from ..types.messages import Message, Request, Response, Stop
 
 CONTINUE = (
     "Your answer was cut off by the output limit. Continue it exactly where it stopped: "
@@ -55,20 +54,23 @@ def material(
     return "\n\n".join(parts)
 
 
-async def write(
-    request: Request, ask: Callable[[int, Request], Awaitable[Answer]], continuations: int
-) -> tuple[str, Answer]:
-    """Get a whole text: as long as the output limit cuts it, ask for the rest.
+class Continuation:
+    """A text that comes in pieces: as long as the output limit cuts it, the rest is asked for.
 
-    ask: answers the request of a given ordinal. Returns the text and the last answer, whose
-    `stop` is still `Stop.LENGTH` where the continuations did not suffice.
+    most: how often. text: so far. pieces: how many there are.
     """
-    answer = await ask(0, request)
-    text = answer.response.text
-    for ordinal in range(1, 1 + continuations):
-        if answer.response.stop is not Stop.LENGTH:
-            break
-        said = (Message("assistant", text), Message("user", CONTINUE))
-        answer = await ask(ordinal, evolve(request, messages=(*request.messages, *said)))
-        text += answer.response.text
-    return text, answer
+
+    def __init__(self, request: Request, most: int) -> None:
+        self._request = request
+        self._most = most
+        self.text = ""
+        self.pieces = 0
+
+    def add(self, piece: Response) -> Request | None:
+        """Take the next piece; return what asks for the rest, or None where it is the last one."""
+        self.text += piece.text
+        self.pieces += 1
+        if piece.stop is not Stop.LENGTH or self.pieces > self._most:
+            return None
+        turns = (Message("assistant", self.text), Message("user", CONTINUE))
+        return evolve(self._request, messages=(*self._request.messages, *turns))

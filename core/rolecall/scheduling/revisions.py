@@ -11,20 +11,18 @@ from ..types.agents import Agent, Team
 from ..types.answer import Answer
 from ..types.messages import Message, Request
 from ..types.update import Update
-from .prompts import write
 from .triage import AGAIN, read_triage, revisers, revision, roots, triage
 
-Step = Callable[[int, Request], Awaitable[Answer]]
+Write = Callable[[Request], Awaitable[tuple[str, Answer]]]
 
 
 class Changes:
     """The changes that a run's journal holds, applied to its team."""
 
-    def __init__(self, team: Team, memo: Memo, template: Request, continuations: int) -> None:
+    def __init__(self, team: Team, memo: Memo, template: Request) -> None:
         self._team = team
         self._memo = memo
         self._template = template
-        self._continuations = continuations
 
     @property
     def open(self) -> Update | None:
@@ -55,8 +53,11 @@ class Changes:
         sections = [each.section for each in self._memo.updates if each.touched is not None]
         return "\n\n".join([text.strip(), *sections])
 
-    async def find_touched(self, request: str, texts: Mapping[str, str], step: Step) -> Update:
-        """Ask the planner whose work the open change touches; raise CallFailed if it cannot say."""
+    async def find_touched(self, request: str, texts: Mapping[str, str], write: Write) -> Update:
+        """Ask the planner whose work the open change touches; raise CallFailed if it cannot say.
+
+        write: gets the planner's whole text.
+        """
         update = self._memo.updates[-1]
         planner = self.planner
         deliverables = {
@@ -66,7 +67,7 @@ class Changes:
         }
         asked = triage(planner, self._team, request, deliverables, update, self._template)
         for _ in range(2):
-            text, answer = await write(asked, step, self._continuations)
+            text, answer = await write(asked)
             touched = read_triage(text, self._team)
             if touched is not None:
                 return self._memo.touched(touched)

@@ -1,36 +1,25 @@
 """Walks the team's graph: an agent runs as soon as the deliverables it needs are there."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterable, Mapping
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
 from ..errors import BudgetReached, RolecallError, RunError
 from ..execution.context import RunContext
 from ..execution.dispatcher import Dispatcher
-from ..storage.run_folder import RunFolder, deliverable_file
-from ..storage.step_store import step_key
+from ..storage.run_folder import RunFolder
 from ..types.agents import Agent
-from ..types.answer import Answer
 from ..types.events import (
     AgentBlocked,
-    AgentDone,
     AgentFailed,
-    AgentStarted,
-    DeliverableKept,
     RunEnded,
     RunStarted,
-    StepReused,
     WorkTouched,
 )
-from ..types.messages import Request, Stop
-from .prompts import compose, write
+from .agent_task import AgentTask
 from .revisions import Changes
 from .triage import revisers
-
-PLAN = "PLAN.md"
-CUT = "> **Cut off.** The output limit ended this deliverable before it was finished.\n\n"
 
 
 @frozen
@@ -60,12 +49,11 @@ class Runner:
     """Runs a team on one request, in one folder."""
 
     def __init__(self, context: RunContext, folder: RunFolder) -> None:
-        settings = context.settings
         self._context = context
         self._team = context.team
         self._folder = folder
         self._dispatcher = Dispatcher(context)
-        self._changes = Changes(self._team, folder.memo, settings.template, settings.continuations)
+        self._changes = Changes(self._team, folder.memo, context.settings.template)
         self._texts: dict[str, str] = {}
         self._cut: list[str] = []
         self._failed: dict[str, RolecallError] = {}
@@ -73,55 +61,55 @@ class Runner:
 
     async def run(self) -> Outcome:
         """Run every agent that can run; failures stop only what needs them."""
-        self._context.emit(
+        context, team = self._context, self._team
+        context.emit(
             RunStarted(
-                at=self._context.at,
+                at=context.at,
                 folder=str(self._folder.path),
-                request=self._context.request,
-                agents=tuple(agent.name for agent in self._team),
+                request=context.request,
+                agents=tuple(agent.name for agent in team),
                 first_choices=tuple(
-                    (agent.name, agent.routes[0].provider) for agent in self._team if agent.routes
+                    (agent.name, agent.routes[0].provider) for agent in team if agent.routes
                 ),
-                needs=tuple((name, self._team.needs(name)) for name in self._team.agents),
-                when=self._context.when,
+                needs=tuple((name, team.needs(name)) for name in team.agents),
+                when=context.when,
                 past=tuple(self._folder.memo.past),
-                forecast=self._context.forecast,
+                forecast=context.forecast,
             )
         )
-        self._dispatcher.prepare([route.provider for agent in self._team for route in agent.routes])
+        self._dispatcher.prepare(route.provider for agent in team for route in agent.routes)
         interrupted = True
         try:
-            try:
-                await self._go()
-            except* RunError as group:  # the disk takes nothing more: paying on is no use
-                raise group.exceptions[0] from None
+            if self._changes.open is not None:
+                await self._take_up_change()
+            if not self._failed:
+                await self._walk(team.agents)
             interrupted = False
+        except* RunError as group:  # the disk takes nothing more: paying on is no use
+            raise group.exceptions[0] from None
         finally:
-            self._context.emit(
+            context.emit(
                 RunEnded(
-                    at=self._context.at,
+                    at=context.at,
                     done=len(self._texts),
                     failed=len(self._failed),
                     blocked=len(self._blocked),
                     interrupted=interrupted,
                 )
             )
-        done = tuple(name for name in self._team.agents if name in self._texts)
+        done = tuple(name for name in team.agents if name in self._texts)
         return Outcome(done, dict(self._failed), dict(self._blocked), tuple(self._cut))
 
-    async def _go(self) -> None:
-        if self._changes.open is not None:
-            await self._walk(self._changes.first)
-            if not self._failed:
-                await self._find_touched()
-        if not self._failed:
-            await self._walk(self._team.agents)
-
-    async def _find_touched(self) -> None:
-        planner = self._changes.planner
-        step = partial(self._step, planner)
+    async def _take_up_change(self) -> None:
+        """Let those who read the request interpret a change, then ask whose work it touches."""
+        await self._walk(self._changes.first)
+        if self._failed:
+            return
+        context, planner = self._context, self._changes.planner
         try:
-            update = await self._changes.find_touched(self._context.request, self._texts, step)
+            update = await self._changes.find_touched(
+                context.request, self._texts, self._task(planner).write
+            )
         except RunError:
             raise
         except RolecallError as error:
@@ -131,10 +119,9 @@ class Runner:
                     self._block(name, planner.name)
             return
         touched = update.touched or {}
-        revise = tuple(name for name in self._team.agents if name in revisers(self._team, touched))
-        self._context.emit(
-            WorkTouched(at=self._context.at, touched=tuple(touched.items()), revise=revise)
-        )
+        revising = revisers(self._team, touched)
+        revise = tuple(name for name in self._team.agents if name in revising)
+        context.emit(WorkTouched(at=context.at, touched=tuple(touched.items()), revise=revise))
 
     async def _walk(self, names: Iterable[str]) -> None:
         """Run those of these agents that are not through, each as soon as it can."""
@@ -143,130 +130,51 @@ class Runner:
             for name in names
             if name not in self._texts
         }
-
+        ready = [name for name, needs in waiting.items() if not needs]
+        finished: asyncio.Queue[str] = asyncio.Queue()
+        running = 0
         async with asyncio.TaskGroup() as tasks:
-
-            def start(ready: Sequence[str]) -> None:
+            while True:
                 # Callers queue in the order they ask: the longest remaining path goes first.
                 for name in sorted(ready, key=lambda name: -self._context.priorities[name]):
-                    tasks.create_task(work(self._team.agents[name]), name=name)
+                    tasks.create_task(self._work(self._team.agents[name], finished), name=name)
+                running += len(ready)
+                if not running:
+                    break
+                name = await finished.get()
+                running -= 1
+                ready = [] if name in self._failed else self._released(name, waiting)
 
-            async def work(agent: Agent) -> None:
-                try:
-                    await self._work(agent)
-                except RunError:
-                    raise
-                except RolecallError as error:
-                    self._fail(agent, error)
-                    return
-                ready = []
-                for name in self._team.dependants[agent.name]:
-                    if name in waiting:
-                        waiting[name] -= 1
-                        if not waiting[name]:
-                            ready.append(name)
-                start(ready)
+    def _released(self, name: str, waiting: dict[str, int]) -> list[str]:
+        """List who waited for this agent last; `waiting` counts what each still waits for."""
+        dependants = [each for each in self._team.dependants[name] if each in waiting]
+        for dependant in dependants:
+            waiting[dependant] -= 1
+        return [dependant for dependant in dependants if not waiting[dependant]]
 
-            start([name for name, needs in waiting.items() if not needs])
+    async def _work(self, agent: Agent, finished: "asyncio.Queue[str]") -> None:
+        try:
+            deliverable = await self._task(agent).run()
+            self._texts[agent.name] = deliverable.text
+            if deliverable.cut:
+                self._cut.append(agent.name)
+        except RunError:
+            raise
+        except RolecallError as error:
+            self._fail(agent, error)
+        finished.put_nowait(agent.name)
 
-    async def _work(self, agent: Agent) -> None:
-        """Get an agent's deliverable: a person's word if they edited it, else the agent's."""
-        file = deliverable_file(self._context.numbers[agent.name], agent.name)
-        files = (file, PLAN) if agent.plan else (file,)
-        standing = self._standing(agent, files)
-        if standing is None and self._changes.stands(agent):
-            self._adopt(agent, files[0])
-        if standing is not None:
-            self._save(agent, files, standing)
-            self._context.emit(DeliverableKept(at=self._context.at, agent=agent.name, file=file))
-            return
-        self._context.emit(AgentStarted(at=self._context.at, agent=agent.name))
-        text, answer = await self._write(agent)
-        cut = answer.response.stop is Stop.LENGTH
-        text = self._changes.told(text) if agent.plan else text
-        if cut:
-            text = CUT + text
-            self._cut.append(agent.name)
-        self._folder.memo.wrote(agent.name, text)
-        await self._folder.memo.settle()
-        self._save(agent, files, text)
-        route = answer.route
-        self._context.emit(
-            AgentDone(at=self._context.at, agent=agent.name, route=route, file=file, cut=cut)
+    def _task(self, agent: Agent) -> AgentTask:
+        return AgentTask(
+            agent, self._context, self._folder, self._dispatcher, self._changes, self._texts
         )
-
-    def _standing(self, agent: Agent, files: Sequence[str]) -> str | None:
-        """Give the text that stands without asking: a person's word, or what is frozen."""
-        texts = [text for file in files if (text := self._folder.read(file)) is not None]
-        for text in texts:
-            if self._folder.memo.is_edited(agent.name, text):
-                self._folder.memo.edited(agent.name, text)
-                return text
-        if agent.name not in self._context.frozen:
-            return None
-        if not texts:
-            raise RunError(f"{agent.name} has no deliverable yet; finish the run first")
-        return texts[0]
-
-    def _save(self, agent: Agent, files: Sequence[str], text: str) -> None:
-        for file in files:
-            self._folder.revise(file, text)
-        self._texts[agent.name] = text
-
-    def _adopt(self, agent: Agent, file: str) -> None:
-        """Let a deliverable that a change does not touch be the answer to what is now asked."""
-        text = self._folder.read(file)
-        if text is not None:
-            asked = self._asked(agent)
-            self._folder.memo.adopt(step_key(agent.name, 0, asked), agent.name, text)
-
-    async def _write(self, agent: Agent) -> tuple[str, Answer]:
-        step = partial(self._step, agent)
-        return await write(self._asked(agent), step, self._context.settings.continuations)
-
-    def _asked(self, agent: Agent) -> Request:
-        needs = {
-            name: (self._team.agents[name].title, self._texts[name])
-            for name in self._team.needs(agent.name)
-        }
-        asked = compose(
-            agent,
-            self._context.request,
-            needs,
-            self._context.left_out.get(agent.name, ()),
-            self._context.settings.template,
-        )
-        return self._changes.asked(asked, agent)
-
-    async def _step(self, agent: Agent, ordinal: int, request: Request) -> Answer:
-        key = step_key(agent.name, ordinal, request)
-        priority = self._context.priorities[agent.name]
-        # What thinking is known to have used up need not be paid for again.
-        enough = 2 * self._folder.memo.too_small(key)
-        if enough > request.max_output_tokens:
-            request = evolve(request, max_output_tokens=enough)
-        if ordinal:
-            await self._folder.memo.settle()  # what it goes on from is paid
-        answer = await self._folder.memo.step(
-            key, lambda: self._dispatcher.run(agent, request, key, priority), agent.name
-        )
-        if answer.reused:
-            self._context.emit(
-                StepReused(
-                    at=self._context.at,
-                    agent=agent.name,
-                    step=key,
-                    cost=answer.response.cost,
-                    source=answer.source,
-                )
-            )
-        return answer
 
     def _fail(self, agent: Agent, error: RolecallError) -> None:
         self._failed[agent.name] = error
         self._context.emit(AgentFailed(at=self._context.at, agent=agent.name, error=str(error)))
+        downstream = self._team.downstream(agent.name)
         for name in self._team.order:
-            if name in self._team.downstream(agent.name):
+            if name in downstream:
                 self._block(name, agent.name)
 
     def _block(self, name: str, by: str) -> None:

@@ -10,6 +10,7 @@ from building import Closing, Gate, agent, failing, plugin
 from rolecall import (
     AgentDone,
     AllRoutesFailed,
+    CallStarted,
     Event,
     Host,
     Response,
@@ -148,7 +149,7 @@ def test_a_cancelled_run_keeps_what_is_answered(settings: Settings, tmp_path: Pa
         team = Team.load(settings=settings, host=host)
         run = team.run("Build it.", tmp_path / "mine")
         async for event in run:
-            if isinstance(event, AgentDone):
+            if isinstance(event, CallStarted) and event.agent == "b":
                 run.cancel()
         with pytest.raises(asyncio.CancelledError):
             await run

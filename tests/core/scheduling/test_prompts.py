@@ -1,13 +1,13 @@
 """How a step is asked, and how a cut answer is completed."""
 
-import asyncio
 from collections.abc import Sequence
 
+import pytest
 from attrs import evolve
 from building import REQUEST, TRUNCATED, agent
 
-from rolecall import Answer, Message, Request, Response, Stop
-from rolecall.scheduling.prompts import CONTINUE, compose, write
+from rolecall import Message, Request, Response
+from rolecall.scheduling.prompts import CONTINUE, Continuation, compose
 
 
 def asked(request: Request) -> str:
@@ -16,19 +16,14 @@ def asked(request: Request) -> str:
     return message.text
 
 
-def answering(
-    script: Sequence[Response], continuations: int
-) -> tuple[str, Response, list[Request]]:
-    """Write with answers from a script; also give what was asked."""
-    requests: list[Request] = []
-
-    async def ask(ordinal: int, request: Request) -> Answer:
-        assert ordinal == len(requests)
-        requests.append(request)
-        return Answer(script[ordinal], "one")
-
-    text, last = asyncio.run(write(REQUEST, ask, continuations))
-    return text, last.response, requests
+def pieced(script: Sequence[Response], most: int) -> tuple[str, list[Request | None]]:
+    """Put a text together from pieces; also return what was asked for after each of them."""
+    continuation = Continuation(REQUEST, most)
+    asked: list[Request | None] = []
+    for piece in script:
+        asked.append(continuation.add(piece))
+        assert continuation.pieces == len(asked)
+    return continuation.text, asked
 
 
 def test_a_system_prompt_that_roles_share_is_said_to_be_shared() -> None:
@@ -81,32 +76,21 @@ def test_an_agent_without_limits_has_those_of_the_settings() -> None:
 
 
 def test_a_whole_answer_is_not_asked_to_go_on() -> None:
-    text, last, requests = answering([Response("whole")], 4)
-    assert (text, last.stop, requests) == ("whole", Stop.END, [REQUEST])
+    assert pieced([Response("whole")], 4) == ("whole", [None])
 
 
 def test_a_cut_answer_is_asked_to_go_on_after_all_that_was_said() -> None:
     pieces = [evolve(TRUNCATED, text="one "), evolve(TRUNCATED, text="two "), Response("three")]
-    text, last, requests = answering(pieces, 4)
-    assert (text, last.stop) == ("one two three", Stop.END)
-    assert requests[1].messages == (
-        *REQUEST.messages,
-        Message("assistant", "one "),
-        Message("user", CONTINUE),
-    )
-    assert requests[2].messages == (
-        *REQUEST.messages,
-        Message("assistant", "one two "),
-        Message("user", CONTINUE),
-    )
+    text, asked = pieced(pieces, 4)
+    assert text == "one two three"
+    for said, request in zip(("one ", "one two "), asked, strict=False):
+        turns = (Message("assistant", said), Message("user", CONTINUE))
+        assert request == evolve(REQUEST, messages=(*REQUEST.messages, *turns))
+    assert asked[-1] is None
 
 
-def test_an_answer_that_stays_cut_says_so_after_the_last_continuation() -> None:
-    text, last, requests = answering([TRUNCATED] * 3, 2)
-    assert (len(requests), last.stop) == (3, Stop.LENGTH)
-    assert text == 3 * TRUNCATED.text
-
-
-def test_no_continuations_leaves_the_first_piece() -> None:
-    _, last, requests = answering([TRUNCATED], 0)
-    assert (len(requests), last.stop) == (1, Stop.LENGTH)
+@pytest.mark.parametrize("most", [0, 2])
+def test_an_answer_that_stays_cut_is_left_so_after_the_last_continuation(most: int) -> None:
+    text, asked = pieced([TRUNCATED] * (most + 1), most)
+    assert text == (most + 1) * TRUNCATED.text
+    assert [request is None for request in asked] == [False] * most + [True]

@@ -31,7 +31,7 @@ from rolecall import (
     Settings,
     StepReused,
 )
-from rolecall.scheduling.scheduler import CUT
+from rolecall.scheduling.agent_task import CUT
 from rolecall.storage.journal import read
 from rolecall.storage.records import DeliverableRecord, EditRecord, RunRecord, StepRecord
 from rolecall.testing import FakeClock, FakeProvider

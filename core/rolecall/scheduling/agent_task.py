@@ -1,0 +1,137 @@
+"""One agent's part of a run: its deliverable is kept as it stands, or asked for, and saved."""
+
+from collections.abc import Mapping
+from functools import partial
+
+from attrs import evolve, frozen
+
+from ..errors import RunError
+from ..execution.context import RunContext
+from ..execution.dispatcher import Dispatcher
+from ..storage.run_folder import RunFolder, deliverable_file
+from ..storage.step_store import step_key
+from ..types.agents import Agent
+from ..types.answer import Answer
+from ..types.events import AgentDone, AgentStarted, DeliverableKept, StepReused
+from ..types.messages import Request, Stop
+from .prompts import Continuation, compose
+from .revisions import Changes
+
+PLAN = "PLAN.md"
+CUT = "> **Cut off.** The output limit ended this deliverable before it was finished.\n\n"
+
+
+@frozen
+class Deliverable:
+    """What an agent wrote; `cut` where the output limit ended it."""
+
+    text: str
+    cut: bool = False
+
+
+@frozen
+class AgentTask:
+    """Gets an agent's deliverable.
+
+    texts: the deliverables that are there already, by agent.
+    """
+
+    agent: Agent
+    context: RunContext
+    folder: RunFolder
+    dispatcher: Dispatcher
+    changes: Changes
+    texts: Mapping[str, str]
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Name the files that the deliverable is saved in."""
+        file = deliverable_file(self.context.numbers[self.agent.name], self.agent.name)
+        return (file, PLAN) if self.agent.plan else (file,)
+
+    async def run(self) -> Deliverable:
+        """Keep a person's word or what is frozen; else ask, and save the answer."""
+        context, name = self.context, self.agent.name
+        kept = self._kept_text()
+        if kept is not None:
+            self._save(kept)
+            context.emit(DeliverableKept(at=context.at, agent=name, file=self.files[0]))
+            return Deliverable(kept)
+        request = self._request()
+        if self.changes.stands(self.agent):
+            self._carry_over(request)
+        context.emit(AgentStarted(at=context.at, agent=name))
+        text, answer = await self.write(request)
+        cut = answer.response.stop is Stop.LENGTH
+        text = self.changes.told(text) if self.agent.plan else text
+        deliverable = Deliverable(CUT + text if cut else text, cut)
+        # Its hash is on the disk before the file is: else it would look like a person's edit.
+        self.folder.memo.wrote(name, deliverable.text)
+        await self.folder.memo.settle()
+        self._save(deliverable.text)
+        context.emit(
+            AgentDone(at=context.at, agent=name, route=answer.route, file=self.files[0], cut=cut)
+        )
+        return deliverable
+
+    async def write(self, request: Request) -> tuple[str, Answer]:
+        """Ask for a whole text, in as many pieces as the output limit cuts it into."""
+        continuation = Continuation(request, self.context.settings.continuations)
+        answer = await self._ask(0, request)
+        while (rest := continuation.add(answer.response)) is not None:
+            await self.folder.memo.settle()  # what it goes on from is paid
+            answer = await self._ask(continuation.pieces, rest)
+        return continuation.text, answer
+
+    async def _ask(self, ordinal: int, request: Request) -> Answer:
+        context, name, memo = self.context, self.agent.name, self.folder.memo
+        key = step_key(name, ordinal, request)
+        # What thinking is known to have used up need not be paid for again.
+        enough = 2 * memo.too_small(key)
+        if enough > request.max_output_tokens:
+            request = evolve(request, max_output_tokens=enough)
+        priority = context.priorities[name]
+        ask = partial(self.dispatcher.run, self.agent, request, key, priority)
+        answer = await memo.step(key, ask, name)
+        if answer.reused:
+            cost = answer.response.cost
+            context.emit(
+                StepReused(at=context.at, agent=name, step=key, cost=cost, source=answer.source)
+            )
+        return answer
+
+    def _request(self) -> Request:
+        team = self.context.team
+        needs = {
+            name: (team.agents[name].title, self.texts[name])
+            for name in team.needs(self.agent.name)
+        }
+        left_out = self.context.left_out.get(self.agent.name, ())
+        template = self.context.settings.template
+        request = compose(self.agent, self.context.request, needs, left_out, template)
+        return self.changes.asked(request, self.agent)
+
+    def _kept_text(self) -> str | None:
+        """Return the text that stands without asking: a person's word, or what is frozen."""
+        name, memo = self.agent.name, self.folder.memo
+        texts = [text for file in self.files if (text := self.folder.read(file)) is not None]
+        for text in texts:
+            if memo.is_edited(name, text):
+                memo.edited(name, text)
+                return text
+        if name not in self.context.frozen:
+            return None
+        if not texts:
+            raise RunError(f"{name} has no deliverable yet; finish the run first")
+        return texts[0]
+
+    def _carry_over(self, request: Request) -> None:
+        """Let a deliverable that a change does not touch answer what is asked now."""
+        text = self.folder.read(self.files[0])
+        if text is not None:
+            name = self.agent.name
+            self.folder.memo.adopt(step_key(name, 0, request), name, text)
+
+    def _save(self, text: str) -> None:
+        for file in self.files:
+            self.folder.revise(file, text)
