@@ -71,6 +71,8 @@ if TYPE_CHECKING:
         RunEnded,
         RunStarted,
         StepReused,
+        ToolEnded,
+        ToolStarted,
         WorkTouched,
     )
     from .types.limits import Call, Clock, Limiter, Outcome, SendLimiter, SystemClock
@@ -187,8 +189,10 @@ __all__ = [
     "Text",
     "Tool",
     "ToolCall",
+    "ToolEnded",
     "ToolResult",
     "ToolSpec",
+    "ToolStarted",
     "Totals",
     "Usage",
     "UsageError",
@@ -223,7 +227,7 @@ _NAMES = {
         "AgentBlocked AgentDone AgentFailed AgentStarted CallEnded CallEvent CallHeld "
         "CallStarted CallText CallWaiting CostsCompared DeliverableKept Event FellBack Forecast "
         "Observer Retrying RouteClosed RouteOpened RouteProbed RunEnded RunStarted StepReused "
-        "WorkTouched"
+        "ToolEnded ToolStarted WorkTouched"
     ),
     "plugin.spec": "hookimpl",
     "storage.safe_folder": "SafeFolder",

@@ -42,6 +42,8 @@ from .types.events import (
     RunEnded,
     RunStarted,
     StepReused,
+    ToolEnded,
+    ToolStarted,
     WorkTouched,
 )
 from .types.limits import Call, Limiter, Outcome
@@ -307,6 +309,8 @@ def sample_events(folder: str = "runs/sample") -> tuple[Event, ...]:
     """Give one event of each kind, as a run of two agents in a folder might tell them."""
     call: dict[str, Any] = {"call": 1, "agent": "writer", "provider": "one", "model": "m"}
     route, cause = "one/m", Cause.OVERLOADED
+    tool: dict[str, Any] = {"agent": "writer", "step": "key", "call": "1", "tool": "lint"}
+    tool["arguments"] = {"path": "a"}
     limits: dict[str, Any] = {"step": "key", "waited": 0.5, "max_output_tokens": 100}
     return (
         RunStarted(
@@ -324,6 +328,8 @@ def sample_events(folder: str = "runs/sample") -> tuple[Event, ...]:
         CallStarted(at=0.5, **limits, **call),
         CallText(at=0.6, delta="text", **call),
         CallEnded(at=1.0, took=0.5, text="text", usage=Usage(10, 5), **limits, **call),
+        ToolStarted(at=1.0, **tool),
+        ToolEnded(at=1.2, text="done", is_error=False, took=0.2, tree="tree", **tool),
         Retrying(at=1.0, agent="writer", route=route, cause=cause, delay=1.0),
         RouteOpened(at=2.0, route=route, cause=cause, seconds=30.0),
         RouteProbed(at=2.0, route=route, agent="writer"),

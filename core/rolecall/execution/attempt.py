@@ -1,6 +1,7 @@
 """One HTTP attempt: permits, the provider's call, and what its reply is worth."""
 
 import asyncio
+import json
 import logging
 import threading
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from ..types.messages import (
     Usage,
     lacking,
 )
+from ..types.parts import Part, Text, Verbatim, from_json, size, to_json
 from .budget import Budget
 from .call_recorder import CallWatch, Result, guarded
 from .context import CallContext
@@ -41,14 +43,20 @@ MEANING = {
     Cause.TRUNCATED: "the output limit cut the reply",
     Cause.SAFETY: "the vendor's filter blocked the reply",
     Cause.REFUSAL: "the model refused",
-    Cause.BAD_TOOL_CALL: "the reply is a tool call, and no tool was offered",
+    Cause.BAD_TOOL_CALL: "the reply is a tool call, and no such tool was offered",
 }
 
 
-def judge(response: Response) -> Cause | None:
-    """Say why a response is not an answer, or None where it is one."""
+def judge(response: Response, request: Request | None = None) -> Cause | None:
+    """Return why a response is not an answer, or None where it is one.
+
+    request: what it answers; tool calls are an answer only where tools were offered.
+    """
     if response.stop in UNFIT:
         return UNFIT[response.stop]
+    if response.stop is Stop.TOOL_USE:
+        offers = request is not None and bool(request.tools)
+        return None if offers and response.tool_calls else Cause.BAD_TOOL_CALL
     blank = not response.text.strip()
     if response.stop is Stop.LENGTH:
         return Cause.THINKING_ONLY if blank else Cause.TRUNCATED
@@ -57,7 +65,9 @@ def judge(response: Response) -> Cause | None:
 
 def estimate(request: Request) -> int:
     """Estimate a prompt's tokens; the vendor's own count corrects it afterwards."""
-    characters = len(request.system) + sum(len(message.text) for message in request.messages)
+    characters = len(request.system) + sum(
+        len(message.text) + size(message.parts) for message in request.messages
+    )
     return characters // CHARACTERS_PER_TOKEN + 1
 
 
@@ -177,7 +187,7 @@ async def _complete(provider: Provider, request: Request, watch: "CallWatch") ->
         return Result(error=_broken(provider, f"{type(error).__name__}: {error}", error))
     if not isinstance(response, Response):
         return Result(error=_broken(provider, f"it returned {response!r}, not a Response"))
-    cause = judge(response)
+    cause = judge(response, request)
     if cause is None:
         return Result(response)
     return Result(response, ProviderError(cause, response.detail or MEANING[cause]))
@@ -228,10 +238,21 @@ def _redacted(result: Result, redact: Redactor) -> Result:
         )
         if cleaned != told:
             response = evolve(response, text=text, detail=detail, request_id=request_id)
+        if response.parts:
+            parts = tuple(_redacted_part(part, clean) for part in response.parts)
+            response = evolve(response, parts=parts)
     if error is not None:
         error.args = (clean(str(error)),)
         error.request_id = error.request_id and clean(error.request_id)
     return evolve(result, response=response, error=error)
+
+
+def _redacted_part(part: Part, clean: Callable[[str], str]) -> Part:
+    """Keep secrets out of a part; something verbatim that holds one is no longer what it was."""
+    plain = json.dumps(to_json(part), ensure_ascii=False)
+    if clean(plain) == plain:
+        return part
+    return Text("") if isinstance(part, Verbatim) else from_json(json.loads(clean(plain)))
 
 
 def _priced(result: Result, own: Price | None) -> Result:

@@ -6,6 +6,7 @@ from collections import deque
 from ..errors import BudgetReached, UsageError
 from ..types.causes import Cause
 from ..types.messages import Request, Usage
+from ..types.parts import size as parts_size
 from .pricing import ResolvedRoute
 
 BYTES_PER_TOKEN = 2  # of a prompt, at least
@@ -92,4 +93,6 @@ def worst_case(request: Request) -> Usage:
     """Give the most tokens that a call may use."""
     texts = [request.system, *(message.text for message in request.messages)]
     size = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
+    size += sum(parts_size(message.parts) for message in request.messages)
+    size += sum(len(repr(tool)) for tool in request.tools)
     return Usage(input=size // BYTES_PER_TOKEN + 1, output=request.max_output_tokens)

@@ -108,6 +108,7 @@ class CallWatch(Watch):
                 usage=response.usage if response else Usage(),
                 cost=response.cost if response else None,
                 request_id=request_id,
+                parts=response.parts if response and response.tool_calls else (),
                 **self._identity,
             )
         )

@@ -71,7 +71,9 @@ class PaidAnswers:
 
 
 def _of_call(call: CallEnded) -> Answer:
-    response = Response(call.text, call.usage, call.model, call.stop, cost=call.cost)
+    response = Response(
+        call.text, call.usage, call.model, call.stop, cost=call.cost, parts=call.parts
+    )
     return Answer(response, str(Route(call.provider, call.model)), call.agent, call.call)
 
 

@@ -7,6 +7,7 @@ from attrs import fields
 
 from ..types.causes import Cause
 from ..types.messages import Stop, Usage
+from ..types.parts import Part, from_json
 
 
 def _text(value: object) -> str:
@@ -72,6 +73,16 @@ def _usage(value: object) -> Usage:
     return Usage(**{name: _whole(count) for name, count in counts.items() if name in known})
 
 
+def _parts(value: object) -> tuple[Part, ...]:
+    return tuple(map(from_json, _listed(value)))
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"must be true or false, not {value!r}")
+    return value
+
+
 def _or_none(parser: Callable[[object], Any]) -> Callable[[object], Any]:
     return lambda value: None if value is None else parser(value)
 
@@ -89,4 +100,7 @@ PARSERS: Mapping[Any, Callable[[object], Any]] = {
     tuple[str, ...]: _texts,
     Mapping[str, str]: _text_by_name,
     tuple[tuple[str, float], ...]: _seconds_by_reason,
+    tuple[Part, ...]: _parts,
+    bool: _flag,
+    Mapping[str, Any]: _table,
 }

@@ -8,12 +8,13 @@ from typing import Any
 
 from attrs import NOTHING, asdict, fields, frozen
 
-from ..types.events import CallEnded, CallStarted
+from ..types.events import CallEnded, CallStarted, ToolEnded, ToolStarted
 from ..types.messages import Stop, Usage
+from ..types.parts import Attachment, Text, ToolCall, ToolResult, Verbatim, to_json
 from .record_fields import PARSERS
 
 # What journals of earlier versions lack; every other field must be there, defaults or not.
-_ADDED = frozenset({"held"})
+_ADDED = frozenset({"held", "parts"})
 
 
 @frozen(kw_only=True)
@@ -57,6 +58,13 @@ class ReusedRecord:
     route: str
     cost: float | None
     run: str
+
+
+@frozen(kw_only=True)
+class WorkspaceRecord:
+    """The workspace's files are those of a tree, and no tool call of this run left them so."""
+
+    tree: str
 
 
 @frozen(kw_only=True)
@@ -122,6 +130,9 @@ Record = (
     | TouchedRecord
     | AdoptedRecord
     | ForgottenRecord
+    | ToolStarted
+    | ToolEnded
+    | WorkspaceRecord
 )
 _TYPES: Mapping[str, type[Record]] = {
     "run": RunRecord,
@@ -136,6 +147,9 @@ _TYPES: Mapping[str, type[Record]] = {
     "touched": TouchedRecord,
     "adopted": AdoptedRecord,
     "forgotten": ForgottenRecord,
+    "tool_started": ToolStarted,
+    "tool_ended": ToolEnded,
+    "workspace": WorkspaceRecord,
 }
 _NAMES = {kind: name for name, kind in _TYPES.items()}
 _FIELDS = {kind: {each.name: PARSERS[each.type] for each in fields(kind)} for kind in _NAMES}
@@ -143,7 +157,11 @@ _FIELDS = {kind: {each.name: PARSERS[each.type] for each in fields(kind)} for ki
 
 def serialise(record: Record) -> dict[str, Any]:
     """Return a record as the JSON object that a journal's line holds."""
-    return {"type": _NAMES[type(record)], **asdict(record, recurse=False)}
+    values = asdict(record, recurse=False)
+    # Most answers are text alone; their records are those of versions that knew no parts.
+    if values.get("parts") == ():
+        del values["parts"]
+    return {"type": _NAMES[type(record)], **values}
 
 
 def plain(value: object) -> object:
@@ -151,6 +169,8 @@ def plain(value: object) -> object:
     match value:
         case Usage():
             return asdict(value, recurse=False)
+        case Verbatim() | Text() | ToolCall() | ToolResult() | Attachment():
+            return to_json(value)
         case Mapping():
             return dict(value)
     raise TypeError(f"{value!r} has no form in a journal")

@@ -5,13 +5,14 @@ import json
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
-from attrs import define, evolve
+from attrs import asdict, define, evolve
 
 from ..errors import JournalCorrupt, RunError
 from ..types.answer import Answer
 from ..types.causes import Cause
 from ..types.events import CallEnded, CallStarted, Event, RunStarted
-from ..types.messages import Request
+from ..types.messages import Message, Request
+from ..types.parts import to_json
 from ..types.update import Update
 from .journal import Journal, read
 from .paid_answers import PaidAnswers
@@ -38,16 +39,24 @@ def step_key(agent: str, ordinal: int, request: Request) -> str:
 
     SHA-256 over the UTF-8 of a JSON array, so it is the same in every process and system.
     """
-    asked = [
+    asked: list[object] = [
         agent,
         ordinal,
         request.system,
-        [[message.role, message.text] for message in request.messages],
+        [_turn(message) for message in request.messages],
         request.max_output_tokens,
         request.temperature,
     ]
+    if request.tools:
+        asked.append([asdict(tool) for tool in request.tools])
     text = json.dumps(asked, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _turn(message: Message) -> list[object]:
+    """Return what a turn says; a turn of text alone is what it was before there were parts."""
+    parts = [to_json(part) for part in message.parts]
+    return [message.role, message.text, *([parts] if parts else [])]
 
 
 @define

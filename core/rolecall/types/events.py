@@ -1,11 +1,13 @@
 """What happened, as frozen records; `at` is seconds since the run's start."""
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from attrs import frozen
 
 from .causes import Cause
 from .messages import Stop, Usage
+from .parts import Part
 
 
 @frozen(kw_only=True)
@@ -123,6 +125,7 @@ class CallEnded(CallEvent):
     held: the seconds waited by reason, where a limiter gave one.
     first_text: seconds from permit to the first piece of text, where the answer was streamed.
     cost: US dollars, None where the price is unknown.
+    parts: the whole turn, where it holds tool calls.
     """
 
     step: str
@@ -138,6 +141,39 @@ class CallEnded(CallEvent):
     usage: Usage = Usage()
     cost: float | None = None
     request_id: str | None = None
+    parts: tuple[Part, ...] = ()
+
+
+@frozen(kw_only=True)
+class ToolStarted(Event):
+    """A tool call that may change something is about to be made.
+
+    step: the key of the step whose answer wanted it. call: its id within that answer.
+    """
+
+    agent: str
+    step: str
+    call: str
+    tool: str
+    arguments: Mapping[str, Any]
+
+
+@frozen(kw_only=True)
+class ToolEnded(Event):
+    """A tool call is over; the model is told `text`.
+
+    took: seconds. tree: the state of the workspace after it, where it may have changed it.
+    """
+
+    agent: str
+    step: str
+    call: str
+    tool: str
+    arguments: Mapping[str, Any]
+    text: str
+    is_error: bool
+    took: float
+    tree: str = ""
 
 
 @frozen(kw_only=True)

@@ -28,7 +28,11 @@ from rolecall import (
     RunError,
     Settings,
     Stop,
+    Text,
+    ToolCall,
+    ToolSpec,
     Usage,
+    Verbatim,
 )
 from rolecall.execution.attempt import Caller, judge
 from rolecall.execution.call_recorder import Result
@@ -492,3 +496,29 @@ def test_halves_of_a_surrogate_pair_are_joined_or_replaced() -> None:
     assert result.response is not None
     assert result.response.text == "a 😀 and half \ufffd"
     assert calling.ended.text == result.response.text
+
+
+CALLED = Response("", stop=Stop.TOOL_USE, parts=(ToolCall("1", "lint"),))
+OFFERED = Request("", (), tools=(ToolSpec("lint", "Check the style.", {"type": "object"}),))
+
+
+def test_a_tool_call_is_an_answer_where_tools_were_offered() -> None:
+    assert judge(CALLED, OFFERED) is None
+    assert judge(CALLED, Request("", ())) is Cause.BAD_TOOL_CALL
+    assert judge(Response("text", stop=Stop.TOOL_USE), OFFERED) is Cause.BAD_TOOL_CALL
+
+
+def test_secrets_in_the_parts_of_an_answer_are_masked() -> None:
+    parts = (
+        ToolCall("1", "lint", {"path": "planted-secret-0"}),
+        Text("planted-secret-0"),
+        Verbatim("one", {"thought": "planted-secret-0"}),
+        Verbatim("one", {"thought": "fine"}),
+    )
+    answer = Response("", stop=Stop.TOOL_USE, parts=parts)
+    calling = Calling(FakeProvider("one", [answer]), ONE_API_KEY="planted-secret-0")
+    response = calling.call(OFFERED).response
+    assert response is not None
+    assert "planted" not in repr(response.parts) + repr(calling.events)
+    assert response.parts[3] == parts[3]
+    assert calling.events.of(CallEnded)[0].parts == response.parts

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from building import call_ended, call_started
 
-from rolecall import Cause, Stop, Usage
+from rolecall import Cause, Stop, ToolEnded, ToolStarted, Usage
 from rolecall.storage.records import (
     AdoptedRecord,
     AnswerRecord,
@@ -20,6 +20,7 @@ from rolecall.storage.records import (
     StepRecord,
     TouchedRecord,
     UpdateRecord,
+    WorkspaceRecord,
     parse,
     plain,
     serialise,
@@ -55,6 +56,8 @@ ENDED = {
     "request_id": None,
 }
 # What journals have held since the first version, and what it means.
+TOOL: dict[str, Any] = {"agent": "a", "step": "key", "call": "1", "tool": "lint"}
+TOOL["arguments"] = {"path": "a"}
 KEPT: list[tuple[dict[str, Any], Record]] = [
     ({"type": "run", "when": 1.5, "agents": ["a"]}, RunRecord(when=1.5, agents=("a",))),
     (
@@ -102,6 +105,16 @@ KEPT: list[tuple[dict[str, Any], Record]] = [
         AdoptedRecord(step="key", agent="a", text="text", update=1),
     ),
     ({"type": "forgotten", "agents": ["a", "b"]}, ForgottenRecord(agents=("a", "b"))),
+    (
+        {"type": "tool_started", "at": 1.0, **TOOL},
+        ToolStarted(at=1.0, **TOOL),
+    ),
+    (
+        {"type": "tool_ended", "at": 1.0, **TOOL, "text": "t", "is_error": True, "took": 0.5}
+        | {"tree": "t"},
+        ToolEnded(at=1.0, **TOOL, text="t", is_error=True, took=0.5, tree="t"),
+    ),
+    ({"type": "workspace", "tree": "t"}, WorkspaceRecord(tree="t")),
 ]
 BY_TYPE = [pytest.param(values, record, id=values["type"]) for values, record in KEPT]
 
