@@ -7,6 +7,7 @@ from pathlib import Path
 
 from attrs import evolve
 
+from ..config.layers import Layer, Level
 from ..config.loading import load_settings
 from ..config.settings import Settings
 from ..errors import CallFailed, ProviderError, UsageError, nearest
@@ -45,9 +46,8 @@ class LLM:
         observers: Sequence[Observer] = (),
     ) -> None:
         self.ledger = Ledger()
-        self._settings = evolve(
-            settings or load_settings(Path.cwd()), budget=None
-        )  # that is a run's
+        no_budget = Layer(Level.CODE, "LLM", {"budget": None})  # that is a run's
+        self._settings = (settings or load_settings(Path.cwd())).with_layer(no_budget)
         host = host or Host(block=self._settings.block)
         host.check()
         providers = supplied(host.providers(self._settings))

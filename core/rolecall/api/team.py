@@ -7,8 +7,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
+from ..config.layers import Layer, Level
 from ..config.loading import load_settings
 from ..config.settings import Settings
 from ..errors import RolecallError
@@ -17,7 +18,7 @@ from ..observers.ledger import Ledger
 from ..plugin.manager import Host
 from ..scheduling.agent_task import PLAN
 from ..scheduling.scheduler import Outcome
-from ..scheduling.session import Session, Shared
+from ..scheduling.session import Session, Shared, started_with
 from ..storage.run_folder import RunFolder, read_about
 from ..types import agents
 from ..types.events import Event
@@ -59,7 +60,7 @@ class Team(agents.Team):
     """
 
     settings: Settings = field(
-        factory=lambda: evolve(load_settings(Path.cwd()), quiet=True),
+        factory=lambda: _quiet(Path.cwd()),
         kw_only=True,
         eq=False,
         repr=False,
@@ -86,9 +87,11 @@ class Team(agents.Team):
         configured wrongly.
         """
         if settings is None:
-            settings = evolve(load_settings(Path(directory)), quiet=True)
+            settings = _quiet(Path(directory))
+        if budget is not None:
+            settings = settings.with_layer(Layer(Level.CODE, "Team.load", {"budget": budget}))
         host = host or Host(block=settings.block)
-        options = RunOptions(assign, only, skip, budget)
+        options = RunOptions(assign, only, skip)
         team = Session(host, settings, options).team
         return cls(team, settings=settings, host=host, options=options)
 
@@ -102,16 +105,18 @@ class Team(agents.Team):
             runs = Path(self.settings.runs)
             return RunFolder.begin(runs, request, session.describe(()), folder)
 
-        return Run(self._session(self._options or RunOptions()), open_, self._connections)
+        return Run(
+            self._session(self._options or RunOptions(), self.settings), open_, self._connections
+        )
 
     def resume(self, folder: str | Path) -> "Run":
         """Finish a run; what was answered is not asked again."""
-        about = {} if self._options is None else read_about(Path(folder))
-        return Run(
-            self._session(RunOptions.read(about)),
-            lambda session: RunFolder(Path(folder)),
-            self._connections,
-        )
+        path, options, settings = Path(folder), RunOptions(), self.settings
+        if self._options is not None:
+            options = RunOptions.read(read_about(path))
+            settings = settings.with_layer(started_with(path))
+        session = self._session(options, settings)
+        return Run(session, lambda session: RunFolder(path), self._connections)
 
     @cached_property
     def _plugins(self) -> Host:
@@ -125,9 +130,9 @@ class Team(agents.Team):
     def _connections(self) -> WithTheLoop:
         return WithTheLoop(lambda: close(self._shared.providers.values()))
 
-    def _session(self, options: RunOptions) -> Session:
+    def _session(self, options: RunOptions, settings: Settings) -> Session:
         own = self if self._options is None else None
-        return Session(self._plugins, self.settings, options, team=own, shared=self._shared)
+        return Session(self._plugins, settings, options, team=own, shared=self._shared)
 
 
 class Run:
@@ -187,6 +192,11 @@ class Run:
         with self._open(self._session) as folder:
             outcome = await self._session.run(folder)
             return _result(self._session, folder, outcome)
+
+
+def _quiet(directory: Path) -> Settings:
+    """Read a folder's settings for a program, whose standard error is its own."""
+    return load_settings(directory).with_layer(Layer(Level.CODE, "Team", {"quiet": True}))
 
 
 def _result(session: Session, folder: RunFolder, outcome: Outcome) -> Result:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..plugin.manager import Host
 
 if TYPE_CHECKING:
+    from ..config.layers import Layer
     from ..config.settings import Settings
     from ..types.limits import Clock
 
@@ -27,17 +28,21 @@ class App:
 
     @cached_property
     def settings(self) -> "Settings":
-        """Give the current folder's settings, which a command that only helps does not need."""
+        """The current folder's settings, which a command that only helps does not need."""
         from ..config.loading import load_settings
 
         return load_settings(Path.cwd())
 
     @cached_property
     def clock(self) -> "Clock":
-        """Give what waits for a retry."""
+        """What waits for a retry."""
         from ..types.limits import SystemClock
 
         return SystemClock()
+
+    def lay(self, layer: "Layer") -> None:
+        """Put what an option sets over the settings."""
+        self.settings = self.settings.with_layer(layer)
 
     def change(self, **settings: Any) -> None:
         """Give settings other values, as options do."""

@@ -8,9 +8,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from attrs import fields
+from attrs import asdict, evolve, fields, has
 
-from ..config.settings import UNSET, ProviderSettings, Settings
+from ..config.layers import Source, path
+from ..config.settings import UNSET, AgentSettings, ProviderSettings, Settings
 from ..errors import RolecallError
 from ..execution.attempt import Caller
 from ..execution.context import CallContext, close
@@ -114,29 +115,44 @@ def _environment(settings: Settings) -> dict[str, str]:
 
 
 def _settings(settings: Settings) -> Iterator[dict[str, Any]]:
-    for field in fields(Settings):
-        if field.name not in UNSET:
-            value = getattr(settings, field.name)
-            source = settings.sources.get(field.name, "default")
-            yield {"setting": field.name, "value": _plain(value), "source": source}
+    """List every setting, and every entry of a table, with where its value came from."""
+    for setting in fields(Settings):
+        if setting.name in UNSET:
+            continue
+        value = getattr(settings, setting.name)
+        if isinstance(value, Mapping):
+            for key, entry in value.items():
+                source = settings.source_of(setting.name, key)
+                yield _row(path(setting.name, key), _plain(entry), source)
+        else:
+            yield _row(setting.name, _plain(value), settings.source_of(setting.name))
+
+
+def _row(name: str, value: Any, source: Source) -> dict[str, Any]:
+    return {"setting": name, "value": value, "source": str(source)}
 
 
 def _plain(value: Any) -> Any:
-    """Give a setting as JSON has it."""
-    if isinstance(value, Mapping):
-        return {str(name): _plain(each) for name, each in value.items()}
-    if hasattr(value, "__attrs_attrs__"):
-        return {each.name: _plain(getattr(value, each.name)) for each in fields(type(value))}
+    """Return a setting as JSON has it; of a table, what is set."""
+    if isinstance(value, AgentSettings) and value.prompt:
+        value = evolve(value, prompt=f"{len(value.prompt)} characters")
+    if has(type(value)):
+        defaults = {each.name: each.default for each in fields(type(value))}
+        return {
+            name: _plain(each)
+            for name, each in asdict(value, recurse=False).items()
+            if each and each != defaults[name]
+        }
     return list(value) if isinstance(value, tuple) else value
 
 
 def _examine_folders(settings: Settings) -> Iterator[str]:
     for what, folder in (("runs", settings.runs), ("state", settings.state)):
-        path = Path(folder).absolute()
-        there = next(each for each in (path, *path.parents) if each.exists())
+        wanted = Path(folder).absolute()
+        there = next(each for each in (wanted, *wanted.parents) if each.exists())
         if folder and not (there.is_dir() and os.access(there, os.W_OK)):
             yield (
-                f"{path} cannot be written; make {there} writable, or name another folder "
+                f"{wanted} cannot be written; make {there} writable, or name another folder "
                 f"under tool.rolecall.{what}"
             )
 

@@ -67,10 +67,15 @@ def _main(arguments: Sequence[str]) -> int:
     if asks_for_help(arguments):
         app = App(Host(block=(*_blocked_here(), *without)))
     else:
+        from ..config.layers import Layer, Level
         from ..config.loading import load_settings
 
         settings = load_settings(Path.cwd())
-        app = App(Host(block=(*settings.block, *without)), settings)
+        if without:
+            skipped = ", ".join(f"-p no:{name}" for name in without)
+            layer = Layer(Level.COMMAND_LINE, skipped, {"block": tuple(without)})
+            settings = settings.with_layer(layer)
+        app = App(Host(block=settings.block), settings)
     cli = build(app.host)
     result = cli.main(
         args=list(arguments),

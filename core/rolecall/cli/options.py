@@ -89,22 +89,19 @@ def _assignments(
     return routes
 
 
-def _debug(ctx: click.Context, _: click.Parameter, value: bool) -> bool:
-    if value:
-        ctx.obj.change(debug=True)
-    return value
+class Dollars(click.FloatRange):
+    """An amount; what counts as a number and is none is refused."""
 
+    def __init__(self) -> None:
+        super().__init__(min=0)
 
-def _quiet(ctx: click.Context, _: click.Parameter, value: bool) -> None:
-    if value:
-        ctx.obj.change(quiet=True)
-
-
-def _number(_: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
-    """Refuse what counts as a number and is none."""
-    if value is not None and not isfinite(value):
-        raise click.BadParameter(f"{value} is no amount", param=parameter)
-    return value
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        amount = float(super().convert(value, param, ctx))
+        if not isfinite(amount):
+            self.fail(f"{value} is no amount", param, ctx)
+        return amount
 
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -123,39 +120,42 @@ BLOCK = click.Option(
     help="Do not load a plugin.",
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-DEBUG = click.option("--debug", is_flag=True, callback=_debug, help="One line per event.")
-QUIET = click.option(
+
+
+def _setting(*names: str, setting: str, **more: Any) -> Callable[[F], F]:
+    """Make an option that sets a setting; commands find its value there."""
+
+    def lay(ctx: click.Context, option: click.Parameter, value: Any) -> None:
+        if value is None or value is False or value == ():
+            return
+        from ..config.layers import Layer, Level
+
+        ctx.obj.lay(Layer(Level.COMMAND_LINE, option.opts[-1], {setting: value}))
+
+    return click.option(*names, callback=lay, expose_value=False, **more)
+
+
+DEBUG = _setting("--debug", setting="debug", is_flag=True, help="One line per event.")
+QUIET = _setting(
     "-q",
     "--quiet",
+    setting="quiet",
     is_flag=True,
-    callback=_quiet,
     is_eager=True,  # before options that say something
-    expose_value=False,
     help="Show results and errors alone.",
 )
-
-
-def _reuse(ctx: click.Context, _: click.Parameter, folders: Sequence[str]) -> Sequence[str]:
-    for folder in folders:
-        if not Path(folder).is_dir():
-            raise click.BadParameter(f"{folder!r} is no folder", param_hint="--reuse")
-    if folders:
-        ctx.obj.change(reuse=(*ctx.obj.settings.reuse, *folders))
-    return folders
-
-
-REUSE = click.option(
+REUSE = _setting(
     "--reuse",
+    setting="reuse",
     multiple=True,
     metavar="DIR",
-    callback=_reuse,
-    expose_value=False,
+    type=click.Path(exists=True, file_okay=False),
     help="Take answers that fit from another run, or from a folder of runs.",
 )
-BUDGET = click.option(
+BUDGET = _setting(
     "--budget",
-    type=click.FloatRange(0),
-    callback=_number,
+    setting="budget",
+    type=Dollars(),
     metavar="USD",
     help="Most that the run may cost.",
 )

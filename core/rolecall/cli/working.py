@@ -50,10 +50,12 @@ class AgainWithText(Again):
 @contextmanager
 def reopened(app: App, name: str | None) -> Iterator[tuple[Any, Any]]:
     """Open a run's folder again, say what is odd about it, and give the options it had."""
+    from ..scheduling.session import started_with
     from ..storage.run_folder import RunFolder, find_run, read_about
     from ..types.run_options import RunOptions
 
     path = find_run(Path(app.settings.runs), name)
+    app.lay(started_with(path))
     with RunFolder(path) as folder:
         if folder.torn:
             warn(f"{path}: the journal's last line was unfinished and is dropped")

@@ -11,8 +11,9 @@ from attrs import evolve
 from platformdirs import user_state_dir
 
 from ..errors import SettingsError
+from .layers import Layer, Level
 from .project import find_project, read_table
-from .settings import Settings
+from .settings import AgentSettings, Settings
 from .structure import structure
 
 VARIABLES = ("ROLECALL_DEBUG",)
@@ -20,44 +21,70 @@ VARIABLES = ("ROLECALL_DEBUG",)
 
 def load_settings(directory: Path, environ: Mapping[str, str] | None = None) -> Settings:
     """Read the settings that apply in a folder; raise SettingsError naming file and key."""
-    pyproject = find_project(directory)
-    table = read_table(pyproject) if pyproject else {}
-    settings = structure(table, str(pyproject)) if table else Settings()
+    pyproject = find_project(directory.absolute())
     dotenv = (pyproject.parent if pyproject else directory) / ".env"
-    if pyproject is not None:
-        settings = _with_prompts(settings, pyproject)
     process = os.environ if environ is None else environ
-    environment = {**_dotenv(dotenv), **process}
-    sources = dict.fromkeys(table, str(pyproject))
-    if "debug" not in table and _flag(environment, "ROLECALL_DEBUG"):
-        place = "the environment" if "ROLECALL_DEBUG" in process else str(dotenv)
-        sources["debug"] = f"ROLECALL_DEBUG in {place}"
-    return evolve(
-        settings,
-        environment=environment,
+    settings = Settings(
+        environment={**_dotenv(dotenv), **process},
         source=str(pyproject) if pyproject else "the settings",
-        state=settings.state or user_state_dir("rolecall", appauthor=False),
-        debug=settings.debug or _flag(environment, "ROLECALL_DEBUG"),
-        sources=sources,
+        state=user_state_dir("rolecall", appauthor=False),
     )
+    where = "the environment" if "ROLECALL_DEBUG" in process else str(dotenv)
+    variables = _variables(settings.environment, where)
+    if pyproject is not None:
+        settings = evolve(settings, runs=_beside(pyproject, settings.runs))
+        settings = settings.with_layer(_project(pyproject))
+    return settings.with_layer(variables)
 
 
-def _with_prompts(settings: Settings, pyproject: Path) -> Settings:
+def _project(pyproject: Path) -> Layer:
+    """Read `[tool.rolecall]`; its relative paths start at the file's folder."""
+    table = read_table(pyproject)
+    settings = structure(table, str(pyproject)) if table else Settings()
+    settings = evolve(
+        settings,
+        agents=_with_prompts(settings.agents, pyproject),
+        runs=_beside(pyproject, settings.runs),
+        state=_beside(pyproject, settings.state),
+        reuse=tuple(_beside(pyproject, each) for each in settings.reuse),
+    )
+    values = {name: getattr(settings, name) for name in table}
+    return Layer(Level.PROJECT, str(pyproject), values, prefix="tool.rolecall.")
+
+
+def _beside(pyproject: Path, path: str) -> str:
+    """Return a path that starts at the file's folder; as it is where that is the current one."""
+    return str(pyproject.parent / path) if path and pyproject.parent != Path.cwd() else path
+
+
+def _variables(environment: Mapping[str, str], where: str) -> Layer:
+    debug = _flag(environment, "ROLECALL_DEBUG")
+    values = {} if debug is None else {"debug": debug}
+    return Layer(Level.ENVIRONMENT, f"ROLECALL_DEBUG in {where}", values)
+
+
+def _with_prompts(
+    agents: Mapping[str, AgentSettings], pyproject: Path
+) -> Mapping[str, AgentSettings]:
     """Read the files that agents' prompts are in."""
-    agents = dict(settings.agents)
-    for name, agent in agents.items():
-        if agent.prompt:
-            path = pyproject.parent / agent.prompt
-            try:
-                text = path.read_text("utf-8")
-            except (OSError, UnicodeDecodeError) as error:
-                key = f"tool.rolecall.agents.{name}.prompt"
-                raise SettingsError(f"{pyproject}: {key}: cannot be read: {error}") from error
-            if not text.strip():
-                key = f"tool.rolecall.agents.{name}.prompt"
-                raise SettingsError(f"{pyproject}: {key}: {path} is empty")
-            agents[name] = evolve(agent, prompt=text)
-    return evolve(settings, agents=agents)
+    return {
+        name: evolve(agent, prompt=_prompt(name, agent.prompt, pyproject))
+        if agent.prompt
+        else agent
+        for name, agent in agents.items()
+    }
+
+
+def _prompt(name: str, file: str, pyproject: Path) -> str:
+    key = f"{pyproject}: tool.rolecall.agents.{name}.prompt"
+    prompt = pyproject.parent / file
+    try:
+        text = prompt.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{key}: cannot be read: {error}") from error
+    if not text.strip():
+        raise SettingsError(f"{key}: {prompt} is empty")
+    return text
 
 
 def _dotenv(path: Path) -> dict[str, str]:
@@ -81,8 +108,9 @@ def _dotenv(path: Path) -> dict[str, str]:
         log.removeFilter(name_file)
 
 
-def _flag(environment: Mapping[str, str], name: str) -> bool:
+def _flag(environment: Mapping[str, str], name: str) -> bool | None:
+    """Read a variable that is on or off; None where it is not set."""
     value = environment.get(name, "").strip().lower()
     if value not in ("", "0", "1", "true", "false", "yes", "no", "on", "off"):
         raise SettingsError(f"{name}: must be 1 or 0, not {value!r}")
-    return value in ("1", "true", "yes", "on")
+    return value in ("1", "true", "yes", "on") if value else None

@@ -7,9 +7,11 @@ from typing import Any
 
 from attrs import Attribute, evolve, field, frozen
 
+from ..errors import SettingsError
 from ..types.causes import DEFAULT_ACTIONS, Action, Cause
 from ..types.messages import Request, Usage
 from ..types.tools import CommandLimits
+from .layers import DEFAULT, Layer, Level, Source, path
 
 AGENT_VARIABLE = "ROLECALL_AGENT_"
 UNSET = {"environment", "rehearsal", "source", "sources"}  # settings that no table sets
@@ -87,7 +89,7 @@ class AgentSettings:
 def _agents(
     said: "Mapping[str, AgentSettings | str | Sequence[str]]",
 ) -> Mapping[str, AgentSettings]:
-    """Let routes alone stand for what the user says of an agent."""
+    """Accept routes alone for what the user says of an agent."""
     return {
         name: each
         if isinstance(each, AgentSettings)
@@ -154,7 +156,7 @@ class Settings:
     state: folder of what the user's processes share; empty shares nothing.
     environment: variables, those of `.env` beneath those of the process; never shown.
     source: the file the settings came from, for messages.
-    sources: setting to where its value came from, where it is no default.
+    sources: setting, or `setting.entry` of a table, to where its value came from, if not a default.
     """
 
     interval: float = field(default=0.5, validator=_at_least(0))
@@ -191,7 +193,7 @@ class Settings:
     rehearsal: bool = False
     environment: Mapping[str, str] = field(factory=dict, repr=False)
     source: str = "the settings"
-    sources: Mapping[str, str] = field(factory=dict, repr=False, eq=False)
+    sources: Mapping[str, Source] = field(factory=dict, repr=False, eq=False)
 
     @property
     def actions(self) -> Mapping[Cause, Action]:
@@ -200,7 +202,7 @@ class Settings:
 
     @property
     def template(self) -> Request:
-        """Give the request whose limits every step starts from."""
+        """Return the request whose limits every step starts from."""
         return Request(
             system="",
             messages=(),
@@ -211,15 +213,31 @@ class Settings:
             stream=self.stream,
         )
 
+    def with_layer(self, layer: Layer) -> "Settings":
+        """Return these settings with what a layer sets; raise SettingsError where that is wrong."""
+        values, sources = layer.over(self, self.sources)
+        try:
+            return evolve(self, **values, sources=sources)
+        except ValueError as error:
+            raise SettingsError(f"{layer.place}: {error}") from error
+
+    def source_of(self, name: str, entry: str = "") -> Source:
+        """Return where a setting's value came from, or that of an entry of a table."""
+        known = self.sources.get(path(name, entry) if entry else name)
+        if known is not None:
+            return known
+        is_default = not entry and getattr(self, name) == getattr(Settings(), name)
+        return DEFAULT if is_default else Source(Level.CODE, "the program")
+
     def provider(self, name: str) -> ProviderSettings:
-        """Give a provider's table; the defaults where it has none."""
+        """Return a provider's table; the defaults where it has none."""
         return self.providers.get(name, ProviderSettings())
 
     def variable(self, *names: str) -> str:
-        """Give the first of these environment variables that is set, or an empty text."""
+        """Return the first of these environment variables that is set, or an empty text."""
         values = (self.environment.get(name, "").strip() for name in names)
         return next(filter(None, values), "")
 
     def with_environment(self, **variables: str) -> "Settings":
-        """Give settings in which these variables have these values."""
+        """Return settings in which these variables have these values."""
         return evolve(self, environment={**self.environment, **variables})

@@ -8,9 +8,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from attrs import asdict, evolve, filters, frozen
+from attrs import asdict, filters, frozen
 
 from .._version import __version__
+from ..config.layers import Layer, Level
 from ..config.settings import Settings
 from ..errors import UsageError, nearest
 from ..execution.budget import Budget
@@ -104,8 +105,6 @@ class Session:
         shared: "Shared | None" = None,
     ) -> None:
         host.check()
-        if options.budget is not None:
-            settings = evolve(settings, budget=options.budget)
         self._clock = clock or SystemClock()
         self._settings = settings
         self._options = options
@@ -162,10 +161,16 @@ class Session:
             "assign": {name: list(routes) for name, routes in self._options.assign.items()},
             "only": list(self._options.only),
             "skip": list(self._options.skip),
-            **({} if self._settings.budget is None else {"budget": self._settings.budget}),
+            **self._own_budget,
             "settings": {**kept, "on": actions},
             "routes": {agent.name: [str(route) for route in agent.routes] for agent in self.team},
         }
+
+    @property
+    def _own_budget(self) -> Mapping[str, float]:
+        """Return the budget that was set for this run alone, not for the whole project."""
+        budget, source = self._settings.budget, self._settings.source_of("budget")
+        return {} if budget is None or source.level < Level.RUN else {"budget": budget}
 
     def estimate(self, request: str, past: Mapping[str, Figures]) -> Estimate:
         """Say what a run will come to, from what past ones did."""
@@ -246,6 +251,13 @@ class Session:
             if self._closes:
                 await close(self._providers.values())
             await bus.aclose()
+
+
+def started_with(path: Path) -> Layer:
+    """Read the settings that a run was started with and keeps to when it goes on."""
+    about = read_about(path)
+    kept = {"budget": about["budget"]} if "budget" in about else {}
+    return Layer(Level.RUN, str(path / "run.toml"), kept)
 
 
 async def terminable(run: Coroutine[Any, Any, Outcome]) -> Outcome:

@@ -201,12 +201,19 @@ def read_about(path: Path) -> dict[str, Any]:
         about = tomllib.loads((path / "run.toml").read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise RunError(f"{path / 'run.toml'}: cannot be read: {error}") from error
-    kinds = {"flags": list, "only": list, "skip": list, "assign": dict}
-    for name, kind in kinds.items():
-        if not isinstance(about.get(name, kind()), kind):
-            what = "list" if kind is list else "table"
+    for name, (kind, what) in _KINDS.items():
+        if name in about and not isinstance(about[name], kind):
             raise RunError(f"{path / 'run.toml'}: {name}: must be a {what}, not {about[name]!r}")
     return about
+
+
+_KINDS = {
+    "flags": (list, "list"),
+    "only": (list, "list"),
+    "skip": (list, "list"),
+    "assign": (dict, "table"),
+    "budget": (int | float, "number"),
+}
 
 
 def take_lock(path: Path) -> "FileLock":

@@ -8,37 +8,25 @@ from attrs import field, frozen
 
 @frozen
 class RunOptions:
-    """Which agents run, where, and for how much; a run keeps it in its run.toml.
+    """Which agents run, and where; a run keeps it in its run.toml.
 
-    assign: agent or pattern to its routes. only, skip: agents or patterns. budget: most US dollars.
+    assign: agent or pattern to its routes. only, skip: agents or patterns.
     """
 
     assign: Mapping[str, Sequence[str]] = field(factory=dict)
     only: Sequence[str] = ()
     skip: Sequence[str] = ()
-    budget: float | None = None
 
     @classmethod
     def read(cls, about: Mapping[str, Any]) -> "RunOptions":
         """Read what run.toml keeps."""
-        return cls(
-            about.get("assign", {}),
-            about.get("only", ()),
-            about.get("skip", ()),
-            about.get("budget"),
-        )
+        return cls(about.get("assign", {}), about.get("only", ()), about.get("skip", ()))
 
     def changed(
         self,
         assign: Mapping[str, Sequence[str]],
         only: Sequence[str] = (),
         skip: Sequence[str] = (),
-        budget: float | None = None,
     ) -> "RunOptions":
         """Return these options with what is newly chosen in their place."""
-        return RunOptions(
-            {**self.assign, **assign},
-            only or self.only,
-            skip or self.skip,
-            self.budget if budget is None else budget,
-        )
+        return RunOptions({**self.assign, **assign}, only or self.only, skip or self.skip)

@@ -10,6 +10,7 @@ from building import Closing, Gate, agent, failing, plugin
 from rolecall import (
     AgentDone,
     AllRoutesFailed,
+    BudgetReached,
     CallStarted,
     Event,
     Host,
@@ -21,8 +22,10 @@ from rolecall import (
     Stop,
     Team,
     TeamError,
+    Usage,
     UsageError,
 )
+from rolecall.config.layers import Layer, Level
 from rolecall.testing import FakeProvider
 
 CHAIN = [agent("a"), agent("b", "a"), agent("c", "b", plan=True)]
@@ -241,3 +244,33 @@ def test_a_team_without_any_route_to_call_is_refused_before_its_run(settings: Se
     with pytest.raises(UsageError, match="no agent has a route: one: ONE_KEY is not set"):
         asyncio.run(script())
     assert not Path(settings.runs).exists()
+
+
+def test_a_run_keeps_to_its_own_budget_and_to_the_projects_only_while_it_stands(
+    settings: Settings, tmp_path: Path
+) -> None:
+    async def stopped(team: Team, folder: Path) -> bool:
+        return any(
+            isinstance(e, BudgetReached) for e in (await team.resume(folder)).failed.values()
+        )
+
+    async def script() -> None:
+        project = Layer(Level.PROJECT, "pyproject.toml", {"budget": 0.0})
+        poor = settings.with_layer(project)
+        own = await Team.load(settings=settings, host=priced(), budget=0.0).run("Build it.")
+        shared = await Team.load(settings=poor, host=priced()).run("Build it.")
+        assert not own.done
+        assert not shared.done
+        assert await stopped(Team.load(settings=settings, host=priced()), own.folder)
+        assert not await stopped(Team.load(settings=settings, host=priced()), shared.folder)
+        assert not await stopped(Team.load(settings=settings, host=priced(), budget=9), own.folder)
+
+    asyncio.run(script())
+
+
+def priced() -> Host:
+    class Priced(FakeProvider):
+        def cost(self, model: str, usage: Usage) -> float:
+            return 0.1
+
+    return hosting(providers=lambda: [Priced("one")])

@@ -51,19 +51,58 @@ def test_a_key_is_never_shown(shell: Shell) -> None:
         assert "GEMINI_API_KEY or GOOGLE_API_KEY has not the form of a key" in ended.out
 
 
-def test_a_setting_is_shown_with_its_source(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_setting_is_shown_with_its_source(shell: Shell) -> None:
     keys(shell, ROLECALL_DEBUG="1")
     settings = rows(shell("doctor", "--json"), "settings", "setting")
+    file = shell.folder / "pyproject.toml"
     assert settings["interval"] == {
         "setting": "interval",
         "value": 0.0,
-        "source": str(shell.folder / "pyproject.toml"),
+        "source": f"{file}: tool.rolecall.interval",
     }
     assert settings["attempts"] == {"setting": "attempts", "value": 3, "source": "default"}
     assert settings["debug"]["source"] == f"ROLECALL_DEBUG in {shell.folder / '.env'}"
-    monkeypatch.setenv("ROLECALL_DEBUG", "1")
+
+
+def test_each_entry_of_a_table_is_shown_with_its_source(shell: Shell) -> None:
+    (shell.folder / "writer.md").write_text("You write.", "utf-8")
+    shell.configure(
+        FAST
+        + "[tool.rolecall.providers.claude]\nconcurrency = 2\n"
+        + '[tool.rolecall.on]\nrefusal = "fallback"\n'
+        + '[tool.rolecall.prices."model-1.5"]\ninput = 3\noutput = 15\n'
+        + '[tool.rolecall.agents.technical-writer]\nprompt = "writer.md"\n'
+    )
     settings = rows(shell("doctor", "--json"), "settings", "setting")
-    assert settings["debug"]["source"] == "ROLECALL_DEBUG in the environment"
+    values = {name: row["value"] for name, row in settings.items() if "." in name}
+    assert values == {
+        "providers.claude": {"concurrency": 2},
+        "on.refusal": "fallback",
+        'prices."model-1.5"': {"input": 3.0, "output": 15.0},
+        "agents.technical-writer": {"prompt": "10 characters"},
+    }
+    assert all(
+        row["source"].endswith(f"tool.rolecall.{name}")
+        for name, row in settings.items()
+        if "." in name
+    )
+
+
+def test_a_setting_of_the_command_line_is_shown_with_its_option(shell: Shell) -> None:
+    keys(shell, ROLECALL_DEBUG="0")
+    options = ["--budget", "0", "--debug", "-q", "--reuse", ".", "-p", "no:otel"]
+    settings = rows(shell("doctor", "--json", *options), "settings", "setting")
+    sources = {name: settings[name]["source"] for name in ("budget", "debug", "quiet", "reuse")}
+    assert sources == {
+        "budget": "--budget",
+        "debug": "--debug",
+        "quiet": "--quiet",
+        "reuse": "--reuse",
+    }
+    assert settings["budget"]["value"] == 0.0
+    file = shell.folder / "pyproject.toml"
+    assert settings["block"]["value"] == ["report", "otel"]
+    assert settings["block"]["source"] == f"{file}: tool.rolecall.block, -p no:otel"
 
 
 def test_it_says_which_plugin_supplies_what(shell: Shell) -> None:

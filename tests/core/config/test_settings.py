@@ -85,7 +85,8 @@ def refused(folder: Path, text: str) -> str:
     return message
 
 
-def test_every_setting_is_read(tmp_path: Path) -> None:
+def test_every_setting_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     assert configured(tmp_path, WHOLE, {"HOME": "/home/me"}) == Settings(
         interval=1.0,
         order=Order.LATENCY,
@@ -181,6 +182,28 @@ def test_a_dotenv_that_is_no_text_is_named(tmp_path: Path) -> None:
     (tmp_path / ".env").write_bytes(b"KEY=\xff\xfe\n")
     with pytest.raises(SettingsError, match=rf"{re.escape(str(tmp_path / '.env'))}: cannot be"):
         load_settings(tmp_path, {})
+
+
+def test_relative_paths_start_at_the_projects_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    below = tmp_path / "below"
+    below.mkdir()
+    text = '[tool.rolecall]\nstate = "shared"\nreuse = ["old", "/elsewhere"]\n'
+    (tmp_path / "pyproject.toml").write_text(text, "utf-8")
+    for here, directory in ((below, Path()), (below, tmp_path), (tmp_path, below)):
+        monkeypatch.chdir(here)
+        settings = load_settings(directory, {})
+        assert Path(settings.runs).absolute() == tmp_path / "runs"
+        assert Path(settings.state).absolute() == tmp_path / "shared"
+        assert [str(Path(each).absolute()) for each in settings.reuse] == [
+            str(tmp_path / "old"),
+            "/elsewhere",
+        ]
+
+
+def test_an_empty_state_shares_nothing(tmp_path: Path) -> None:
+    assert configured(tmp_path, '[tool.rolecall]\nstate = ""\n').state == ""
 
 
 def test_the_first_variable_that_is_set_is_given() -> None:

@@ -123,4 +123,4 @@ def test_another_request_is_paid_for(echo: Shell) -> None:
 def test_a_folder_that_is_not_there_is_named(echo: Shell) -> None:
     ended = echo("run", "Build a shop", "--reuse", "nowhere")
     assert ended.code == 2
-    assert "'nowhere' is no folder" in ended.err
+    assert "'--reuse': Directory 'nowhere' does not exist" in ended.err

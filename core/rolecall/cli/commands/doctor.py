@@ -8,13 +8,13 @@ import click
 
 from ..app import App
 from ..console import echo, show_tables, warn, warn_of_logged
-from ..options import JSON
+from ..options import BUDGET, DEBUG, JSON, QUIET, REUSE, options
 from ..render import Grid, grid
 
 
 @click.command()
 @click.option("--live", is_flag=True, help="Make one small call per provider; it is billed.")
-@JSON
+@options(BUDGET, REUSE, JSON, QUIET, DEBUG)
 @click.pass_obj
 def doctor(app: App, /, live: bool, as_json: bool, **added: Any) -> int:
     """Say what is configured, what is missing and how to mend it."""

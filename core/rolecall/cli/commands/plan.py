@@ -26,7 +26,6 @@ def plan(
     assign: Mapping[str, Sequence[str]],
     only: Sequence[str],
     skip: Sequence[str],
-    budget: float | None,
     as_json: bool,
 ) -> None:
     """Say what a run would do, take and cost, before the first call."""
@@ -37,7 +36,7 @@ def plan(
     from ...types.run_options import RunOptions
 
     request = read_request(request_text, path)
-    session = Session(app.host, app.settings, RunOptions(assign, only, skip, budget))
+    session = Session(app.host, app.settings, RunOptions(assign, only, skip))
     with suppress(UsageError):  # without a key there is nothing to run, but all to plan
         warn(*session.warnings)
     estimate = session.estimate(request, past_figures(Path(app.settings.runs), ()))

@@ -28,9 +28,7 @@ def rerun(
     only: Sequence[str],
     yes: bool,
     assign: Mapping[str, Sequence[str]],
-    budget: float | None,
     as_json: bool,
-    debug: bool,
     **added: Any,
 ) -> int:
     """Ask agents of a run again although nothing has changed."""
@@ -39,7 +37,7 @@ def rerun(
     if bool(start) == bool(only):
         raise UsageError("which agents? --from AGENT with all who need it, or --only AGENT alone")
     with reopened(app, name) as (folder, saved):
-        session = open_session(app, saved.changed(assign, budget=budget))
+        session = open_session(app, saved.changed(assign))
         again = Rerun.plan(session.team, folder.memo, start, only)
         warn(again.words)
         if not yes and sys.stdin.isatty() and not click.confirm("Go on?", err=True):

@@ -22,13 +22,11 @@ def resume(
     assign: Mapping[str, Sequence[str]],
     only: Sequence[str],
     skip: Sequence[str],
-    budget: float | None,
     as_json: bool,
-    debug: bool,
     **added: Any,
 ) -> int:
     """Finish a run, the latest if none is named."""
     with reopened(app, name) as (folder, saved):
-        session = open_session(app, saved.changed(assign, only, skip, budget))
+        session = open_session(app, saved.changed(assign, only, skip))
         warn(*session.edits(folder))
         return work(app, session, folder, as_json)

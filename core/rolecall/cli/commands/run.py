@@ -38,9 +38,7 @@ def run(
     assign: Mapping[str, Sequence[str]],
     only: Sequence[str],
     skip: Sequence[str],
-    budget: float | None,
     as_json: bool,
-    debug: bool,
     **added: Any,
 ) -> int:
     """Put the team to work on a request."""
@@ -49,7 +47,7 @@ def run(
 
     app: App = ctx.obj
     request = read_request(request_text, path)
-    session = open_session(app, RunOptions(assign, only, skip, budget))
+    session = open_session(app, RunOptions(assign, only, skip))
     about = session.describe(spelled(ctx, run))
     with RunFolder.begin(Path(app.settings.runs), request, about, output) as opened:
         return work(app, session, opened, as_json)

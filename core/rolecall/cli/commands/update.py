@@ -23,9 +23,7 @@ def update(
     words: Sequence[str],
     path: str | None,
     assign: Mapping[str, Sequence[str]],
-    budget: float | None,
     as_json: bool,
-    debug: bool,
     **added: Any,
 ) -> int:
     """Work a change of plan into a finished run: who is touched by it revises."""
@@ -34,6 +32,6 @@ def update(
         raise UsageError("what shall change? rolecall update [RUN] 'CHANGE', or -f FILE, or -f -")
     change = read_request(words[-1] if path is None else None, path, "change")
     with reopened(app, words[0] if len(words) > texts else None) as (folder, saved):
-        session = open_session(app, saved.changed(assign, budget=budget))
+        session = open_session(app, saved.changed(assign))
         session.update(folder, change, datetime.now().date().isoformat())
         return work(app, session, folder, as_json)
