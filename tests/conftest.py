@@ -2,9 +2,13 @@
 
 import ipaddress
 import os
+import re
 import socket
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,6 +35,29 @@ def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFac
     monkeypatch.chdir(home)
     for name in ("connect", "connect_ex"):
         monkeypatch.setattr(socket.socket, name, _on_this_machine(getattr(socket.socket, name)))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_process_is_left_behind() -> Iterator[None]:
+    yield
+    until = time.monotonic() + 10.0
+    while running := _children():
+        assert time.monotonic() < until, f"the tests left processes behind: {running}"
+        time.sleep(0.05)
+
+
+def _children() -> list[str]:
+    """List the processes that were started and still run, where the system tells (Linux)."""
+    running = []
+    for path in Path("/proc/self/task").glob("*/children"):
+        with suppress(OSError):  # a thread, or a process, that ends meanwhile
+            for child in path.read_text("ascii").split():
+                status = Path("/proc", child, "status").read_text("utf-8", "replace")
+                fields = dict(re.findall(r"^(Name|State):\s+(.*)$", status, re.MULTILINE))
+                # One that has ended (Z) only waits to be noticed.
+                if not fields["State"].startswith("Z"):
+                    running.append(f"{child} {fields['Name']}")
+    return running
 
 
 def _on_this_machine(connect: Callable[[socket.socket, Any], Any]) -> Callable[..., Any]:

@@ -43,6 +43,14 @@ def test_the_page_of_the_team_lists_each_agent_with_its_provider_and_its_job() -
     assert rows == [(name, routes[0].title(), goal) for name, routes, _, goal in roles.TABLE]
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_to_another_page_leads_to_one(page: str) -> None:
+    # `mkdocs build --strict` checks anchors too; this needs nothing installed.
+    text = (DOCS / page).read_text("utf-8")
+    links = [link for link in re.findall(r"\]\(([^)#\s]+)", text) if "://" not in link]
+    assert [link for link in links if not (DOCS / page).parent.joinpath(link).exists()] == []
+
+
 @pytest.mark.parametrize("page", ["docs/architecture.md", "CONTRIBUTING.md"])
 def test_every_path_that_a_maintainer_is_sent_to_exists(page: str) -> None:
     text = (ROOT / page).read_text("utf-8")
