@@ -13,7 +13,7 @@ from attrs import asdict, evolve, fields, has
 from ..config.layers import Source, path
 from ..config.settings import UNSET, AgentSettings, ProviderSettings, Settings
 from ..errors import RolecallError
-from ..execution.attempt import Caller
+from ..execution.attempt import Attempts, Step
 from ..execution.context import CallContext, close
 from ..plugin.assignment import current_team
 from ..scheduling.session import Shared
@@ -175,15 +175,13 @@ def call(app: App, found: dict[str, Any]) -> int:
         clock=app.clock,
         emit=hear,
     )
-    caller = Caller(context)
+    attempts = Attempts(context)
 
     async def ask(row: dict[str, Any]) -> None:
         route = Route(row["provider"])
         agent = Agent("doctor", "Doctor", "see whether it answers", HELLO, (route,))
         request = Request("", (Message("user", HELLO),), max_output_tokens=256)
-        result = await caller.call(
-            agent, context.pricing.resolve(route), request, step="", priority=0.0
-        )
+        result = await attempts.make(Step(agent), context.pricing.resolve(route), request)
         row["seconds"] = next(
             (round(end.took, 3) for end in ends if end.provider == row["provider"]), None
         )

@@ -1,13 +1,10 @@
 """One HTTP attempt: permits, the provider's call, and what its reply is worth."""
 
 import asyncio
-import json
 import logging
-import threading
-from collections.abc import Callable
-from concurrent.futures import Future
+from collections.abc import Iterable
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from ..config.settings import Price
 from ..errors import ProviderError, RolecallError
@@ -15,7 +12,6 @@ from ..types.agents import Agent
 from ..types.causes import Cause
 from ..types.limits import Call, Limiter, Outcome, SendLimiter
 from ..types.messages import (
-    Preparable,
     Provider,
     Request,
     Response,
@@ -23,12 +19,13 @@ from ..types.messages import (
     Usage,
     lacking,
 )
-from ..types.parts import Part, Text, Verbatim, from_json, size, to_json
+from ..types.parts import size
 from .budget import Budget
 from .call_recorder import CallWatch, Result, guarded
 from .context import CallContext
+from .preparation import Preparation
 from .pricing import ResolvedRoute
-from .redaction import Redactor
+from .redaction import Redactor, redacted
 
 _log = logging.getLogger("rolecall")
 CHARACTERS_PER_TOKEN = 4
@@ -71,97 +68,97 @@ def estimate(request: Request) -> int:
     return characters // CHARACTERS_PER_TOKEN + 1
 
 
-class Caller:
-    """Makes single calls; the dispatcher decides which."""
+@frozen
+class Step:
+    """What attempts are made for.
+
+    key: of the step that is answered. priority: as in `Call`.
+    asked: when the step was first asked, by the clock, so that a retry keeps its place in line;
+        None is now.
+    """
+
+    agent: Agent
+    key: str = ""
+    priority: float = 0.0
+    asked: float | None = None
+
+
+class Attempts:
+    """Makes single HTTP attempts; the dispatcher decides which."""
 
     def __init__(self, context: CallContext) -> None:
-        self._context = context
         settings = context.settings
+        self._context = context
         self._budget = Budget(settings.budget, settings.allow_unpriced, context.spent)
         self._senders = [each for each in context.limiters if isinstance(each, SendLimiter)]
         self._redact = Redactor(settings.environment)
+        self._preparation = Preparation()
         self._count = context.calls
-        self._preparing: dict[str, Future[None]] = {}
 
-    def prepare(self, name: str) -> "Future[None] | None":
-        """Start a provider's slow imports in a thread, once; give what to wait for."""
-        provider = self._context.providers[name]
-        if name not in self._preparing and isinstance(provider, Preparable):
-            self._preparing[name] = _in_thread(provider.prepare)
-        return self._preparing.get(name)
+    def prepare(self, names: Iterable[str]) -> None:
+        """Start the slow imports of these providers, in threads."""
+        for name in names:
+            self._preparation.start(self._context.providers[name])
 
-    async def call(
-        self,
-        agent: Agent,
-        target: ResolvedRoute,
-        request: Request,
-        step: str,
-        priority: float,
-        asked: float | None = None,
-    ) -> Result:
-        """Make one call; provider failures come back as a result, cancellation is raised.
-
-        asked: when its step was first asked, by the clock: a retry keeps its place in line.
-        """
-        provider = target.provider
-        if missing := lacking(provider):
-            return Result(error=ProviderError(Cause.MISSING_KEY, missing))
-        preparing = self.prepare(target.route.provider)
-        if preparing is not None:
-            try:
-                await asyncio.shield(asyncio.wrap_future(preparing))
-            except Exception as error:
-                return Result(error=_broken(provider, f"{type(error).__name__}: {error}", error))
+    async def make(self, step: Step, target: ResolvedRoute, request: Request) -> Result:
+        """Make one attempt; provider failures come back as a result, cancellation is raised."""
+        if (unready := await self._unready(target.provider)) is not None:
+            return Result(error=unready)
         reserved = await self._budget.reserve(target, request)
+        call = self._call(step, target, request)
+        recorder = CallWatch(self._context, call, step.key, self._senders, self._redact)
+        call = evolve(call, held=recorder.held)
+        granted: list[Limiter] = []
+        outcome = Outcome(started=False)
+        cost = None
+        try:
+            recorder.waiting()
+            for limiter in self._context.limiters:
+                await guarded(limiter, limiter.acquire(call))
+                granted.append(limiter)
+            recorder.started()
+            outcome = Outcome()
+            request = evolve(request, model=call.model, watch=recorder)
+            result = await _complete(target.provider, request, recorder)
+            result = _priced(redacted(result, self._redact), target.own_price)
+            result = evolve(result, number=call.number)
+            outcome = _outcome(result)
+            cost = result.response.cost if result.response else None
+            recorder.ended(result)
+            return result
+        except ProviderError as refusal:  # by a limiter, for which waiting is no use
+            return Result(error=refusal)
+        finally:
+            for limiter in reversed(granted):
+                _end(limiter, call, outcome)
+            if outcome.started:
+                self._budget.settle(reserved, cost, outcome.cause)
+            else:
+                self._budget.give_back(reserved)
+
+    async def _unready(self, provider: Provider) -> ProviderError | None:
+        """Return why a provider cannot be called, once its slow imports are done."""
+        if missing := lacking(provider):
+            return ProviderError(Cause.MISSING_KEY, missing)
+        try:
+            await self._preparation.wait(provider)
+        except Exception as error:
+            return _broken(provider, f"{type(error).__name__}: {error}", error)
+        return None
+
+    def _call(self, step: Step, target: ResolvedRoute, request: Request) -> Call:
         self._count += 1
-        call = Call(
+        return Call(
             number=self._count,
-            agent=agent.name,
+            agent=step.agent.name,
             provider=target.route.provider,
             model=target.route.model,
             input_tokens=estimate(request),
             max_output_tokens=request.max_output_tokens,
-            priority=priority,
+            priority=step.priority,
             began=self._context.began,
-            asked=asked,
+            asked=step.asked,
         )
-        return await self._limited(target, call, request, step, reserved)
-
-    async def _limited(
-        self, target: ResolvedRoute, call: Call, request: Request, step: str, reserved: float
-    ) -> Result:
-        watch = CallWatch(self._context, call, step, self._senders, self._redact)
-        call = evolve(call, held=watch.held)
-        granted: list[Limiter] = []
-        outcome = Outcome(started=False)
-        result: Result | None = None
-        try:
-            watch.waiting()
-            for limiter in self._context.limiters:
-                await guarded(limiter, limiter.acquire(call))
-                granted.append(limiter)
-            watch.started()
-            outcome = Outcome()
-            asked = evolve(request, model=call.model, watch=watch)
-            result = await _complete(target.provider, asked, watch)
-            result = _priced(_redacted(result, self._redact), target.own_price)
-            result = evolve(result, number=call.number)
-            outcome = _outcome(result)
-            watch.ended(result)
-            return result
-        except ProviderError as refused:  # by a limiter, for which waiting is no use
-            return Result(error=refused)
-        finally:
-            for limiter in reversed(granted):
-                _tell(limiter, call, outcome)
-            self._settle(reserved, outcome, result)
-
-    def _settle(self, reserved: float, outcome: Outcome, result: Result | None) -> None:
-        if not outcome.started:
-            self._budget.give_back(reserved)
-            return
-        response = result.response if result else None
-        self._budget.settle(reserved, response.cost if response else None, outcome.cause)
 
 
 async def _complete(provider: Provider, request: Request, watch: "CallWatch") -> Result:
@@ -177,13 +174,14 @@ async def _complete(provider: Provider, request: Request, watch: "CallWatch") ->
         late = ProviderError(Cause.TIMEOUT, f"no whole answer within {request.timeout:g} s")
         return Result(error=late)
     except asyncio.CancelledError:
+        # Unless our task is being cancelled, the provider awaited something that was.
         task = asyncio.current_task()
         if task is None or task.cancelling():
             raise
         return Result(error=_broken(provider, "it cancelled the call that it was to make"))
     except (RolecallError, KeyboardInterrupt, GeneratorExit):
         raise
-    except BaseException as error:
+    except BaseException as error:  # a plugin may raise anything: SystemExit, or a panic in Rust
         return Result(error=_broken(provider, f"{type(error).__name__}: {error}", error))
     if not isinstance(response, Response):
         return Result(error=_broken(provider, f"it returned {response!r}, not a Response"))
@@ -193,23 +191,7 @@ async def _complete(provider: Provider, request: Request, watch: "CallWatch") ->
     return Result(response, ProviderError(cause, response.detail or MEANING[cause]))
 
 
-def _in_thread(work: Callable[[], None]) -> "Future[None]":
-    """Run something in a thread that does not keep the process alive."""
-    future: Future[None] = Future()
-
-    def run() -> None:
-        try:
-            work()
-        except BaseException as error:
-            future.set_exception(error)
-        else:
-            future.set_result(None)
-
-    threading.Thread(target=run, daemon=True).start()
-    return future
-
-
-def _tell(limiter: Limiter, call: Call, outcome: Outcome) -> None:
+def _end(limiter: Limiter, call: Call, outcome: Outcome) -> None:
     try:
         limiter.ended(call, outcome)
     except Exception as error:  # the answer is there, and paid for
@@ -222,50 +204,12 @@ def _broken(provider: Provider, why: str, error: BaseException | None = None) ->
     return broken
 
 
-def _redacted(result: Result, redact: Redactor) -> Result:
-    """Keep secrets that a vendor echoes, and what is no Unicode, out of all that follows."""
-    response, error = result.response, result.error
-
-    def clean(text: str) -> str:
-        return redact(_joined(text))
-
-    if response is not None:
-        told = response.text, response.detail, response.request_id
-        text, detail, request_id = cleaned = (
-            clean(response.text),
-            clean(response.detail),
-            response.request_id and clean(response.request_id),
-        )
-        if cleaned != told:
-            response = evolve(response, text=text, detail=detail, request_id=request_id)
-        if response.parts:
-            parts = tuple(_redacted_part(part, clean) for part in response.parts)
-            response = evolve(response, parts=parts)
-    if error is not None:
-        error.args = (clean(str(error)),)
-        error.request_id = error.request_id and clean(error.request_id)
-    return evolve(result, response=response, error=error)
-
-
-def _redacted_part(part: Part, clean: Callable[[str], str]) -> Part:
-    """Keep secrets out of a part; something verbatim that holds one is no longer what it was."""
-    plain = json.dumps(to_json(part), ensure_ascii=False)
-    if clean(plain) == plain:
-        return part
-    return Text("") if isinstance(part, Verbatim) else from_json(json.loads(clean(plain)))
-
-
 def _priced(result: Result, own: Price | None) -> Result:
     """Let the user's own price of a model win over what its provider made of it."""
     if own is None or result.response is None:
         return result
     priced = evolve(result.response, cost=own.cost(result.response.usage))
     return evolve(result, response=priced)
-
-
-def _joined(text: str) -> str:
-    """Join the halves of surrogate pairs that came apart in a stream; replace those left alone."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _outcome(result: Result) -> Outcome:

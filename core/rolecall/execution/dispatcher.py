@@ -11,7 +11,7 @@ from ..types.answer import Answer
 from ..types.causes import Action, Cause
 from ..types.events import FellBack, Retrying, RouteClosed, RouteOpened, RouteProbed
 from ..types.messages import Request, ceiling, lacking
-from .attempt import Caller
+from .attempt import Attempts, Step
 from .call_recorder import Result
 from .circuit_breaker import Breaker
 from .context import CallContext
@@ -29,7 +29,7 @@ class Dispatcher:
     def __init__(self, context: CallContext) -> None:
         settings = context.settings
         self._context = context
-        self._caller = Caller(context)
+        self._attempts = Attempts(context)
         self._actions = settings.actions
         self._breaker = Breaker(
             context.clock.now, settings.breaker_failures, settings.breaker_cooldown
@@ -37,8 +37,7 @@ class Dispatcher:
 
     def prepare(self, providers: Iterable[str]) -> None:
         """Start the slow imports of these providers, in threads."""
-        for name in providers:
-            self._caller.prepare(name)
+        self._attempts.prepare(providers)
 
     async def run(
         self, agent: Agent, request: Request, step: str = "", priority: float = 0.0
@@ -48,28 +47,28 @@ class Dispatcher:
         A text that the output limit cut comes back with `Stop.LENGTH` where the action for
         `truncated` is to continue. Raises AllRoutesFailed, or CallFailed where it is to stop.
         """
+        context = self._context
         failures: list[tuple[str, ProviderError]] = []
-        patience = _Patience(self._context.settings.max_wait)
-        asked = self._context.clock.now()
-        targets = [self._context.pricing.resolve(route) for route in agent.routes]
+        patience = _Patience(context.settings.max_wait)
+        asked_for = Step(agent, step, priority, context.clock.now())
+        targets = [context.pricing.resolve(route) for route in agent.routes]
         for place, (route, target) in enumerate(zip(agent.routes, targets, strict=True)):
             has_other = any(map(self._usable, targets[place + 1 :]))
             open_for = self._breaker.why_open(str(target)) if has_other else None
             if open_for is not None:
                 error = ProviderError(open_for, "left alone after failures; not asked")
             else:
-                asking = _Asking(agent, target, step, priority, asked, patience, has_other)
                 try:
-                    return await self._ask(asking, request)
+                    return await self._ask(_Asking(asked_for, target, patience, has_other), request)
                 except ProviderError as raised:
                     error = raised
             failures.append((str(route), error))
             if open_for is None and self._actions[Cause(error.cause)] is Action.STOP:
                 raise CallFailed(agent.name, failures) from error
             for to in agent.routes[place + 1 : place + 2]:
-                self._context.emit(
+                context.emit(
                     FellBack(
-                        at=self._context.at,
+                        at=context.at,
                         agent=agent.name,
                         route=str(route),
                         to=str(to),
@@ -84,73 +83,78 @@ class Dispatcher:
         return self._breaker.why_open(str(target)) is None and not lacking(target.provider)
 
     async def _ask(self, asking: "_Asking", request: Request) -> Answer:
-        seen: Counter[str] = Counter()
+        """Ask one route until it answers; raise the failure after which it is asked no more."""
+        counts: Counter[str] = Counter()
         while True:
-            result, probe = await self._call(asking, request)
+            probe = self._begin(asking)
+            try:
+                result = await self._attempts.make(asking.step, asking.target, request)
+            except BaseException:  # cancelled, or a limiter broke: neither tells of the route
+                self._breaker.given_up(asking.route)
+                raise
+            self._end(asking, result, probe)
             error = result.error
             if result.response is not None and (
                 error is None or self._actions[Cause(error.cause)] is Action.CONTINUE
             ):
-                return Answer(
-                    response=result.response,
-                    route=str(asking.target),
-                    agent=asking.agent.name,
-                    call=result.number,
-                )
+                agent = asking.step.agent.name
+                return Answer(result.response, asking.route, agent, result.number)
             assert error is not None
-            seen[error.cause] += 1
-            if probe or seen.total() >= self._context.settings.attempts or not error.retryable:
+            counts[error.cause] += 1
+            if probe:
                 raise error
-            match self._actions[Cause(error.cause)]:
-                case Action.RETRY:
-                    delay = self._delay(error, seen.total())
-                case Action.RETRY_ONCE if seen[error.cause] == 1:
-                    delay = 0.0
-                case Action.ENLARGE if larger := self._enlarged(asking.target, request):
-                    request, delay = larger, 0.0
-                case _:
-                    raise error
-            if not asking.patience.spend(delay):
-                raise error
-            self._context.emit(
-                Retrying(
-                    at=self._context.at,
-                    agent=asking.agent.name,
-                    route=str(asking.target),
-                    cause=Cause(error.cause),
-                    delay=delay,
-                )
-            )
+            request, delay = self._retry(asking, request, error, counts)
             await self._context.clock.sleep(delay)
-            if asking.has_other and self._breaker.why_open(str(asking.target)) is not None:
+            if asking.has_other and self._breaker.why_open(asking.route) is not None:
                 raise error  # others found out meanwhile that the route is down
 
-    async def _call(self, asking: "_Asking", request: Request) -> tuple[Result, bool]:
-        """Make one call, and tell the breaker; also tell whether it was a probe."""
-        route = str(asking.target)
-        probe = self._breaker.asking(route)
+    def _begin(self, asking: "_Asking") -> bool:
+        """Tell the breaker of a call; return whether it is a probe."""
+        probe = self._breaker.asking(asking.route)
         if probe:
-            self._context.emit(
-                RouteProbed(at=self._context.at, route=route, agent=asking.agent.name)
-            )
-        try:
-            result = await self._caller.call(
-                asking.agent, asking.target, request, asking.step, asking.priority, asking.asked
-            )
-        except BaseException:
-            self._breaker.given_up(route)
-            raise
-        cause = Cause(result.error.cause) if result.error else None
-        asked = (result.error.retry_after if result.error else None) or 0.0
-        too_long = asked if asked > self._context.settings.max_wait else 0.0
+            agent = asking.step.agent.name
+            self._context.emit(RouteProbed(at=self._context.at, route=asking.route, agent=agent))
+        return probe
+
+    def _end(self, asking: "_Asking", result: Result, probe: bool) -> None:
+        """Tell the breaker how a call ended."""
+        context, route, error = self._context, asking.route, result.error
+        cause = Cause(error.cause) if error else None
+        wait = (error.retry_after if error else None) or 0.0
+        too_long = wait if wait > context.settings.max_wait else 0.0
         seconds = self._breaker.ended(route, cause, probe, too_long)
         if seconds is not None and cause is not None:
-            self._context.emit(
-                RouteOpened(at=self._context.at, route=route, cause=cause, seconds=seconds)
-            )
+            context.emit(RouteOpened(at=context.at, route=route, cause=cause, seconds=seconds))
         elif probe:
-            self._context.emit(RouteClosed(at=self._context.at, route=route))
-        return result, probe
+            context.emit(RouteClosed(at=context.at, route=route))
+
+    def _retry(
+        self, asking: "_Asking", request: Request, error: ProviderError, counts: Counter[str]
+    ) -> tuple[Request, float]:
+        """Return what to ask next and after how many seconds; raise the error where nothing is.
+
+        counts: of the route's failures so far, by cause.
+        """
+        context, cause = self._context, Cause(error.cause)
+        if counts.total() >= context.settings.attempts or not error.retryable:
+            raise error
+        delay = 0.0
+        match self._actions[cause]:
+            case Action.RETRY:
+                delay = self._delay(error, counts.total())
+            case Action.RETRY_ONCE if counts[cause] == 1:
+                pass
+            case Action.ENLARGE if larger := _enlarged(asking.target, request):
+                request = larger
+            case _:
+                raise error
+        if not asking.patience.spend(delay):
+            raise error
+        agent = asking.step.agent.name
+        context.emit(
+            Retrying(at=context.at, agent=agent, route=asking.route, cause=cause, delay=delay)
+        )
+        return request, delay
 
     def _delay(self, error: ProviderError, attempt: int) -> float:
         """Wait as the vendor says, else exponentially with full jitter.
@@ -161,26 +165,29 @@ class Dispatcher:
             return error.retry_after
         return self._context.rng.uniform(0, min(LONGEST_BACKOFF, 2.0 ** (attempt - 1)))
 
-    def _enlarged(self, target: ResolvedRoute, request: Request) -> Request | None:
-        most = ceiling(target.provider, target.route.model)
-        wanted = 2 * request.max_output_tokens
-        budget = wanted if most is None else min(wanted, most)
-        if budget <= request.max_output_tokens:
-            return None
-        return evolve(request, max_output_tokens=budget)
+
+def _enlarged(target: ResolvedRoute, request: Request) -> Request | None:
+    """Return a request with twice the output budget, or what the model takes; None if no more."""
+    most = ceiling(target.provider, target.route.model)
+    wanted = 2 * request.max_output_tokens
+    budget = wanted if most is None else min(wanted, most)
+    if budget <= request.max_output_tokens:
+        return None
+    return evolve(request, max_output_tokens=budget)
 
 
 @frozen
 class _Asking:
     """What stays the same while one route is asked for one step."""
 
-    agent: Agent
+    step: Step
     target: ResolvedRoute
-    step: str
-    priority: float
-    asked: float
     patience: "_Patience"
     has_other: bool
+
+    @property
+    def route(self) -> str:
+        return str(self.target)
 
 
 class _Patience:

@@ -1,7 +1,13 @@
 """Keep secrets out of everything that came from outside and goes into files and messages."""
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+
+from attrs import evolve
+
+from ..types.parts import Part, Text, Verbatim, from_json, to_json
+from .call_recorder import Result
 
 MASK = "[secret]"
 SHORTEST = 8
@@ -27,3 +33,41 @@ class Redactor:
 def is_telling(name: str) -> bool:
     """Tell whether a variable of this name holds a secret."""
     return _TELLING.search(name) is not None
+
+
+def redacted(result: Result, redact: Redactor) -> Result:
+    """Keep secrets that a vendor echoes, and what is no Unicode, out of all that follows."""
+    response, error = result.response, result.error
+
+    def clean(text: str) -> str:
+        return redact(_joined(text))
+
+    if response is not None:
+        told = response.text, response.detail, response.request_id
+        text, detail, request_id = cleaned = (
+            clean(response.text),
+            clean(response.detail),
+            response.request_id and clean(response.request_id),
+        )
+        if cleaned != told:
+            response = evolve(response, text=text, detail=detail, request_id=request_id)
+        if response.parts:
+            parts = tuple(_redacted_part(part, clean) for part in response.parts)
+            response = evolve(response, parts=parts)
+    if error is not None:
+        error.args = (clean(str(error)),)
+        error.request_id = error.request_id and clean(error.request_id)
+    return evolve(result, response=response, error=error)
+
+
+def _redacted_part(part: Part, clean: Callable[[str], str]) -> Part:
+    """Keep secrets out of a part; something verbatim that holds one is no longer what it was."""
+    plain = json.dumps(to_json(part), ensure_ascii=False)
+    if clean(plain) == plain:
+        return part
+    return Text("") if isinstance(part, Verbatim) else from_json(json.loads(clean(plain)))
+
+
+def _joined(text: str) -> str:
+    """Join the halves of surrogate pairs that came apart in a stream; replace those left alone."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -34,20 +34,20 @@ from rolecall import (
     Usage,
     Verbatim,
 )
-from rolecall.execution.attempt import Caller, judge
+from rolecall.execution.attempt import Attempts, Step, judge
 from rolecall.execution.call_recorder import Result
 from rolecall.execution.pricing import ResolvedRoute
 from rolecall.testing import FakeClock, FakeProvider
 
 
 class Calling:
-    """A caller of one provider, and all that came of its calls."""
+    """Attempts at one provider, and all that came of them."""
 
     def __init__(self, provider: Any, *limiters: Any, calls: int = 0, **environment: str) -> None:
         self.clock = FakeClock()
         self.events = Heard()
         self.provider = provider
-        self.caller = Caller(
+        self.attempts = Attempts(
             CallContext(
                 providers={provider.name: provider},
                 limiters=limiters,
@@ -63,7 +63,7 @@ class Calling:
 
     def calling(self, request: Request = REQUEST, model: str = "") -> Coroutine[Any, Any, Result]:
         route = ResolvedRoute(Route(self.provider.name, model), self.provider)
-        return self.caller.call(agent(), route, request, "step", 7.0)
+        return self.attempts.make(Step(agent(), "step", 7.0), route, request)
 
     @property
     def ended(self) -> CallEnded:
