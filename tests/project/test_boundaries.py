@@ -4,7 +4,7 @@ import ast
 import re
 import socket
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from graphlib import TopologicalSorter
 from importlib.metadata import distribution
@@ -364,3 +364,42 @@ def test_the_drawing_of_the_floors_shows_each_package_on_its_floor() -> None:
         if name != "plugins":
             drawn.setdefault(height, set()).add(name)
     assert [drawn[height] for height in sorted(drawn, key=int, reverse=True)] == list(FLOORS)
+
+
+def fields(path: Path, names: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Map classes to their own fields and these to their types, as docs/events.md words them."""
+    found = {}
+    for node in nodes(path):
+        if isinstance(node, ast.ClassDef) and node.name in names:
+            found[node.name] = {
+                ast.unparse(each.target): as_worded(ast.unparse(each.annotation))
+                for each in node.body
+                if isinstance(each, ast.AnnAssign)
+            }
+    return found
+
+
+def as_worded(annotation: str) -> str:
+    # Not with `|`, which would end the cell of a table.
+    whole = annotation.strip("'")
+    inner = whole.removesuffix(" | None")
+    word = re.sub(r"(\w+) \| None", r"Optional[\1]", inner)
+    return f"`{word}`" if inner == whole else f"`{word}` or None"
+
+
+def test_the_page_of_events_describes_every_field_of_every_event() -> None:
+    events = [
+        name
+        for name in rolecall.__all__
+        if isinstance(value := getattr(rolecall, name), type) and issubclass(value, rolecall.Event)
+    ]
+    types = CORE_ROOT / "types"
+    expected = fields(types / "events.py", [*events, "Forecast"])
+    expected |= fields(types / "messages.py", ["Usage"])
+    page = (ROOT / "docs" / "events.md").read_text("utf-8")
+    described = {}
+    for name, text in re.findall(r"^### `(\w+)`\n(.*?)(?=^##|\Z)", page, re.MULTILINE | re.DOTALL):
+        rows = re.findall(r"^\| `(\w+)` \| (.+?) \| (.+?) \| (.+?) \|$", text, re.MULTILINE)
+        described[name] = {field: type_ for field, type_, _, _ in rows}
+        assert all(meaning.strip() for *_, meaning in rows)
+    assert described == expected
