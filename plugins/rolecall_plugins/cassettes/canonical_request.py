@@ -13,6 +13,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 from attrs import field, fields, frozen
 
+from .files.bodies import parse_json
+
 SHOWN_LINES = 14
 SHOWN_WIDTH = 120
 # By the name that a body gives it; what a client adds beyond these does not change the question.
@@ -64,12 +66,12 @@ def parse_request(method: str, uri: str, body: object) -> CanonicalRequest:
     """Parse a request; `body` is its bytes or text, or the JSON value that they hold."""
     value = _parsed(body)
     address = urlsplit(uri)
-    gemini = _GEMINI.search(address.path)
-    if gemini and isinstance(value, dict):
-        return _gemini(gemini, value)
-    if isinstance(value, dict) and isinstance(value.get("messages"), list):
+    if isinstance(value, dict):
+        gemini = _GEMINI.search(address.path)
+        if gemini and _are_turns(value.get("contents")):
+            return _gemini(gemini, value)
         for ending, wire in (("/messages", "anthropic"), ("/chat/completions", "openai")):
-            if address.path.endswith(ending):
+            if address.path.endswith(ending) and _are_turns(value.get("messages")):
                 return _chat(wire, value)
     host = address.hostname or ""
     query = sorted(pair for pair in parse_qsl(address.query) if not _KEYS.search(pair[0]))
@@ -114,19 +116,18 @@ def is_local(host: str) -> bool:
 
 
 def _gemini(address: re.Match[str], body: Mapping[str, Any]) -> CanonicalRequest:
-    generation = _first(body, "generationConfig", "generation_config") or {}
-    system = _first(body, "systemInstruction", "system_instruction") or {}
+    generation = _first(body, "generationConfig", "generation_config")
+    system = _first(body, "systemInstruction", "system_instruction")
     return CanonicalRequest(
         wire="gemini",
         model=address["model"],
         stream=address["verb"].startswith("stream"),
-        system=_text(system.get("parts")),
+        system=_text(system.get("parts") if isinstance(system, dict) else system),
         messages=tuple(
-            (str(turn.get("role") or "user"), _text(turn.get("parts")))
-            for turn in body.get("contents") or ()
+            (str(turn.get("role") or "user"), _text(turn.get("parts"))) for turn in body["contents"]
         ),
         tools=_json(body.get("tools")),
-        parameters=_parameters(generation),
+        parameters=_parameters(generation if isinstance(generation, dict) else {}),
     )
 
 
@@ -175,15 +176,16 @@ def _text(content: Any) -> str:
     return "\n".join(pieces)
 
 
+def _are_turns(value: Any) -> bool:
+    """Check whether these can be the turns of a conversation, as in a format we know."""
+    return isinstance(value, list) and all(isinstance(turn, dict) for turn in value)
+
+
 def _parsed(body: object) -> Any:
     if isinstance(body, bytes | bytearray):
         body = bytes(body).decode("utf-8", "replace")
-    if not isinstance(body, str):
-        return body
-    try:
-        return json.loads(body)
-    except ValueError:
-        return body
+    value = parse_json(body)
+    return body if value is None else value
 
 
 def _json(value: Any) -> str:

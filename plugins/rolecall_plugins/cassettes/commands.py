@@ -54,7 +54,7 @@ def rolecall_commands(cli: click.Group) -> None:
 
 
 def _as_recorded(ctx: click.Context, _: click.Parameter, file: str | None) -> str | None:
-    """Take what the command line leaves open from the cassette's header."""
+    """Take what the command line leaves open from the cassette's metadata."""
     if file:
         from .files.reader import load
         from .runs import find
@@ -125,6 +125,9 @@ def _through_a_cassette(command: Callable[..., Any]) -> Callable[..., Any]:
         add = ctx.info_name != "run"
         chosen = replaying(ctx.obj, replay, speed) if replay else recording(ctx.obj, record, add)
         with chosen:
-            return command(**options)
+            code = command(**options)
+            if code and record:  # raised, so that a failure to save does not take its place
+                raise click.exceptions.Exit(code)
+        return code
 
     return wrapped

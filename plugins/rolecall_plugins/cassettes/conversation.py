@@ -40,8 +40,8 @@ def conversation(metadata: CassetteMetadata, interactions: Sequence[Interaction]
 
 def _reply_text(interaction: Interaction) -> str:
     """Return the text of a reply, put together where it was streamed."""
-    body = (interaction.response.get("body") or {}).get("string") or ""
-    text = body if isinstance(body, str) else body.decode("utf-8", "replace")
+    reply = interaction.reply
+    text = reply if isinstance(reply, str) else reply.decode("utf-8", "replace")
     wire = interaction.canonical.wire
     if wire not in REPLIES:
         return text

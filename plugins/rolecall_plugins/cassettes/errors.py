@@ -23,5 +23,9 @@ class Miss(RolecallError):
         return str(self.args[0])
 
 
-class SecretFound(RolecallError):
+class NotSaved(RolecallError):
+    """What was recorded could not be written."""
+
+
+class SecretFound(NotSaved):
     """A cassette would hold a secret, and is not saved."""

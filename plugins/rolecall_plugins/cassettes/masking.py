@@ -10,12 +10,16 @@ import httpx
 from vcr.request import Request
 
 from .canonical_request import is_local
-from .interactions import leaves
+from .errors import CassetteError
+from .files.bodies import leaves, parse_json, parse_line, write_json
+from .files.safe_files import MAX_BYTES, megabytes
 from .redaction import Redaction
 
 # The rest tells who asked, or is another one each time.
 KEPT_HEADERS = ("content-type", "location", "retry-after", "x-should-retry")
-ASKED_HEADERS = ("anthropic-beta", "anthropic-version", "content-type")
+REQUEST_HEADERS = ("anthropic-beta", "anthropic-version", "content-type")
+# Bytes that are decompressed at once, by the number of encodings on top of each other.
+_SLICES = {1: 1024, 2: 32}
 
 
 def masked_request(request: Request, redaction: Redaction) -> dict[str, Any]:
@@ -23,7 +27,7 @@ def masked_request(request: Request, redaction: Redaction) -> dict[str, Any]:
     return {
         "method": request.method,
         "uri": redaction.address(_portless(request.uri)),
-        "headers": _headers(request.headers, ASKED_HEADERS, redaction.of_errors),
+        "headers": _headers(request.headers, REQUEST_HEADERS, redaction.of_errors),
         "body": _masked(_whole(request.body), redaction),
     }
 
@@ -40,15 +44,29 @@ def masked_reply(response: Mapping[str, Any], redaction: Redaction) -> dict[str,
 
 
 def decoded(body: Any, headers: Mapping[str, Any]) -> Any:
-    """Decompress a body; some say that they are compressed and are not."""
+    """Decompress a body; some headers claim a compression that the body does not have.
+
+    Raises CassetteError where it unpacks to more than a cassette may hold.
+    """
     encoding = next((v for n, v in headers.items() if n.lower() == "content-encoding"), "")
     encoding = ", ".join(encoding) if isinstance(encoding, list) else encoding
     if not encoding or not isinstance(body, bytes):
         return body
+    # In slices: a megabyte of gzip may stand for a gigabyte, and each layer multiplies again.
+    size = _SLICES.get(encoding.count(",") + 1)
+    if size is None:
+        raise CassetteError(f"a body is compressed too many times: {encoding[:80]}")
+    slices = (body[start : start + size] for start in range(0, len(body), size))
+    response = httpx.Response(200, headers={"content-encoding": encoding}, content=slices)
+    unpacked = bytearray()
     try:
-        return httpx.Response(200, headers={"content-encoding": encoding}, content=body).content
+        for chunk in response.iter_bytes():
+            unpacked += chunk
+            if len(unpacked) > MAX_BYTES:
+                raise CassetteError(f"a body unpacks to more than {megabytes(MAX_BYTES)}")
     except httpx.DecodingError:
         return body
+    return bytes(unpacked)
 
 
 def _headers(
@@ -94,18 +112,17 @@ def _masked(body: Any, redaction: Redaction) -> Any:
             return body
     if not isinstance(body, str):
         return body
-    try:
-        value = json.loads(body)
-    except ValueError:
+    value = parse_json(body)
+    if value is None:
         return _masked_stream(body, redaction)
     masked = redaction.value(value)
-    return body if masked == value else json.dumps(masked, ensure_ascii=False)
+    return body if masked == value else write_json(masked)
 
 
 def _masked_stream(body: str, redaction: Redaction) -> str:
     """Mask line by line; a secret that came in pieces is masked whole, in place of the first."""
     lines = body.splitlines(keepends=True)
-    values = [_data(line) for line in lines]
+    values = [parse_line(line) for line in lines]
     for name in {name for value in values for name, _ in leaves(value)}:
         pieces = [leaf for value in values for key, leaf in leaves(value) if key == name]
         masked = redaction.text("".join(pieces))
@@ -133,18 +150,9 @@ def _replaced(value: Any, name: str, texts: Iterator[str], key: str = "") -> Any
     return value
 
 
-def _data(line: str) -> Any:
-    """Return the JSON object that a line of a stream holds, or None."""
-    try:
-        value = json.loads(line.removeprefix("data:"))
-    except ValueError:
-        return None
-    return value if isinstance(value, dict | list) else None
-
-
 def _line(line: str, value: Any) -> str:
-    if value == _data(line):
+    if value == parse_line(line):
         return line
     end = line[len(line.rstrip("\r\n")) :]
     begin = "data: " if line.startswith("data:") else ""
-    return f"{begin}{json.dumps(value, ensure_ascii=False)}{end}"
+    return f"{begin}{write_json(value)}{end}"

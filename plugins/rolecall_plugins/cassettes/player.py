@@ -14,7 +14,7 @@ from rolecall import Call, Event, ProviderError, Route
 from ..providers.transport import Departure
 from .canonical_request import CanonicalRequest, differences, parse_request, similarity
 from .current_call import current_call
-from .errors import Miss
+from .errors import CassetteError, Miss
 from .interactions import CassetteMetadata, Fallback, Interaction
 from .masking import decoded, masked_request
 from .redaction import Redaction
@@ -47,6 +47,7 @@ class Player(Cassette):  # type: ignore[misc]
         self._redaction = redaction
         self._record_again = record_again
         self._latency = latency
+        self._played: set[Interaction] = set()
         self._missed: dict[str, Miss] = {}
         self.metadata = metadata
         self.interactions = list(interactions)
@@ -69,7 +70,7 @@ class Player(Cassette):  # type: ignore[misc]
 
     @property
     def unplayed(self) -> list[Interaction]:
-        return [interaction for interaction in self.interactions if not interaction.played]
+        return [interaction for interaction in self.interactions if interaction not in self._played]
 
     # The part of vcrpy's interface that its patches call.
 
@@ -83,15 +84,22 @@ class Player(Cassette):  # type: ignore[misc]
 
     def play_response(self, request: Request) -> dict[str, Any]:
         interaction = self._next_interaction(request)
-        interaction.played = True
+        self._played.add(interaction)
         headers = interaction.response["headers"]
-        string = (interaction.response.get("body") or {}).get("string") or b""
-        whole = string.encode() if isinstance(string, str) else string
         return {
             **interaction.response,
             "headers": {n: v for n, v in headers.items() if n.lower() not in PACKED},
-            "body": {"string": decoded(whole, headers)},
+            "body": {"string": self._decoded(interaction)},
         }
+
+    def _decoded(self, interaction: Interaction) -> bytes:
+        reply = interaction.reply
+        whole = reply.encode() if isinstance(reply, str) else reply
+        try:
+            body: bytes = decoded(whole, interaction.response["headers"])
+        except CassetteError as error:
+            raise CassetteError(f"{self._file}: the reply to {interaction}: {error}") from error
+        return body
 
     # Called by the limiter and the event bus.
 
@@ -125,7 +133,7 @@ class Player(Cassette):  # type: ignore[misc]
         ]
         own = [interaction for interaction in same if interaction.agent == agent]
         for interaction in own + same:
-            if not interaction.played:
+            if interaction not in self._played:
                 return interaction
         self._miss(agent, canonical, request, len(own or same))
 

@@ -101,14 +101,12 @@ def cassette(
 def _recording(path: Path) -> "Iterator[Recorder]":
     from rolecall import Redactor, load_settings
 
-    from .recorder import Recorder
+    from .recording import recorded_in
     from .redaction import Redaction
-    from .runs import patched
 
-    recorder = Recorder(path, Redaction(Redactor(load_settings(Path.cwd()).environment).secrets))
-    with patched(recorder):
+    redaction = Redaction(Redactor(load_settings(Path.cwd()).environment).secrets)
+    with recorded_in(path, redaction, "drop") as recorder:
         yield recorder
-    recorder.save()
 
 
 @contextmanager
@@ -116,8 +114,8 @@ def _replaying(path: Path, record_again: str) -> "Iterator[Player]":
     from .files.reader import load
     from .interactions import CassetteMetadata
     from .player import Player
+    from .recording import patched
     from .redaction import Redaction
-    from .runs import patched
 
     metadata, interactions = load(path) if path.exists() else (CassetteMetadata(), [])
     player = Player(path, metadata, interactions, Redaction(), record_again)

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
-from attrs import evolve
+from attrs import evolve, frozen
 from vcr.cassette import Cassette
 from vcr.record_mode import RecordMode
 from vcr.request import Request
@@ -23,8 +23,10 @@ from rolecall import Call, Event, FellBack, RunStarted
 from ..providers.transport import Departure
 from .canonical_request import is_local
 from .current_call import current_call
+from .errors import CassetteError
+from .files.recording_log import RecordingLog
 from .files.writer import save
-from .interactions import CassetteMetadata, Fallback, Interaction
+from .interactions import CassetteMetadata, Fallback, Interaction, RecordedAgent
 from .masking import masked_reply, masked_request
 from .redaction import Redaction
 
@@ -33,9 +35,10 @@ _inside_ours: ContextVar[bool] = ContextVar("inside_ours", default=False)
 
 
 class Recorder(Cassette):  # type: ignore[misc]
-    """A cassette of vcrpy that listens to all clients, and to ours without holding them up.
+    """A cassette of vcrpy that records all clients, and ours without holding them up.
 
     interactions: what the cassette holds already; what is recorded anew takes its place.
+    log: where each exchange is kept as soon as it is over.
     """
 
     def __init__(
@@ -44,6 +47,7 @@ class Recorder(Cassette):  # type: ignore[misc]
         redaction: Redaction,
         metadata: CassetteMetadata | None = None,
         interactions: Sequence[Interaction] = (),
+        log: RecordingLog | None = None,
     ) -> None:
         super().__init__(
             str(path),
@@ -53,14 +57,21 @@ class Recorder(Cassette):  # type: ignore[misc]
         self._file = path
         self._redaction = redaction
         self._before = list(interactions)
-        self._begun: dict[int, tuple[Request, Interaction, float]] = {}
-        self._count = len(interactions)
+        self._log = log
+        self._begun: dict[int, _Begun] = {}
+        self._count = 1 + max((before.position for before in interactions), default=-1)
         self._servers: set[str] = set()
+        self._unrecorded: list[str] = []
         self.metadata = metadata or CassetteMetadata()
         self.interactions: list[Interaction] = []
 
     recording = True
-    complaint = ""
+    saved = False
+
+    @property
+    def complaint(self) -> str:
+        """Return what could not be recorded; empty where all is well."""
+        return "\n".join(self._unrecorded)
 
     # The part of vcrpy's interface that its patches call.
 
@@ -89,17 +100,14 @@ class Recorder(Cassette):  # type: ignore[misc]
         if isinstance(event, FellBack):
             fallback = Fallback(event.agent, event.route, str(event.cause))
             if fallback not in self.metadata.fallbacks:
-                self.metadata = evolve(
-                    self.metadata, fallbacks=[*self.metadata.fallbacks, fallback]
-                )
+                self._note(fallbacks=[*self.metadata.fallbacks, fallback])
         elif isinstance(event, RunStarted):
             run = tomllib.loads(Path(event.folder, "run.toml").read_text("utf-8"))
             routes, assigned = run.get("routes", {}), run.get("assign", {})
-            self.metadata = evolve(
-                self.metadata,
+            self._note(
                 request=event.request.strip(),
                 team={
-                    name: {"routes": routes.get(name, []), "assigned": name in assigned}
+                    name: RecordedAgent(routes=routes.get(name, []), assigned=name in assigned)
                     for name in event.agents
                 },
                 only=run.get("only", []),
@@ -109,10 +117,8 @@ class Recorder(Cassette):  # type: ignore[misc]
 
     def save(
         self, describe: Callable[[CassetteMetadata], CassetteMetadata] = lambda metadata: metadata
-    ) -> bool:
-        """Write what was recorded, if anything was; raise SecretFound rather than a secret."""
-        if not self.interactions:
-            return False
+    ) -> None:
+        """Write what was recorded; raise SecretFound rather than a secret, and NotSaved."""
         recorded = {(interaction.agent, interaction.canonical) for interaction in self.interactions}
         interactions = [
             interaction
@@ -122,36 +128,58 @@ class Recorder(Cassette):  # type: ignore[misc]
         interactions += self.interactions
         metadata = evolve(
             self.metadata,
-            source=self._source(),
             recorded=date.today().isoformat(),
             versions=_versions(),
             models=sorted({interaction.canonical.model for interaction in interactions} - {""}),
         )
         save(self._file, describe(metadata), interactions, self._redaction)
-        return True
+        self.saved = True
+
+    def _note(self, **changes: Any) -> None:
+        self.metadata = evolve(self.metadata, **changes)
+        if self._log is not None:
+            self._log.note(self.metadata)
 
     def _begin(self, request: Request) -> None:
         call = current_call.get()
-        interaction = Interaction(
-            request=masked_request(request, self._redaction),
-            response={},
+        self._begun[id(request)] = _Begun(
+            request=request,
             agent=call.agent if call else "",
             route=f"{call.provider}/{call.model}" if call else "",
             position=self._count,
+            at=time.monotonic(),
         )
         self._count += 1
-        self._begun[id(request)] = (request, interaction, time.monotonic())
 
     def _end(self, request: Request, response: Mapping[str, Any]) -> None:
         if id(request) not in self._begun:
             self._begin(request)  # a redirect that a client followed by itself
-        _, interaction, begun = self._begun.pop(id(request))
-        interaction.seconds = time.monotonic() - begun
-        server = next((v for n, v in response["headers"].items() if n.lower() == "server"), "")
-        simulated = SIMULATOR in str(server)
-        self._servers.add(SIMULATOR if simulated else urlsplit(request.uri).hostname or "")
-        interaction.response = masked_reply(response, self._redaction)
+        begun = self._begun.pop(id(request))
+        try:
+            interaction = Interaction(
+                request=masked_request(request, self._redaction),
+                response=masked_reply(response, self._redaction),
+                agent=begun.agent,
+                route=begun.route,
+                seconds=time.monotonic() - begun.at,
+                position=begun.position,
+            )
+        except CassetteError as error:  # nothing is wrong with the call, so it goes on
+            who = begun.agent or f"{request.method} {urlsplit(request.uri).hostname}"
+            self._unrecorded.append(f"a call of {who} is not recorded: {error}")
+            return
+        self._note_server(request, response)
         self.interactions.append(interaction)
+        if self._log is not None:
+            self._log.append([interaction])
+
+    def _note_server(self, request: Request, response: Mapping[str, Any]) -> None:
+        server = next((v for n, v in response["headers"].items() if n.lower() == "server"), "")
+        is_simulated = SIMULATOR in str(server)
+        host = SIMULATOR if is_simulated else urlsplit(request.uri).hostname or ""
+        if host not in self._servers:
+            self._servers.add(host)
+            self._note(source=self._source())
 
     def _recording_transport(self) -> Callable[..., Any]:
         """Return the stand-in for the transport: the reply goes on its way while it is recorded."""
@@ -164,7 +192,7 @@ class Recorder(Cassette):  # type: ignore[misc]
                 reply = await original(transport, http)
             head = {
                 "status": {"code": reply.status_code, "message": reply.reason_phrase},
-                "headers": {name: [value] for name, value in reply.headers.multi_items()},
+                "headers": {name: reply.headers.get_list(name) for name in reply.headers},
             }
 
             def end(body: bytes) -> None:
@@ -181,6 +209,17 @@ class Recorder(Cassette):  # type: ignore[misc]
             return "rolecall's simulator, not from a vendor"
         hosts = sorted("this machine" if is_local(host) else host for host in self._servers)
         return f"the services at {', '.join(hosts)}"
+
+
+@frozen
+class _Begun:
+    """A request on its way; it is kept, since its id is its key as long as it lives."""
+
+    request: Request
+    agent: str
+    route: str
+    position: int
+    at: float
 
 
 class _RecordedStream(httpx.AsyncByteStream):

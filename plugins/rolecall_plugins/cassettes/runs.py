@@ -5,13 +5,12 @@ import shlex
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from attrs import evolve
-from vcr.patch import CassettePatcherBuilder
 
 from rolecall import (
     Action,
@@ -25,14 +24,13 @@ from rolecall import (
     warn,
 )
 
-from . import team
-from .current_call import CurrentCallLimiter, active_cassette
+from .current_call import CurrentCallLimiter
 from .files.reader import load
-from .files.writer import check_writable
 from .interactions import CassetteMetadata
 from .player import Player
-from .recorder import Recorder
+from .recording import patched, recorded_in
 from .redaction import Redaction
+from .staleness import describe_team
 
 DEMO = "demo"
 PLACEHOLDER = "replayed"
@@ -42,36 +40,26 @@ REPLAYED = ("max_output_tokens", "temperature", "stream", "continuations", "atte
 
 
 @contextmanager
-def patched(cassette: Any) -> Iterator[None]:
-    """Route all clients of this process through a cassette."""
-    token = active_cassette.set(cassette)
-    try:
-        with ExitStack() as patches:
-            for patch in CassettePatcherBuilder(cassette).build():
-                patches.enter_context(patch)
-            yield
-    finally:
-        active_cassette.reset(token)
-
-
-@contextmanager
 def recording(app: Any, file: str, add: bool) -> Iterator[None]:
     """Record what is called while the command runs, and save it however that ends.
 
     add: to what the file holds, as a resumed run does.
     """
     path = Path(file)
-    check_writable(path)
     redaction = Redaction(Redactor(app.settings.environment).secrets)
-    metadata, interactions = load(path) if add and path.exists() else (CassetteMetadata(), [])
-    recorder = Recorder(path, redaction, metadata, interactions)
+
+    def describe(metadata: CassetteMetadata) -> CassetteMetadata:
+        return describe_team(metadata, app.host, app.settings)
+
+    recorder = None
     try:
-        with patched(recorder):
+        with recorded_in(path, redaction, "add" if add else "keep", describe) as recorder:
             yield
     finally:
-        saved = recorder.save(lambda metadata: team.describe(metadata, app.host, app.settings))
-        if saved and not app.settings.quiet:
-            warn(f"recorded {len(recorder.interactions)} calls in {path}")
+        if recorder is not None:
+            warn(*recorder.complaint.splitlines())
+            if recorder.saved and not app.settings.quiet:
+                warn(f"recorded {len(recorder.interactions)} calls in {path}")
 
 
 @contextmanager
@@ -148,22 +136,22 @@ def _as_recorded(
 ) -> Settings:
     """Ask as it was asked when it was recorded, wherever that differs from here."""
     recorded = metadata.settings
-    routes = {
-        name: tuple(each["routes"]) for name, each in metadata.team.items() if each.get("routes")
-    }
+    routes = {name: tuple(agent.routes) for name, agent in metadata.team.items() if agent.routes}
     known = host.agents()
     changed: dict[str, Any] = {name: recorded[name] for name in REPLAYED if name in recorded}
     if recorded:
         changed.setdefault("temperature", None)
-        changed["on"] = {Cause(each): Action(what) for each, what in recorded.get("on", {}).items()}
+        changed["on"] = {
+            Cause(cause): Action(does) for cause, does in recorded.get("on", {}).items()
+        }
     return evolve(
         settings,
         **changed,
         agents={
             **settings.agents,
             **{
-                name: evolve(settings.agents.get(name, AgentSettings()), routes=each)
-                for name, each in routes.items()
+                name: evolve(settings.agents.get(name, AgentSettings()), routes=own)
+                for name, own in routes.items()
                 if name in known
             },
         },

@@ -13,6 +13,9 @@ from typing import Any
 
 import yaml
 
+from .files.bodies import is_unicode, parse_json, write_json
+from .files.yaml_loader import load_yaml
+
 ORDER = (
     *("agent", "route", "seconds", "request", "response"),
     *("method", "uri", "headers", "status", "code", "message", "body", "string"),
@@ -31,19 +34,19 @@ def serialize(cassette: Mapping[str, Any]) -> str:
     source = (cassette.get("metadata") or {}).get("source", "HTTP traffic")
     laid_out = {
         **cassette,
-        "interactions": [_ordered(_laid_out(each)) for each in cassette["interactions"]],
+        "interactions": [_ordered(_laid_out(inner)) for inner in cassette["interactions"]],
     }
     text = yaml.dump(laid_out, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=_WIDTH)
-    return f"# Recorded from {source}.\n{text}"
+    return f"# Recorded from {' '.join(source.split())}.\n{text}"
 
 
 def deserialize(text: str) -> dict[str, Any]:
     """Read a cassette; request bodies become JSON again, as vcrpy keeps them."""
-    cassette: dict[str, Any] = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    for each in cassette["interactions"]:
-        body = each["request"].get("body")
+    cassette: dict[str, Any] = load_yaml(text)
+    for interaction in cassette["interactions"]:
+        body = interaction["request"].get("body")
         if isinstance(body, dict | list):
-            each["request"]["body"] = json.dumps(body, ensure_ascii=False)
+            interaction["request"]["body"] = json.dumps(body, ensure_ascii=False)
     return cassette
 
 
@@ -52,13 +55,12 @@ def _laid_out(interaction: Mapping[str, Any]) -> dict[str, Any]:
     body = dict(response.get("body") or {})
     if "string" in body:
         body["string"] = _reply(body["string"], response.get("headers") or {})
-    json_body = _json(request.get("body"))
+    value = parse_json(request.get("body"))
+    # A block of YAML cannot hold half a surrogate pair; the JSON text has it as an escape.
+    is_writable = value is not None and is_unicode(json.dumps(value, ensure_ascii=False))
     return {
         **interaction,
-        "request": {
-            **request,
-            "body": _unicode(request.get("body")) if json_body is None else json_body,
-        },
+        "request": {**request, "body": value if is_writable else _unicode(request.get("body"))},
         "response": {**response, "body": body},
     }
 
@@ -67,22 +69,12 @@ def _reply(string: str | bytes, headers: Mapping[str, Any]) -> str | bytes:
     text: str | bytes = _unicode(string)
     if isinstance(text, bytes):
         return text
-    value = _json(text)
+    value = parse_json(text)
     if value is not None:
-        return json.dumps(value, ensure_ascii=False, indent=1) + "\n"
-    kinds = [str(v) for name, v in headers.items() if name.lower() == "content-type"]
+        return write_json(value, indent=1) + "\n"
+    kinds = [str(kind) for name, kind in headers.items() if name.lower() == "content-type"]
     is_stream = any("text/event-stream" in kind for kind in kinds)
     return text.replace("\r\n", "\n") if is_stream else text
-
-
-def _json(body: object) -> Any:
-    """Return the JSON object or list that a body is, where it says the same in Unicode."""
-    try:
-        value = json.loads(body) if isinstance(body, str | bytes) else None
-        json.dumps(value, ensure_ascii=False).encode()
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict | list) else None
 
 
 def _unicode(body: Any) -> Any:
@@ -97,7 +89,7 @@ def _unicode(body: Any) -> Any:
 def _ordered(value: Any) -> Any:
     """Sort the names of a mapping into an order that does not depend on the client."""
     if isinstance(value, list):
-        return [_ordered(each) for each in value]
+        return [_ordered(inner) for inner in value]
     if not isinstance(value, dict):
         return value
     places = {name: place for place, name in enumerate(ORDER)}
@@ -119,6 +111,9 @@ class _Dumper(yaml.SafeDumper):  # type: ignore[misc]
 
 
 def _text(dumper: Any, text: str) -> Any:
+    if not is_unicode(text):
+        # No YAML reader takes half a surrogate pair, not even escaped.
+        text = text.encode("utf-8", "backslashreplace").decode()
     fit = _FIT.fullmatch(text)
     style = "|" if fit and "\n" in text else None if fit else '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rolecall_plugins.cassettes import serializer
 from rolecall_plugins.cassettes.files.reader import load
 from rolecall_plugins.cassettes.files.writer import save
-from rolecall_plugins.cassettes.interactions import CassetteMetadata, Interaction
+from rolecall_plugins.cassettes.interactions import CassetteMetadata, Interaction, RecordedAgent
 from rolecall_plugins.cassettes.redaction import Redaction
 
 TEXTS = st.text(
@@ -115,7 +115,12 @@ def test_exchanges_are_in_the_team_s_order_not_in_that_of_their_ends(tmp_path: P
         for n, agent in [(3, "b"), (1, "a"), (2, "b"), (0, "c")]
     ]
     path = tmp_path / "tape.yaml"
-    save(path, CassetteMetadata(team={"c": {}, "b": {}, "a": {}}), interactions, Redaction())
+    save(
+        path,
+        CassetteMetadata(team=dict.fromkeys("cba", RecordedAgent())),
+        interactions,
+        Redaction(),
+    )
     _, saved = load(path)
     assert [interaction.request["uri"][-1] for interaction in saved] == ["0", "2", "3", "1"]
 

@@ -27,8 +27,8 @@ from rolecall import (
 from rolecall.testing import ProviderContract
 from rolecall_plugins import claude, gemini
 from rolecall_plugins.cassettes.recorder import Recorder
+from rolecall_plugins.cassettes.recording import patched
 from rolecall_plugins.cassettes.redaction import Redaction
-from rolecall_plugins.cassettes.runs import patched
 from rolecall_plugins.providers.anthropic import CLAUDE
 from rolecall_plugins.providers.anthropic_reply import ClaudeReply
 from rolecall_plugins.providers.google import GEMINI

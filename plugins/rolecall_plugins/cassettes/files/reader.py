@@ -1,34 +1,22 @@
-"""Read a cassette from a file."""
+"""Read a cassette from a file that may come from anywhere."""
 
 from pathlib import Path
 
-from .. import serializer
 from ..errors import CassetteError
 from ..interactions import CassetteMetadata, Interaction
+from . import recording_log, schema
+from .safe_files import read_bytes
+from .yaml_loader import load_yaml
 
 
 def load(path: Path) -> tuple[CassetteMetadata, list[Interaction]]:
-    """Read a cassette; one that vcrpy wrote by itself will do."""
+    """Read a cassette, also one that vcrpy wrote, or the log of a recording that was cut off."""
+    data = read_bytes(path)
     try:
-        cassette = serializer.deserialize(path.read_text("utf-8"))
-        interactions = [
-            Interaction(
-                request=each["request"],
-                response=each["response"],
-                agent=each.get("agent", ""),
-                route=each.get("route", ""),
-                seconds=each.get("seconds", 0.0),
-                position=position,
-            )
-            for position, each in enumerate(cassette["interactions"])
-        ]
-        return CassetteMetadata.parse(cassette.get("metadata") or {}), interactions
-    except OSError as error:
-        raise CassetteError(f"{path}: cannot be read: {error.strerror}") from error
+        if recording_log.is_log(data):
+            return recording_log.parse(data)
+        return schema.build(load_yaml(data.decode("utf-8")))
     except UnicodeDecodeError as error:
         raise CassetteError(f"{path} is no cassette: it is not UTF-8 text") from error
-    except (AttributeError, KeyError, TypeError) as error:
-        raise CassetteError(f"{path} is no cassette: it does not list interactions") from error
-    except Exception as error:
-        why = " ".join(str(error).split())[:200]
-        raise CassetteError(f"{path} is no cassette: {type(error).__name__}: {why}") from error
+    except CassetteError as error:
+        raise CassetteError(f"{path} is no cassette: {error}") from error

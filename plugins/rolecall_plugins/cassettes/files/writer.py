@@ -1,18 +1,41 @@
-"""Write a cassette to a file, unless it would hold a secret."""
+"""Write a cassette to a file: in place of a cassette alone, all at once, and without a secret."""
 
 import json
+import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from errno import EISDIR
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from attrs import asdict
 
 from .. import serializer
-from ..errors import CassetteError, SecretFound
-from ..interactions import CassetteMetadata, Interaction, leaves, texts_of
+from ..errors import CassetteError, NotSaved, SecretFound
+from ..interactions import CassetteMetadata, Interaction
 from ..redaction import Redaction
+from .bodies import leaves
+from .reader import load
+from .recording_log import as_written
+from .safe_files import MAX_BYTES, kind_of, megabytes, write_atomically
+from .secret_check import place_of_secret
+
+
+def check_target(path: Path) -> None:
+    """Raise CassetteError where something stands at the path that is no cassette."""
+    try:
+        kind = kind_of(os.lstat(path))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise CassetteError(f"{path}: cannot be written: {error.strerror}") from error
+    if kind != "a file":
+        raise CassetteError(f"{path}: cannot be written: it is {kind}")
+    try:
+        load(path)
+    except CassetteError as error:
+        raise CassetteError(
+            f"{error}; it is left as it is: record in another file, or remove this one first"
+        ) from error
 
 
 def save(
@@ -21,86 +44,64 @@ def save(
     interactions: Iterable[Interaction],
     redaction: Redaction,
 ) -> None:
-    """Write a cassette, in an order that does not depend on who was faster; never a secret."""
-    agents = list(metadata.team)
-    places = {name: place for place, name in enumerate(agents)}
-    ordered = sorted(
-        interactions,
-        key=lambda interaction: (
-            places.get(interaction.agent, len(places)),
-            interaction.agent,
-            interaction.position,
-        ),
-    )
-    header = {name: value for name, value in asdict(metadata).items() if value}
-    header = redaction.value(json.loads(json.dumps(header)))
+    """Write a cassette, in an order that does not depend on who was faster.
+
+    Raises SecretFound rather than write a secret, and NotSaved where it cannot be written.
+    """
+    ordered = _in_order(metadata, interactions)
+    header = _masked_header(metadata, redaction)
     _refuse_secrets(path, header, ordered, redaction)
-    written = [_as_written(interaction) for interaction in ordered]
+    written = [as_written(interaction) for interaction in ordered]
     text = serializer.serialize({"version": 1, "metadata": header, "interactions": written})
     if redaction.finds(text):
         raise SecretFound(f"{path} is not saved: it would hold a secret")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.part")
-    partial.write_text(text, "utf-8", newline="\n")
-    partial.replace(path)
-
-
-def check_writable(path: Path) -> None:
-    """Raise CassetteError, before anything is spent, where a cassette could not be saved."""
-    partial = path.with_name(f"{path.name}.part")
+    data = text.encode()
+    if len(data) > MAX_BYTES:
+        raise NotSaved(f"{path} is not saved: it would be larger than {megabytes(MAX_BYTES)}")
     try:
-        if path.is_dir():
-            raise IsADirectoryError(EISDIR, "it is a folder")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text("", "utf-8")
-        partial.unlink()
+        check_target(path)  # once more: something else may have come there meanwhile
+        write_atomically(path, data)
+    except CassetteError as error:
+        raise NotSaved(f"what was recorded is not saved: {error}") from error
     except OSError as error:
-        raise CassetteError(f"{path}: cannot be written: {error.strerror}") from error
+        raise NotSaved(f"what was recorded is not saved: {path}: {error.strerror}") from error
 
 
-def _as_written(interaction: Interaction) -> dict[str, Any]:
-    about = {
-        "agent": interaction.agent,
-        "route": interaction.route,
-        "seconds": round(interaction.seconds, 1),
-    }
-    present = {name: value for name, value in about.items() if value}
-    return {**present, "request": interaction.request, "response": interaction.response}
+def _in_order(metadata: CassetteMetadata, interactions: Iterable[Interaction]) -> list[Interaction]:
+    """Sort by the team's order, and for each agent by the order of asking."""
+    places = {name: place for place, name in enumerate(metadata.team)}
+
+    def place(interaction: Interaction) -> tuple[int, str, int]:
+        agent = interaction.agent
+        return places.get(agent, len(places)), agent, interaction.position
+
+    return sorted(interactions, key=place)
+
+
+def _masked_header(metadata: CassetteMetadata, redaction: Redaction) -> dict[str, Any]:
+    header = redaction.value(json.loads(json.dumps(asdict(metadata))))
+    header["team"] = {name: _present(agent) for name, agent in header["team"].items()}
+    return _present(header)
 
 
 def _refuse_secrets(
-    path: Path,
-    header: Mapping[str, Any],
-    interactions: Sequence[Interaction],
-    redaction: Redaction,
+    path: Path, header: object, interactions: Iterable[Interaction], redaction: Redaction
 ) -> None:
+    where = "its header" if any(redaction.finds(leaf) for _, leaf in leaves(header)) else None
     counted: Counter[str] = Counter()
-    places = [("its header", [leaf for _, leaf in leaves(header)])]
     for interaction in interactions:
+        if where is not None:
+            break
         counted[interaction.agent] += 1
-        by_agent = f" of {interaction.agent}" if interaction.agent else ""
-        who = f"of exchange {counted[interaction.agent]}{by_agent}"
-        request, response = interaction.request, interaction.response
-        reply = (response.get("body") or {}).get("string")
-        places += [
-            (f"the address {who}", [request["uri"]]),
-            (f"the request's headers {who}", [leaf for _, leaf in leaves(request["headers"])]),
-            (f"the request's body {who}", _all(request["body"])),
-            (f"the reply's headers {who}", [leaf for _, leaf in leaves(response["headers"])]),
-            (f"the reply's body {who}", _all(reply)),
-        ]
-    for where, texts in places:
-        if any(redaction.finds(text) for text in texts):
-            raise SecretFound(
-                f"{path} is not saved: {where} holds a secret that could not be masked; "
-                "what asked for it must not send it, or the reply must not repeat it"
-            )
+        if (place := place_of_secret(interaction, redaction)) is not None:
+            of_agent = f" of {interaction.agent}" if interaction.agent else ""
+            where = f"{place} of exchange {counted[interaction.agent]}{of_agent}"
+    if where is not None:
+        raise SecretFound(
+            f"{path} is not saved: {where} holds a secret that could not be masked; "
+            "what asked for it must not send it, or the reply must not repeat it"
+        )
 
 
-def _all(body: object) -> list[str]:
-    whole = body.decode("latin-1") if isinstance(body, bytes) else str(body or "")
-    try:
-        inner = [leaf for _, leaf in leaves(json.loads(whole))]
-    except ValueError:
-        inner = []
-    return [whole, *inner, *texts_of(body)]
+def _present(table: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in table.items() if value}

@@ -1,0 +1,221 @@
+"""Check what a cassette file holds, value by value, and build the typed values of it."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
+
+from attrs import frozen
+
+from rolecall import Action, Cause, Route
+
+from ..errors import CassetteError
+from ..interactions import CassetteMetadata, Fallback, Interaction, RecordedAgent
+
+Value = TypeVar("Value")
+_KINDS = {
+    dict: "a mapping",
+    list: "a list",
+    str: "a text",
+    bytes: "binary data",
+    bool: "yes or no",
+    int: "a number",
+    float: "a number",
+    type(None): "empty",
+}
+
+
+@frozen
+class Node:
+    """A value of the file, and where it stands in it."""
+
+    value: Any
+    place: str
+
+    def error(self, expected: str) -> CassetteError:
+        kind = _KINDS.get(type(self.value), "something else")
+        return CassetteError(f"{self.place} must be {expected}, and is {kind}")
+
+    def field(self, name: str) -> "Node":
+        """Return a field of a mapping; one that is missing is empty."""
+        self.mapping()
+        return Node(self.value.get(name), f"{self.place}.{name}" if self.place else name)
+
+    def fields(self) -> Iterator[tuple[str, "Node"]]:
+        """Yield names and values of a mapping whose names are texts; of what is empty, none."""
+        if self.value is None:
+            return
+        self.mapping()
+        for name, value in self.value.items():
+            if not isinstance(name, str):
+                raise CassetteError(f"{self.place} must have texts as names, and has {name!r}")
+            yield name, Node(value, f"{self.place}.{name}")
+
+    def items(self) -> Iterator["Node"]:
+        """Yield the items of a list; of what is empty, none."""
+        if self.value is None:
+            return
+        if not isinstance(self.value, list):
+            raise self.error("a list")
+        for number, value in enumerate(self.value):
+            yield Node(value, f"{self.place}[{number}]")
+
+    def mapping(self) -> dict[Any, Any]:
+        if not isinstance(self.value, dict):
+            raise self.error("a mapping")
+        return self.value
+
+    def text(self, default: str | None = None) -> str:
+        if self.value is None and default is not None:
+            return default
+        if not isinstance(self.value, str):
+            raise self.error("a text")
+        return self.value
+
+    def number(self, default: float) -> float:
+        if self.value is None:
+            return default
+        if not isinstance(self.value, int | float) or isinstance(self.value, bool):
+            raise self.error("a number")
+        return self.value
+
+    def whole(self) -> int:
+        if not isinstance(self.value, int) or isinstance(self.value, bool):
+            raise self.error("a whole number")
+        return self.value
+
+    def flag(self) -> bool:
+        if not isinstance(self.value, bool | None):
+            raise self.error("true or false")
+        return bool(self.value)
+
+    def texts(self) -> tuple[str, ...]:
+        return tuple(item.text() for item in self.items())
+
+    def converted(self, convert: Callable[[str], Value]) -> Value:
+        """Convert a text; what it raises as a ValueError is the error of this place."""
+        text = self.text()
+        try:
+            return convert(text)
+        except ValueError as error:
+            raise CassetteError(f"{self.place}: {error}") from error
+
+
+def build(value: Any) -> tuple[CassetteMetadata, list[Interaction]]:
+    """Build a cassette's metadata and interactions; raise CassetteError with the wrong place."""
+    if not isinstance(value, dict) or not isinstance(value.get("interactions"), list):
+        raise CassetteError("it does not list interactions")
+    root = Node(value, "")
+    interactions = [
+        build_interaction(node, position)
+        for position, node in enumerate(root.field("interactions").items())
+    ]
+    return build_metadata(root.field("metadata")), interactions
+
+
+def build_metadata(node: Node) -> CassetteMetadata:
+    if node.value is None:
+        return CassetteMetadata()
+    return CassetteMetadata(
+        source=node.field("source").text("HTTP traffic"),
+        recorded=node.field("recorded").text(""),
+        versions={name: inner.text() for name, inner in node.field("versions").fields()},
+        models=node.field("models").texts(),
+        request=node.field("request").text(""),
+        team={name: _agent(inner) for name, inner in node.field("team").fields()},
+        only=node.field("only").texts(),
+        skip=node.field("skip").texts(),
+        settings=_settings(node.field("settings")),
+        fallbacks=tuple(_fallback(inner) for inner in node.field("fallbacks").items()),
+    )
+
+
+def build_interaction(node: Node, position: int) -> Interaction:
+    request, response = node.field("request"), node.field("response")
+    status = response.field("status")
+    return Interaction(
+        request={
+            "method": request.field("method").text(),
+            "uri": request.field("uri").text(),
+            "headers": _headers(request.field("headers")),
+            "body": _request_body(request.field("body")),
+        },
+        response={
+            "status": {
+                "code": status.field("code").whole(),
+                "message": status.field("message").text(""),
+            },
+            "headers": _headers(response.field("headers")),
+            "body": _reply_body(response.field("body")),
+        },
+        agent=node.field("agent").text(""),
+        route=node.field("route").text(""),
+        seconds=max(0.0, node.field("seconds").number(0.0)),
+        position=position,
+    )
+
+
+def _agent(node: Node) -> RecordedAgent:
+    routes = node.field("routes")
+    for route in routes.items():
+        route.converted(Route.parse)
+    return RecordedAgent(
+        prompt=node.field("prompt").text(""),
+        routes=routes.texts(),
+        assigned=node.field("assigned").flag(),
+    )
+
+
+def _fallback(node: Node) -> Fallback:
+    return Fallback(
+        agent=node.field("agent").text(),
+        route=str(node.field("route").converted(Route.parse)),
+        cause=node.field("cause").converted(Cause),
+    )
+
+
+def _settings(node: Node) -> Mapping[str, Any]:
+    """Check the settings that a replay takes over; others are kept as they are."""
+    settings = dict(node.fields())
+    for name in ("max_output_tokens", "continuations", "attempts"):
+        if name in settings and settings[name].whole() < 0:
+            raise CassetteError(f"{settings[name].place} must not be below 0")
+    if "temperature" in settings:
+        settings["temperature"].number(0.0)
+    if "stream" in settings:
+        settings["stream"].flag()
+    if "on" in settings:
+        for name, action in settings["on"].fields():
+            Node(name, settings["on"].place).converted(Cause)
+            action.converted(Action)
+    return {name: inner.value for name, inner in settings.items()}
+
+
+def _headers(node: Node) -> dict[str, list[str]]:
+    """Return each header's values as a list; some recorders write a single text."""
+    return {
+        name: [inner.text()] if isinstance(inner.value, str) else list(inner.texts())
+        for name, inner in node.fields()
+    }
+
+
+def _request_body(node: Node) -> str | bytes | None:
+    """Return a request's body as vcrpy keeps it; ours are written as YAML, and are JSON again."""
+    if node.value is None or isinstance(node.value, str | bytes):
+        return node.value
+    if not isinstance(node.value, dict | list):
+        raise node.error("a text, binary data, a mapping or a list")
+    try:
+        return json.dumps(node.value, ensure_ascii=False)
+    except (TypeError, ValueError) as error:
+        raise CassetteError(f"{node.place} is no JSON: {error}") from error
+
+
+def _reply_body(node: Node) -> dict[str, str | bytes]:
+    if node.value is None:
+        return {}
+    string = node.field("string")
+    if string.value is None:
+        return {}
+    if not isinstance(string.value, str | bytes):
+        raise string.error("a text or binary data")
+    return {"string": string.value}
