@@ -43,6 +43,15 @@ def test_the_page_of_the_team_lists_each_agent_with_its_provider_and_its_job() -
     assert rows == [(name, routes[0].title(), goal) for name, routes, _, goal in roles.TABLE]
 
 
+def test_the_drawing_of_the_team_shows_each_agent_in_the_colour_of_its_provider() -> None:
+    drawing = (DOCS / "assets" / "team.svg").read_text("utf-8")
+    drawn = re.findall(r'class="(\w+)" data-agent="([\w-]+)"', drawing)
+    colour = {"claude": "box", "gemini": "side"}
+    assert {name: drawn_as for drawn_as, name in drawn} == {
+        name: colour[routes[0]] for name, routes, *_ in roles.TABLE
+    }
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_every_link_to_another_page_leads_to_one(page: str) -> None:
     # `mkdocs build --strict` checks anchors too; this needs nothing installed.
@@ -63,3 +72,10 @@ def test_every_path_that_a_maintainer_is_sent_to_exists(page: str) -> None:
         if not path.startswith(run) and not any((root / path).exists() for root in ROOTS)
     ]
     assert missing == []
+
+
+def test_the_drawing_of_a_request_names_files_that_exist() -> None:
+    drawing = (DOCS / "assets" / "walk.svg").read_text("utf-8")
+    files = re.findall(r'class="name"[^>]*>([\w/]+\.py)<', drawing)
+    assert len(files) > 5
+    assert [file for file in files if not any((root / file).exists() for root in ROOTS)] == []
