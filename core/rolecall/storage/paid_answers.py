@@ -78,7 +78,7 @@ def _of_call(call: CallEnded) -> Answer:
 
 
 def _whole(record: AnswerRecord | ReusedRecord) -> Answer:
-    response = Response(record.text, stop=record.stop, cost=record.cost)
+    response = Response(record.text, stop=record.stop, cost=record.cost, parts=record.parts)
     answer = Answer(response, record.route, record.agent)
     if isinstance(record, ReusedRecord):
         return evolve(answer, source=record.run)

@@ -10,7 +10,7 @@ from attrs import NOTHING, asdict, fields, frozen
 
 from ..types.events import CallEnded, CallStarted, ToolEnded, ToolStarted
 from ..types.messages import Stop, Usage
-from ..types.parts import Attachment, Text, ToolCall, ToolResult, Verbatim, to_json
+from ..types.parts import Attachment, Part, Text, ToolCall, ToolResult, Verbatim, to_json
 from .record_fields import PARSERS
 
 # What journals of earlier versions lack; every other field must be there, defaults or not.
@@ -45,6 +45,7 @@ class AnswerRecord:
     route: str
     cost: float | None
     call: int
+    parts: tuple[Part, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -58,6 +59,7 @@ class ReusedRecord:
     route: str
     cost: float | None
     run: str
+    parts: tuple[Part, ...] = ()
 
 
 @frozen(kw_only=True)

@@ -122,6 +122,7 @@ class Memo:
                     stop=found.response.stop,
                     route=found.route,
                     cost=found.response.cost,
+                    parts=found.response.parts,
                     run=found.source,
                 )
             )
@@ -144,6 +145,7 @@ class Memo:
             route=answer.route,
             cost=answer.response.cost,
             call=answer.call,
+            parts=answer.response.parts,
         )
 
     async def settle(self) -> None:

@@ -9,7 +9,7 @@ import pytest
 from building import agent, run
 from installing import Shell
 
-from rolecall import Answer, Response
+from rolecall import Answer, Response, Stop, ToolCall
 from rolecall.storage.journal import Journal
 from rolecall.storage.records import ReusedRecord
 from rolecall.storage.run_folder import RunFolder
@@ -61,12 +61,20 @@ def test_an_answer_is_found_in_a_run_and_in_a_folder_of_runs(tmp_path: Path) -> 
 
 def test_an_answer_that_no_event_told_of_is_found_too(tmp_path: Path) -> None:
     async def ask() -> Answer:
-        return Answer(Response("text", cost=0.25), "one/m", "a")
+        return Answer(response, "one/m", "a")
 
+    wanted = ToolCall("1", "lint", {"path": "a"})
+    response = Response("text", stop=Stop.TOOL_USE, cost=0.25, parts=(wanted,))
     with RunFolder.create(tmp_path / "one", "Build it.", {}) as folder:
         asyncio.run(folder.memo.step("step", ask))
-    found = Elsewhere([tmp_path], tmp_path / "own").find("step")
-    assert found == Answer(Response("text", cost=0.25), "one/m", "a", source="one")
+    elsewhere = Elsewhere([tmp_path], tmp_path / "own")
+    assert elsewhere.find("step") == Answer(response, "one/m", "a", source="one")
+    with RunFolder.create(tmp_path / "two", "Build it.", {}) as folder:
+        folder.memo.look_in(elsewhere)
+        asyncio.run(folder.memo.step("step", ask))
+    with RunFolder(tmp_path / "two") as folder:
+        again = asyncio.run(folder.memo.step("step", ask))
+    assert again == Answer(response, "one/m", reused=True, source="one")
 
 
 def test_a_run_does_not_look_into_itself(tmp_path: Path) -> None:
