@@ -77,6 +77,7 @@ if TYPE_CHECKING:
     )
     from .types.limits import Call, Clock, Limiter, Outcome, SendLimiter, SystemClock
     from .types.messages import (
+        CallProgress,
         Closeable,
         Diagnosable,
         HasCeiling,
@@ -90,7 +91,6 @@ if TYPE_CHECKING:
         Response,
         Stop,
         Usage,
-        Watch,
     )
     from .types.parts import Attachment, Part, Text, ToolCall, ToolResult, ToolSpec, Verbatim
     from .types.tools import (
@@ -124,6 +124,7 @@ __all__ = [
     "CallEvent",
     "CallFailed",
     "CallHeld",
+    "CallProgress",
     "CallStarted",
     "CallText",
     "CallWaiting",
@@ -197,7 +198,6 @@ __all__ = [
     "Usage",
     "UsageError",
     "Verbatim",
-    "Watch",
     "Work",
     "WorkTouched",
     "Workspace",
@@ -242,8 +242,8 @@ _NAMES = {
         "Workspace"
     ),
     "types.messages": (
-        "Closeable Diagnosable HasCeiling HasModel HasPrices Message NeedsSetup Preparable "
-        "Provider Request Response Stop Usage Watch"
+        "CallProgress Closeable Diagnosable HasCeiling HasModel HasPrices Message NeedsSetup "
+        "Preparable Provider Request Response Stop Usage"
     ),
     "plugin.assignment": "current_team",
     "execution.redaction": "Redactor",

@@ -140,7 +140,7 @@ class FakeProvider:
 
     async def complete(self, request: Request) -> Response:
         self.requests.append(request)
-        await request.watch.sending()
+        await request.progress.sending()
         while self._script and isinstance(self._script[0], float):
             await asyncio.sleep(self._script.pop(0))  # type: ignore[arg-type]
         entry = self._script.pop(0) if self._script else self._default

@@ -63,7 +63,7 @@ class Ollama:
 
     async def _answer(self, request: Request) -> Any:
         litellm = _litellm()
-        await request.watch.sending()
+        await request.progress.sending()
         answer = await litellm.acompletion(
             model=f"ollama_chat/{request.model}",
             api_base=self._base,
@@ -84,7 +84,7 @@ class Ollama:
         async for chunk in answer:
             chunks.append(chunk)
             if text := chunk.choices[0].delta.content:
-                request.watch.text(text)
+                request.progress.text(text)
         return litellm.stream_chunk_builder(chunks)
 
 

@@ -15,6 +15,7 @@ from rich.console import Console
 import rolecall.types.events
 from rolecall import (
     Call,
+    CallProgress,
     Event,
     Outcome,
     PluginError,
@@ -25,7 +26,6 @@ from rolecall import (
     TeamError,
     ToolResult,
     Usage,
-    Watch,
     Work,
 )
 from rolecall.testing import (
@@ -201,11 +201,11 @@ def test_a_fake_provider_keeps_what_it_was_asked() -> None:
 def test_a_fake_provider_tells_when_it_sends() -> None:
     told: list[str] = []
 
-    class Noting(Watch):
+    class Noting(CallProgress):
         async def sending(self) -> None:
             told.append("sending")
 
-    request = Request(system="", messages=(), watch=Noting())
+    request = Request(system="", messages=(), progress=Noting())
     FakeClock().run(FakeProvider("one").complete(request))
     assert told == ["sending"]
 

@@ -21,7 +21,7 @@ from ..types.messages import (
 )
 from ..types.parts import size
 from .budget import Budget
-from .call_recorder import CallWatch, Result, guarded
+from .call_recorder import CallRecorder, Result, guarded
 from .context import CallContext
 from .preparation import Preparation
 from .pricing import ResolvedRoute
@@ -106,8 +106,8 @@ class Attempts:
             return Result(error=unready)
         reserved = await self._budget.reserve(target, request)
         call = self._call(step, target, request)
-        recorder = CallWatch(self._context, call, step.key, self._senders, self._redact)
-        call = evolve(call, held=recorder.held)
+        recorder = CallRecorder(self._context, call, step.key, self._senders, self._redact)
+        call = evolve(call, on_wait=recorder.on_wait)
         granted: list[Limiter] = []
         outcome = Outcome(started=False)
         cost = None
@@ -118,7 +118,7 @@ class Attempts:
                 granted.append(limiter)
             recorder.started()
             outcome = Outcome()
-            request = evolve(request, model=call.model, watch=recorder)
+            request = evolve(request, model=call.model, progress=recorder)
             result = await _complete(target.provider, request, recorder)
             result = _priced(redacted(result, self._redact), target.own_price)
             result = evolve(result, number=call.number)
@@ -161,10 +161,10 @@ class Attempts:
         )
 
 
-async def _complete(provider: Provider, request: Request, watch: "CallWatch") -> Result:
+async def _complete(provider: Provider, request: Request, recorder: "CallRecorder") -> Result:
     try:
         async with asyncio.timeout(request.timeout) as deadline:
-            watch.deadline = (deadline, request.timeout)
+            recorder.deadline = (deadline, request.timeout)
             response = await provider.complete(request)
     except ProviderError as error:
         if error.cause not in list(Cause):

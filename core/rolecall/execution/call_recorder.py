@@ -10,7 +10,7 @@ from ..errors import PluginError, ProviderError, RolecallError
 from ..types.causes import Cause
 from ..types.events import CallEnded, CallHeld, CallStarted, CallText, CallWaiting
 from ..types.limits import Call, Limiter, SendLimiter
-from ..types.messages import Response, Stop, Usage, Watch
+from ..types.messages import CallProgress, Response, Stop, Usage
 from .context import CallContext
 
 
@@ -26,7 +26,7 @@ class Result:
     number: int = 0
 
 
-class CallWatch(Watch):
+class CallRecorder(CallProgress):
     """Tells the events of one call, and asks the limiters again when it is really sent."""
 
     def __init__(
@@ -71,7 +71,7 @@ class CallWatch(Watch):
     def waiting(self) -> None:
         self._emit(CallWaiting(**self._identity))
 
-    def held(self, reason: str, seconds: float) -> None:
+    def on_wait(self, reason: str, seconds: float) -> None:
         if self._reason is None or self._reason[0] != reason:
             self._emit(CallHeld(reason=reason, seconds=seconds, **self._identity))
         self._close_reason()

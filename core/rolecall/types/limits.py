@@ -32,7 +32,7 @@ class SystemClock:
         await asyncio.sleep(seconds)
 
 
-def _untold(reason: str, seconds: float) -> None:
+def _ignore_wait(reason: str, seconds: float) -> None:
     pass
 
 
@@ -46,8 +46,8 @@ class Call:
     priority: seconds of the longest path of agents from this one on; higher is more urgent.
     began, asked: when its run began, and when its step was first asked; seconds of the clock that
         limiters keep to. None is now.
-    held: to be told why the call waits and for how many seconds, as soon as that is known: a
-        reason, and after a comma what is particular ("429, retry after 3 s").
+    on_wait: for limiters to call with why the call waits and for how many seconds, as soon as that
+        is known: a reason, and after a comma what is particular ("429, retry after 3 s").
     """
 
     number: int
@@ -59,7 +59,7 @@ class Call:
     priority: float = 0.0
     began: float | None = None
     asked: float | None = None
-    held: Callable[[str, float], None] = field(default=_untold, eq=False, repr=False)
+    on_wait: Callable[[str, float], None] = field(default=_ignore_wait, eq=False, repr=False)
 
 
 @frozen

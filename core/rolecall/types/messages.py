@@ -30,8 +30,8 @@ class Message:
         return (Text(self.text), *self.parts) if self.text else self.parts
 
 
-class Watch:
-    """What a provider may tell while a call is under way; telling is optional.
+class CallProgress:
+    """What a provider may report while a call is under way; reporting is optional.
 
     The default ignores everything, so a provider can always call it.
     """
@@ -44,7 +44,7 @@ class Watch:
         """
 
     def text(self, delta: str) -> None:
-        """Tell a piece of the answer as it arrives."""
+        """Report a piece of the answer as it arrives."""
 
 
 @frozen
@@ -73,7 +73,7 @@ class Request:
     stream: bool = True
     shares_system: bool = False
     tools: tuple[ToolSpec, ...] = ()
-    watch: Watch = field(factory=Watch, eq=False, repr=False)
+    progress: CallProgress = field(factory=CallProgress, eq=False, repr=False)
 
 
 @frozen

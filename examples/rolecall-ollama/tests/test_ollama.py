@@ -8,6 +8,7 @@ import pytest
 from fake_ollama import FakeOllama, lines, serve
 
 from rolecall import (
+    CallProgress,
     Message,
     ProviderError,
     ProviderSettings,
@@ -16,7 +17,6 @@ from rolecall import (
     Settings,
     Stop,
     Usage,
-    Watch,
 )
 from rolecall.testing import ProviderContract
 from rolecall_ollama import Ollama
@@ -28,7 +28,7 @@ def ollama() -> Iterator[FakeOllama]:
         yield server
 
 
-class Heard(Watch):
+class Heard(CallProgress):
     """Keeps what a provider tells while a call is under way."""
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ class TestOllama(ProviderContract):
 
 def test_a_streamed_answer_is_told_as_it_comes(ollama: FakeOllama) -> None:
     heard = Heard()
-    response = ask(provider(ollama), watch=heard)
+    response = ask(provider(ollama), progress=heard)
     assert (response.text, response.usage) == ("Hello", Usage(26, 9))
     assert (response.stop, response.cost) == (Stop.END, 0.0)
     assert heard.told == ["sending", "Hel", "lo"]

@@ -27,11 +27,11 @@ class OpenAICompatible:
     async def complete(self, request: Request) -> Response:
         import httpx  # here, as it would slow down every command
 
-        url, answer = f"{self._base}/chat/completions", Answer(request.watch)
+        url, answer = f"{self._base}/chat/completions", Answer(request.progress)
         patience = request.idle_timeout if request.stream else request.timeout
         try:
             async with httpx.AsyncClient(headers=self._headers, timeout=patience) as client:
-                await request.watch.sending()
+                await request.progress.sending()
                 async with client.stream("POST", url, json=body(request)) as reply:
                     if not reply.is_success:
                         wait = reply.headers.get("retry-after", "")

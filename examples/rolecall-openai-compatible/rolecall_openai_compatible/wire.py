@@ -7,7 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
-from rolecall import Cause, ProviderError, Request, Response, Stop, Usage, Watch
+from rolecall import CallProgress, Cause, ProviderError, Request, Response, Stop, Usage
 
 CAUSES = {
     401: Cause.AUTH,
@@ -51,8 +51,8 @@ def body(request: Request) -> dict[str, Any]:
 class Answer:
     """One answer on its way in: whole, or piece by piece."""
 
-    def __init__(self, watch: Watch) -> None:
-        self._watch = watch
+    def __init__(self, progress: CallProgress) -> None:
+        self._progress = progress
         self._text = ""
         self._finish = ""
         self._usage = Usage()
@@ -81,7 +81,7 @@ class Answer:
     def _grow(self, text: str | None) -> None:
         if text:
             self._text += text
-            self._watch.text(text)
+            self._progress.text(text)
 
 
 async def events(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

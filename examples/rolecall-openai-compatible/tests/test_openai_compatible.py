@@ -8,6 +8,7 @@ import pytest
 from fake_endpoint import FakeEndpoint, events, serve, whole
 
 from rolecall import (
+    CallProgress,
     Message,
     ProviderError,
     ProviderSettings,
@@ -16,7 +17,6 @@ from rolecall import (
     Settings,
     Stop,
     Usage,
-    Watch,
 )
 from rolecall.testing import ProviderContract
 from rolecall_openai_compatible import OpenAICompatible
@@ -28,7 +28,7 @@ def endpoint() -> Iterator[FakeEndpoint]:
         yield server
 
 
-class Heard(Watch):
+class Heard(CallProgress):
     """Keeps what a provider tells while a call is under way."""
 
     def __init__(self) -> None:
@@ -66,7 +66,7 @@ class TestOpenAICompatible(ProviderContract):
 
 def test_a_streamed_answer_is_told_as_it_comes(endpoint: FakeEndpoint) -> None:
     heard = Heard()
-    response = ask(provider(endpoint.url), watch=heard)
+    response = ask(provider(endpoint.url), progress=heard)
     assert response == Response("Hello", Usage(26, 9))
     assert heard.told == ["sending", "Hel", "lo"]
 

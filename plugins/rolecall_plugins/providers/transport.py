@@ -71,7 +71,7 @@ class Exchange:
             self._amend(body, self._request)
             http = _with_body(http, body)
         with self._noting():
-            await self._request.watch.sending()
+            await self._request.progress.sending()
             async with asyncio.timeout(self._patience):
                 self._raw = raw = await inner.handle_async_request(http)
         headers = {name.lower(): value for name, value in raw.headers.items()}
@@ -98,7 +98,7 @@ class Exchange:
                     chunk = await anext(self._chunks, None)
                 delta = self._reading.close() if chunk is None else self._reading.feed(chunk)
             if delta:
-                self._request.watch.text(delta)
+                self._request.progress.text(delta)
             if chunk is None:
                 return
             yield chunk

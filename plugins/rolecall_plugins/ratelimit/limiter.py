@@ -77,7 +77,7 @@ class PacingLimiter:
             admission = await provider.admit(call, key)
             try:
                 if self._permits.waiting:
-                    call.held("interval", self._permits.waiting * self._settings.interval)
+                    call.on_wait("interval", self._permits.waiting * self._settings.interval)
                 await self._permits.wait(partial(_unless_recalled, provider, admission, gate), key)
                 break
             except _Recalled:

@@ -61,7 +61,7 @@ class ProviderLimiter:
         """Wait until the limits allow; raise ProviderError where nobody waits for so long."""
         reason, wait = self._cooldown.wait()
         if wait:  # reported at once, also for those who are not the first in the queue
-            call.held(reason, wait)
+            call.on_wait(reason, wait)
         admitted: list[Admission] = []
         await self._queue.wait(partial(self._gate, call, admitted), key)
         return admitted[0]
@@ -135,7 +135,7 @@ class ProviderLimiter:
                 f"{wait / 3600:.1f} h",
                 retry_after=wait,
             )
-        call.held(reason, wait)
+        call.on_wait(reason, wait)
         return wait
 
     def _attempt(self, call: Call) -> Admission | tuple[str, float]:

@@ -209,11 +209,11 @@ def test_waiting_for_a_permit_is_not_calling() -> None:
 def test_why_a_call_waits_is_told_once_and_summed_by_reason() -> None:
     class Explaining(Gate):
         async def acquire(self, call: Call) -> None:
-            call.held("429, retry after 3 s", 3.0)
+            call.on_wait("429, retry after 3 s", 3.0)
             await asyncio.sleep(1)
-            call.held("429, retry after 3 s", 2.0)
+            call.on_wait("429, retry after 3 s", 2.0)
             await asyncio.sleep(2)
-            call.held("pacing", 0.5)
+            call.on_wait("pacing", 0.5)
             await asyncio.sleep(0.5)
 
     calling = Calling(FakeProvider("one"), Explaining())
@@ -248,9 +248,9 @@ def test_waiting_for_the_sending_takes_nothing_off_the_calls_own_time() -> None:
 def test_a_piece_of_a_streamed_answer_is_told_as_it_comes() -> None:
     async def stream(request: Request) -> Response:
         await asyncio.sleep(1)
-        request.watch.text("one ")
+        request.progress.text("one ")
         await asyncio.sleep(1)
-        request.watch.text("two")
+        request.progress.text("two")
         return Response("one two")
 
     calling = Calling(Answering(stream))
@@ -482,7 +482,7 @@ def test_a_key_in_an_error_goes_no_further(request_id: str | None) -> None:
 
 def test_a_key_in_a_streamed_piece_goes_no_further() -> None:
     async def stream(request: Request) -> Response:
-        request.watch.text(f"you sent {KEY}")
+        request.progress.text(f"you sent {KEY}")
         return Response("text")
 
     calling = Calling(Answering(stream), ANTHROPIC_API_KEY=KEY)

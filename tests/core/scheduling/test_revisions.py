@@ -28,7 +28,7 @@ class Answering(FakeProvider):
 
     async def complete(self, request: Request) -> Response:
         self.requests.append(request)
-        await request.watch.sending()
+        await request.progress.sending()
         if "answer with nothing but" in request.messages[0].text:
             return Response(self._touched.pop(0), Usage(1, 1))
         return Response(f"Text {len(self.requests)}.", Usage(1, 1))

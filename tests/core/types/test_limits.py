@@ -33,11 +33,11 @@ def test_the_systems_clock_lets_other_tasks_run_while_it_sleeps() -> None:
 
 
 def test_who_is_told_why_a_call_waits_makes_no_difference_between_calls() -> None:
-    assert evolve(CALL, held=print) == CALL
+    assert evolve(CALL, on_wait=print) == CALL
 
 
 def test_nobody_need_listen_why_a_call_waits() -> None:
-    CALL.held("429, retry after 3 s", 3.0)
+    CALL.on_wait("429, retry after 3 s", 3.0)
 
 
 def test_a_call_that_ended_was_started_and_succeeded_unless_it_is_said() -> None:

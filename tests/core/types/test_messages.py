@@ -9,6 +9,7 @@ from attrs.exceptions import FrozenInstanceError
 from building import REQUEST, CappedProvider, KeyedProvider
 
 from rolecall import (
+    CallProgress,
     Closeable,
     HasCeiling,
     HasModel,
@@ -19,7 +20,6 @@ from rolecall import (
     Route,
     Stop,
     Usage,
-    Watch,
 )
 from rolecall.testing import FakeProvider
 from rolecall.types.messages import ceiling, lacking, resolve
@@ -35,7 +35,7 @@ def test_a_request_cannot_be_changed() -> None:
 
 
 def test_requests_that_ask_the_same_are_equal_whoever_watches() -> None:
-    assert evolve(REQUEST, watch=Watch()) == REQUEST
+    assert evolve(REQUEST, progress=CallProgress()) == REQUEST
     assert evolve(REQUEST, model="another") != REQUEST
 
 
@@ -90,9 +90,9 @@ def test_a_provider_that_breaks_when_it_is_asked_is_named() -> None:
 
 
 def test_watching_is_optional_for_a_provider() -> None:
-    watch = Watch()
-    watch.text("a piece")
-    asyncio.run(watch.sending())
+    progress = CallProgress()
+    progress.text("a piece")
+    asyncio.run(progress.sending())
 
 
 def test_a_response_ended_of_itself_unless_it_says_otherwise() -> None:

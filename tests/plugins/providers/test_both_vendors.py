@@ -15,6 +15,7 @@ from attrs import evolve
 from vendors import REQUEST, provider
 
 from rolecall import (
+    CallProgress,
     Cause,
     ProviderError,
     ProviderSettings,
@@ -22,7 +23,6 @@ from rolecall import (
     Response,
     Settings,
     Stop,
-    Watch,
 )
 from rolecall.testing import ProviderContract
 from rolecall_plugins import claude, gemini
@@ -156,12 +156,12 @@ def test_the_moment_of_sending_is_told_before_the_request_arrives(
 ) -> None:
     arrived: list[int] = []
 
-    class Gate(Watch):
+    class Gate(CallProgress):
         async def sending(self) -> None:
             arrived.append(len(simulator.arrivals))
 
     made = at(simulator, name)
-    asyncio.run(complete(made, evolve(REQUEST, model=made.model, watch=Gate())))
+    asyncio.run(complete(made, evolve(REQUEST, model=made.model, progress=Gate())))
     assert arrived == [0]
     assert len(simulator.arrivals) == 1
 

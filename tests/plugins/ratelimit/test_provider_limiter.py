@@ -92,7 +92,7 @@ def test_a_call_that_waits_for_the_interval_takes_no_turn_in_a_cooldown() -> Non
 
 def test_a_waiting_call_hears_why_and_for_how_long() -> None:
     heard: list[tuple[str, float]] = []
-    call = evolve(GEMINI, held=lambda reason, seconds: heard.append((reason, round(seconds, 3))))
+    call = evolve(GEMINI, on_wait=lambda reason, seconds: heard.append((reason, round(seconds, 3))))
     refused(REFUSED, call)
     assert ("429, retry after 7 s", 7.0) in heard
 
@@ -178,7 +178,7 @@ def test_a_call_that_a_setting_holds_up_hears_which(limits: ProviderSettings, re
     clock = FakeClock()
     pacing = paced(clock, providers={"gemini": limits})
     heard: list[str] = []
-    call = evolve(GEMINI, input_tokens=1, held=lambda reason, seconds: heard.append(reason))
+    call = evolve(GEMINI, input_tokens=1, on_wait=lambda reason, seconds: heard.append(reason))
 
     async def run() -> None:
         for _ in range(2):
@@ -262,7 +262,7 @@ def test_a_model_has_limits_of_its_own() -> None:
 
 def test_what_a_vendors_reply_leaves_slows_down_before_it_refuses() -> None:
     heard: list[str] = []
-    call = evolve(GEMINI, held=lambda reason, seconds: heard.append(reason))
+    call = evolve(GEMINI, on_wait=lambda reason, seconds: heard.append(reason))
     left = {
         "anthropic-ratelimit-requests-limit": "60",
         "anthropic-ratelimit-requests-remaining": "0",

@@ -109,11 +109,11 @@ def test_the_interval_between_calls_is_not_worth_a_line() -> None:
     waits: list[CallHeld] = []
 
     async def acquire(number: int) -> None:
-        def held(reason: str, seconds: float) -> None:
+        def on_wait(reason: str, seconds: float) -> None:
             waits.append(CallHeld(at=1, reason=reason, seconds=seconds, **CALL))
 
         await limiter.acquire(
-            Call(number=number, agent="a", provider="claude", model="", held=held)
+            Call(number=number, agent="a", provider="claude", model="", on_wait=on_wait)
         )
 
     async def acquire_all() -> None:

@@ -10,7 +10,7 @@ import pytest
 from attrs import asdict, frozen
 from places import WIRE
 
-from rolecall import Message, Provider, ProviderError, Request, Response, Settings, Watch
+from rolecall import CallProgress, Message, Provider, ProviderError, Request, Response, Settings
 from rolecall.execution.attempt import judge
 from rolecall_plugins import claude, gemini
 
@@ -32,7 +32,7 @@ LEAKS = re.compile(
 )
 
 
-class Heard(Watch):
+class Heard(CallProgress):
     """Keeps what a provider tells of the text."""
 
     def __init__(self) -> None:
@@ -154,7 +154,7 @@ async def call(exchange: Any, upstream: Upstream) -> Outcome:
         timeout=10,
         idle_timeout=5,
         stream=streamed(exchange),
-        watch=heard,
+        progress=heard,
     )
     result: Response | ProviderError
     try:
