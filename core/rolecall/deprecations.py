@@ -17,7 +17,7 @@ RENAMED: Mapping[str, Renamed] = {}
 
 
 def current(name: str, renamed: Mapping[str, Renamed] = RENAMED) -> str | None:
-    """Give the name that an old one stands for, with a DeprecationWarning; None if it is none."""
+    """Return the name that an old one stands for, with a DeprecationWarning; None if it is none."""
     if name not in renamed:
         return None
     new = renamed[name]

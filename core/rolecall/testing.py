@@ -93,7 +93,7 @@ class FakeClock:
         await asyncio.sleep(seconds)
 
     def advance(self, seconds: float) -> None:
-        """Let time pass at once, as a stall of the event loop would."""
+        """Move time forward at once, as a stall of the event loop would."""
         self._now += seconds
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
@@ -224,7 +224,7 @@ class AgentsContract:
         assert self._own() == self._own()
 
     def _own(self) -> list[Agent]:
-        """Give the agents that the plugin supplies or changes."""
+        """List the agents that the plugin supplies or changes."""
         found = self._host().agents().values()
         return [agent for agent, owner in found if owner == "tested"]
 
@@ -306,7 +306,7 @@ class ToolContract:
 
 
 def sample_events(folder: str = "runs/sample") -> tuple[Event, ...]:
-    """Give one event of each kind, as a run of two agents in a folder might tell them."""
+    """Return one event of each kind, as a run of two agents in a folder might emit them."""
     call: dict[str, Any] = {"call": 1, "agent": "writer", "provider": "one", "model": "m"}
     route, cause = "one/m", Cause.OVERLOADED
     tool: dict[str, Any] = {"agent": "writer", "step": "key", "call": "1", "tool": "lint"}

@@ -103,7 +103,7 @@ class LLM:
 
 
 def _read(prompt: Prompt) -> tuple[list[str], tuple[Message, ...]]:
-    """Give what the system says, and the turns; neighbours of one role become one turn."""
+    """Split a prompt into system texts and turns; neighbours of one role become one turn."""
     turns = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
     system: list[str] = []
     messages: list[Message] = []

@@ -12,7 +12,7 @@ class WithTheLoop:
         self._held: dict[asyncio.AbstractEventLoop, AsyncIterator[None]] = {}
 
     async def hold(self) -> None:
-        """Let what is opened in this loop end with it, and not after it.
+        """Close what is opened in this loop as the loop ends, and not after it.
 
         As it ends, a loop closes what generators were begun in it.
         """

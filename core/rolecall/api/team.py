@@ -46,7 +46,7 @@ class Result:
 
     @property
     def ok(self) -> bool:
-        """Tell whether every agent is done, and nothing is cut off."""
+        """Check whether every agent is done, and nothing is cut off."""
         return not (self.failed or self.blocked or self.cut)
 
 
@@ -80,7 +80,7 @@ class Team(agents.Team):
         skip: Sequence[str] = (),
         budget: float | None = None,
     ) -> Self:
-        """Give the team as `rolecall run` would put it to work in a folder.
+        """Return the team as `rolecall run` would put it to work in a folder.
 
         settings: instead of the folder's. assign: agent or pattern to its routes. only, skip:
         agents, by name. budget: most US dollars of each run. Raises UsageError where something is

@@ -21,7 +21,7 @@ class Bus:
         self._observers = list(observers)
 
     def keep(self, keeper: Observer) -> None:
-        """Let a keeper hear every event from now on."""
+        """Add a keeper, which hears every event from now on."""
         self._keepers.append(keeper)
 
     def __call__(self, event: Event) -> None:
@@ -34,7 +34,7 @@ class Bus:
                 self._drop(observer, error)
 
     async def aclose(self) -> None:
-        """Let the observers that have something to finish do so, once the run is over."""
+        """Close the observers that have something to finish, once the run is over."""
         for observer in list(self._observers):
             if isinstance(observer, Closeable):
                 try:

@@ -64,7 +64,7 @@ class Totals:
 
     @property
     def first(self) -> float | None:
-        """Give the mean seconds to the first piece of text, None where none was timed."""
+        """Return the mean seconds to the first piece of text, None where none was timed."""
         return self.until_text / self.streamed if self.streamed else None
 
     @property

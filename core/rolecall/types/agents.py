@@ -106,7 +106,7 @@ class Team:
         return len(self.agents)
 
     def needs(self, name: str) -> tuple[str, ...]:
-        """Name the agents whose deliverables `name` gets, in the team's order."""
+        """List the agents whose deliverables `name` gets, in the team's order."""
         return self._graph[name]
 
     @cached_property
@@ -130,7 +130,7 @@ class Team:
 
     @cached_property
     def order(self) -> tuple[str, ...]:
-        """Name every agent after all that it needs; the team's order where that is free."""
+        """List every agent after all that it needs; the team's order where that is free."""
         waiting = {name: len(needs) for name, needs in self._graph.items()}
         ready = [name for name in self.agents if not waiting[name]]
         for name in ready:  # grows while it is read
@@ -158,7 +158,7 @@ class Team:
         return length
 
     def downstream(self, name: str) -> frozenset[str]:
-        """Name all agents that need `name`, directly or through others."""
+        """List all agents that need `name`, directly or through others."""
         return frozenset(_reach(name, self.dependants)) - {name}
 
     def keep(self, names: Iterable[str]) -> "Team":

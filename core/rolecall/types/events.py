@@ -36,7 +36,7 @@ class Forecast:
 
     @property
     def words(self) -> str:
-        """Say it in one line."""
+        """Describe it in one line."""
         money = "at an unknown price"
         if self.cost is not None:
             money = f"${self.cost:.2f}"

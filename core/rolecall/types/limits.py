@@ -14,7 +14,7 @@ class Clock(Protocol):
     """Time, passed in so that tests need not wait."""
 
     def now(self) -> float:
-        """Give seconds on a clock that never goes back."""
+        """Return seconds on a clock that never goes back."""
         ...
 
     async def sleep(self, seconds: float) -> None: ...

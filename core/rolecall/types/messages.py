@@ -192,7 +192,7 @@ class NeedsSetup(Protocol):
     """A provider that knows, without a call, that it cannot be called."""
 
     def missing(self) -> str | None:
-        """Say what must be set first ("ANTHROPIC_API_KEY is not set"), or None."""
+        """Describe what must be set first ("ANTHROPIC_API_KEY is not set"), or None."""
         ...
 
 
@@ -201,7 +201,7 @@ class Diagnosable(Protocol):
     """A provider that can say, without a call, what looks wrong about how it is set up."""
 
     def diagnose(self, models: Iterable[str]) -> Iterable[str]:
-        """Give a line for each problem, with its remedy; never a key.
+        """Return a line for each problem, with its remedy; never a key.
 
         models: those that the team's routes use.
         """
@@ -235,20 +235,20 @@ def resolve(route: Route, provider: Provider) -> Route:
 
 
 def lacking(provider: Provider) -> str | None:
-    """Say what must be set before a provider can be called, or None."""
+    """Describe what must be set before a provider can be called; None where nothing is."""
     with _naming(provider):
         missing: Callable[[], str | None] | None = getattr(provider, "missing", None)
         return missing() if missing else None
 
 
 def diagnosed(provider: Provider, models: Iterable[str]) -> list[str]:
-    """Say what looks wrong about how a provider and these of its models are set up."""
+    """List what looks wrong about how a provider and these of its models are set up."""
     with _naming(provider):
         return list(provider.diagnose(models)) if isinstance(provider, Diagnosable) else []
 
 
 def ceiling(provider: Provider, model: str) -> int | None:
-    """Give the largest output budget a model takes, or None where it is not known."""
+    """Return the largest output budget a model takes, or None where it is not known."""
     with _naming(provider):
         known = provider.max_output_tokens(model) if isinstance(provider, HasCeiling) else None
         return None if known is None else int(known)

@@ -23,7 +23,7 @@ class Update:
 
     @property
     def section(self) -> str:
-        """Give the section that the plan gets."""
+        """Return the section that the plan gets."""
         first, _, _ = self.change.strip().partition("\n")
         short = first if len(first) <= HEADING else f"{first[: HEADING - 1]}…"
         whole = [] if self.change.strip() == short else [self.change.strip()]
