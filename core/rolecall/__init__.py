@@ -73,6 +73,7 @@ if TYPE_CHECKING:
         StepReused,
         ToolEnded,
         ToolStarted,
+        WorkspaceVerified,
         WorkTouched,
     )
     from .types.limits import Call, Clock, Limiter, Outcome, SendLimiter, SystemClock
@@ -104,6 +105,7 @@ if TYPE_CHECKING:
         Work,
         Workspace,
     )
+    from .types.verification import Check
 
 __all__ = [
     "LLM",
@@ -130,6 +132,7 @@ __all__ = [
     "CallWaiting",
     "Cause",
     "ChangesOutside",
+    "Check",
     "Clock",
     "Closeable",
     "CommandLimits",
@@ -201,6 +204,7 @@ __all__ = [
     "Work",
     "WorkTouched",
     "Workspace",
+    "WorkspaceVerified",
     "__version__",
     "current_team",
     "echo",
@@ -227,7 +231,7 @@ _NAMES = {
         "AgentBlocked AgentDone AgentFailed AgentStarted CallEnded CallEvent CallHeld "
         "CallStarted CallText CallWaiting CostsCompared DeliverableKept Event FellBack Forecast "
         "Observer Retrying RouteClosed RouteOpened RouteProbed RunEnded RunStarted StepReused "
-        "ToolEnded ToolStarted WorkTouched"
+        "ToolEnded ToolStarted WorkTouched WorkspaceVerified"
     ),
     "plugin.spec": "hookimpl",
     "storage.safe_folder": "SafeFolder",
@@ -237,6 +241,7 @@ _NAMES = {
     "types.limits": "Call Clock Limiter Outcome SendLimiter SystemClock",
     "api.llm": "LLM",
     "types.parts": "Attachment Part Text ToolCall ToolResult ToolSpec Verbatim",
+    "types.verification": "Check",
     "types.tools": (
         "ChangesOutside CommandLimits CommandResult NeedsSandbox Repeatable Sandbox Tool Work "
         "Workspace"

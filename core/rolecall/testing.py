@@ -44,6 +44,7 @@ from .types.events import (
     StepReused,
     ToolEnded,
     ToolStarted,
+    WorkspaceVerified,
     WorkTouched,
 )
 from .types.limits import Call, Limiter, Outcome
@@ -59,6 +60,7 @@ from .types.messages import (
 )
 from .types.parts import ToolResult
 from .types.tools import TOOL_NAME, Tool, Work
+from .types.verification import Check
 
 __all__ = [
     "AgentsContract",
@@ -330,6 +332,14 @@ def sample_events(folder: str = "runs/sample") -> tuple[Event, ...]:
         CallEnded(at=1.0, took=0.5, text="text", usage=Usage(10, 5), **limits, **call),
         ToolStarted(at=1.0, **tool),
         ToolEnded(at=1.2, text="done", is_error=False, took=0.2, tree="tree", **tool),
+        WorkspaceVerified(
+            at=1.5,
+            agent="writer",
+            tree="tree",
+            sandbox="box",
+            when=0.0,
+            checks=(Check(command="pytest", code=0, output="1 passed", seconds=0.5),),
+        ),
         Retrying(at=1.0, agent="writer", route=route, cause=cause, delay=1.0),
         RouteOpened(at=2.0, route=route, cause=cause, seconds=30.0),
         RouteProbed(at=2.0, route=route, agent="writer"),

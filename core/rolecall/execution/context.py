@@ -2,7 +2,7 @@
 
 import logging
 import random
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
 from attrs import Factory, field, frozen
 
@@ -11,6 +11,8 @@ from ..types.agents import Team
 from ..types.events import Event, Forecast
 from ..types.limits import Clock, Limiter, SystemClock
 from ..types.messages import Closeable, Provider
+from ..types.parts import ToolCall
+from ..types.tools import Sandbox, Tool
 from .pricing import Prices
 
 _log = logging.getLogger("rolecall")
@@ -18,6 +20,10 @@ _log = logging.getLogger("rolecall")
 
 def _ignore(event: Event) -> None:
     pass
+
+
+async def _refuse(agent: str, call: ToolCall) -> bool:
+    return False
 
 
 @frozen(kw_only=True)
@@ -57,6 +63,8 @@ class RunContext(CallContext):
     left_out: agent to those of its needs that are not part of this run.
     frozen: agents that are not asked; their deliverables stand as their files have them.
     priorities: agent to the seconds of the longest path from it on; the highest goes first.
+    tools: what agents may be given, by name. sandbox: where commands run, None where there is none.
+    consent: asks the operator whether an agent may make a call that changes something outside.
     forecast: what the run is expected to come to.
     when: the wall clock's time, in seconds since 1970.
     """
@@ -67,6 +75,9 @@ class RunContext(CallContext):
     priorities: Mapping[str, float]
     left_out: Mapping[str, Sequence[str]] = field(factory=dict)
     frozen: Collection[str] = ()
+    tools: Mapping[str, Tool] = field(factory=dict)
+    sandbox: Sandbox | None = None
+    consent: Callable[[str, ToolCall], Awaitable[bool]] = _refuse
     forecast: Forecast | None = None
     when: float = 0.0
 

@@ -1,6 +1,6 @@
 """One agent's part of a run: its deliverable is kept as it stands, or asked for, and saved."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 
 from attrs import evolve, frozen
@@ -12,10 +12,19 @@ from ..storage.run_folder import RunFolder, deliverable_file
 from ..storage.step_store import step_key
 from ..types.agents import Agent
 from ..types.answer import Answer
-from ..types.events import AgentDone, AgentStarted, DeliverableKept, StepReused
+from ..types.events import (
+    AgentDone,
+    AgentStarted,
+    DeliverableKept,
+    StepReused,
+    WorkspaceVerified,
+)
 from ..types.messages import Request, Stop
 from .prompts import Continuation, compose
 from .revisions import Changes
+from .tool_loop import ToolLoop, Written
+from .verification import facts, repair, section, without_section
+from .workbench import Workbench
 
 PLAN = "PLAN.md"
 CUT = "> **Cut off.** The output limit ended this deliverable before it was finished.\n\n"
@@ -34,6 +43,7 @@ class AgentTask:
     """Gets an agent's deliverable.
 
     texts: the deliverables that are there already, by agent.
+    workbench: what agents act with.
     """
 
     agent: Agent
@@ -42,6 +52,7 @@ class AgentTask:
     dispatcher: Dispatcher
     changes: Changes
     texts: Mapping[str, str]
+    workbench: Workbench
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -61,27 +72,62 @@ class AgentTask:
         if self.changes.stands(self.agent):
             self._carry_over(request)
         context.emit(AgentStarted(at=context.at, agent=name))
-        text, answer = await self.write(request)
+        written = await self._converse(request)
+        text, answer = written.text, written.answer
         cut = answer.response.stop is Stop.LENGTH
-        text = self.changes.told(text) if self.agent.plan else text
+        if self.agent.plan:
+            verified = section(self._verifications(self.context.team.agents))
+            plan = self.changes.told(without_section(text))
+            text = f"{verified}\n\n{plan}" if verified else plan
         deliverable = Deliverable(CUT + text if cut else text, cut)
         # Its hash is on the disk before the file is: else it would look like a person's edit.
         self.folder.memo.wrote(name, deliverable.text)
         await self.folder.memo.settle()
+        await self.workbench.executor.commit(name, self.agent.title, answer.step)
         self._save(deliverable.text)
         context.emit(
             AgentDone(at=context.at, agent=name, route=answer.route, file=self.files[0], cut=cut)
         )
         return deliverable
 
-    async def write(self, request: Request) -> tuple[str, Answer]:
-        """Ask for a whole text, in as many pieces as the output limit cuts it into."""
+    async def _converse(self, request: Request) -> Written:
+        """Get the text of an agent that may have tools, and whose work may be verified."""
+        bench, rounds = self.workbench, self.context.settings.max_rounds
+        toolbox = bench.toolbox(self.agent)
+        if not toolbox.specs:
+            return await self.write(request)
+        loop = ToolLoop(self.agent.name, toolbox, bench.executor, self.write, rounds)
+        written = await loop.run(request)
+        for _ in range(self.context.settings.repairs if self.agent.verify else 0):
+            verified = await self._verify(written)
+            if verified is None or verified.has_passed:
+                return written
+            request = written.followed_by(repair(verified))
+            written = await loop.run(request, written.pieces, written.tree)
+        if self.agent.verify:
+            await self._verify(written)
+        return written
+
+    async def _verify(self, written: Written) -> WorkspaceVerified | None:
+        if not written.tree:
+            return None
+        return await self.workbench.verifier.verify(self.agent.name, written.tree)
+
+    async def write(self, request: Request, first: int = 0) -> Written:
+        """Ask for a whole text, in as many pieces as the output limit cuts it into.
+
+        first: how often the agent was asked before.
+        """
         continuation = Continuation(request, self.context.settings.continuations)
-        answer = await self._ask(0, request)
-        while (rest := continuation.add(answer.response)) is not None:
+        asked = request
+        if first:
             await self.folder.memo.settle()  # what it goes on from is paid
-            answer = await self._ask(continuation.pieces, rest)
-        return continuation.text, answer
+        answer = await self._ask(first, asked)
+        while (rest := continuation.add(answer.response)) is not None:
+            asked = rest
+            await self.folder.memo.settle()  # what it goes on from is paid
+            answer = await self._ask(first + continuation.pieces, asked)
+        return Written(continuation.text, answer, asked, first + continuation.pieces)
 
     async def _ask(self, ordinal: int, request: Request) -> Answer:
         context, name, memo = self.context, self.agent.name, self.folder.memo
@@ -98,7 +144,7 @@ class AgentTask:
             context.emit(
                 StepReused(at=context.at, agent=name, step=key, cost=cost, source=answer.source)
             )
-        return answer
+        return evolve(answer, step=key)
 
     def _request(self) -> Request:
         team = self.context.team
@@ -108,8 +154,14 @@ class AgentTask:
         }
         left_out = self.context.left_out.get(self.agent.name, ())
         template = self.context.settings.template
-        request = compose(self.agent, self.context.request, needs, left_out, template)
+        upstream = self._verifications(self.context.team.upstream(self.agent.name))
+        request = compose(
+            self.agent, self.context.request, needs, left_out, template, facts(upstream)
+        )
         return self.changes.asked(request, self.agent)
+
+    def _verifications(self, agents: Collection[str]) -> list[WorkspaceVerified]:
+        return self.folder.memo.tools.verifications(agents)
 
     def _kept_text(self) -> str | None:
         """Return the text that stands without asking: a person's word, or what is frozen."""

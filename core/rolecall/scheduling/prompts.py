@@ -19,14 +19,16 @@ def compose(
     deliverables: Mapping[str, tuple[str, str]],
     left_out: Sequence[str] = (),
     template: Request | None = None,
+    facts: str = "",
 ) -> Request:
     """Build what an agent is asked.
 
     deliverables: of the agents it needs, in the team's order: name to (title, text).
     left_out: names of needs that are not part of this run.
     template: the settings' limits; the agent's own win.
+    facts: what rolecall found out itself, in a block of its own.
     """
-    parts = [material(request, deliverables, left_out)]
+    parts = [material(request, deliverables, left_out), *filter(None, [facts])]
     if agent.shared:
         parts.append(agent.prompt.strip())
     parts.append(f"Write the deliverable of {agent.title} now.")

@@ -3,17 +3,15 @@
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cached_property
 
-from attrs import evolve
-
 from ..errors import CallFailed, ProviderError
 from ..storage.step_store import Memo
 from ..types.agents import Agent, Team
-from ..types.answer import Answer
-from ..types.messages import Message, Request
+from ..types.messages import Request
 from ..types.update import Update
+from .tool_loop import Written
 from .triage import AGAIN, read_triage, revisers, revision, roots, triage
 
-Write = Callable[[Request], Awaitable[tuple[str, Answer]]]
+Write = Callable[[Request], Awaitable[Written]]
 
 
 class Changes:
@@ -67,14 +65,13 @@ class Changes:
         }
         asked = triage(planner, self._team, request, deliverables, update, self._template)
         for _ in range(2):
-            text, answer = await write(asked)
-            touched = read_triage(text, self._team)
+            written = await write(asked)
+            touched = read_triage(written.text, self._team)
             if touched is not None:
                 return self._memo.touched(touched)
-            said = (Message("assistant", text), Message("user", AGAIN))
-            asked = evolve(asked, messages=(*asked.messages, *said))
+            asked = written.followed_by(AGAIN)
         why = ProviderError("invalid_request", "it did not say whose work the change touches")
-        raise CallFailed(planner.name, [(answer.route, why)])
+        raise CallFailed(planner.name, [(written.answer.route, why)])
 
     @cached_property
     def planner(self) -> Agent:

@@ -1,6 +1,7 @@
 """Walks the team's graph: an agent runs as soon as the deliverables it needs are there."""
 
 import asyncio
+import logging
 from collections.abc import Iterable, Mapping
 
 from attrs import field, frozen
@@ -20,6 +21,9 @@ from ..types.events import (
 from .agent_task import AgentTask
 from .revisions import Changes
 from .triage import revisers
+from .workbench import Workbench
+
+_log = logging.getLogger("rolecall")
 
 
 @frozen
@@ -53,6 +57,7 @@ class Runner:
         self._team = context.team
         self._folder = folder
         self._dispatcher = Dispatcher(context)
+        self._workbench = Workbench(context, folder)
         self._changes = Changes(self._team, folder.memo, context.settings.template)
         self._texts: dict[str, str] = {}
         self._cut: list[str] = []
@@ -77,6 +82,8 @@ class Runner:
                 forecast=context.forecast,
             )
         )
+        for line in self._workbench.executor.recover():
+            _log.warning("%s", line)
         self._dispatcher.prepare(route.provider for agent in team for route in agent.routes)
         interrupted = True
         try:
@@ -166,7 +173,13 @@ class Runner:
 
     def _task(self, agent: Agent) -> AgentTask:
         return AgentTask(
-            agent, self._context, self._folder, self._dispatcher, self._changes, self._texts
+            agent,
+            self._context,
+            self._folder,
+            self._dispatcher,
+            self._changes,
+            self._texts,
+            self._workbench,
         )
 
     def _fail(self, agent: Agent, error: RolecallError) -> None:

@@ -22,6 +22,7 @@ from ..observers.event_bus import Bus
 from ..observers.ledger import Ledger
 from ..plugin.assignment import assemble, assign, check_routes, forecast, switched_off, unusable
 from ..plugin.manager import Host, supplied
+from ..plugin.sandboxes import PickedSandbox, pick_sandbox
 from ..storage.history import Figures, expected
 from ..storage.run_folder import RunFolder, deliverable_file, read_about
 from ..storage.run_index import StateKeeper, past_figures
@@ -34,6 +35,7 @@ from ..types.messages import Provider
 from ..types.run_options import RunOptions
 from .estimate import Estimate, estimate_run
 from .scheduler import Outcome, Runner
+from .toolbox import choose
 from .triage import check_updatable
 
 # What run.toml keeps of the settings: nothing secret, and no path of this machine.
@@ -122,6 +124,10 @@ class Session:
                 for route in agent.routes:
                     check(self.prices.resolve(route))
         self._observers = host.observers(settings)
+        self._tools = supplied(host.tools(settings)) if any(a.tools for a in self.team) else {}
+        self._sandbox = pick_sandbox(host, settings) if self._tools else PickedSandbox(None)
+        for agent in self.team:
+            choose(agent.name, agent.tools, self._tools, has_sandbox=True)
         self.ledger = Ledger()
 
     @property
@@ -141,6 +147,8 @@ class Session:
                 warnings.append(
                     f"{agent.name} needs everyone, but goes without {waiting}, who need it"
                 )
+        if self._tools and self._sandbox.sandbox is None:
+            warnings.append(f"no command can be run, nothing verified: {self._sandbox.why}")
         return warnings
 
     def check(self) -> None:
@@ -242,6 +250,8 @@ class Session:
             priorities=self.team.paths(seconds),
             left_out=self._left_out,
             frozen=frozen,
+            tools=self._tools,
+            sandbox=self._sandbox.sandbox,
             forecast=self.estimate(folder.request, past).forecast if is_new else None,
             when=time.time(),
         )

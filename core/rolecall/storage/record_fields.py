@@ -8,6 +8,7 @@ from attrs import fields
 from ..types.causes import Cause
 from ..types.messages import Stop, Usage
 from ..types.parts import Part, from_json
+from ..types.verification import Check
 
 
 def _text(value: object) -> str:
@@ -77,6 +78,24 @@ def _parts(value: object) -> tuple[Part, ...]:
     return tuple(map(from_json, _listed(value)))
 
 
+def _checks(value: object) -> tuple[Check, ...]:
+    return tuple(_check(_table(each)) for each in _listed(value))
+
+
+def _check(values: dict[str, Any]) -> Check:
+    parsers: Mapping[str, Callable[[object], Any]] = {
+        "command": _text,
+        "code": _whole,
+        "output": _text,
+        "seconds": _number,
+        "stopped": _text,
+    }
+    missing = parsers.keys() - values.keys()
+    if missing:
+        raise ValueError(f"must be a check, and has no {min(missing)}")
+    return Check(**{name: parse(values[name]) for name, parse in parsers.items()})
+
+
 def _flag(value: object) -> bool:
     if not isinstance(value, bool):
         raise ValueError(f"must be true or false, not {value!r}")
@@ -101,6 +120,7 @@ PARSERS: Mapping[Any, Callable[[object], Any]] = {
     Mapping[str, str]: _text_by_name,
     tuple[tuple[str, float], ...]: _seconds_by_reason,
     tuple[Part, ...]: _parts,
+    tuple[Check, ...]: _checks,
     bool: _flag,
     Mapping[str, Any]: _table,
 }

@@ -8,9 +8,10 @@ from typing import Any
 
 from attrs import NOTHING, asdict, fields, frozen
 
-from ..types.events import CallEnded, CallStarted, ToolEnded, ToolStarted
+from ..types.events import CallEnded, CallStarted, ToolEnded, ToolStarted, WorkspaceVerified
 from ..types.messages import Stop, Usage
 from ..types.parts import Attachment, Part, Text, ToolCall, ToolResult, Verbatim, to_json
+from ..types.verification import Check
 from .record_fields import PARSERS
 
 # What journals of earlier versions lack; every other field must be there, defaults or not.
@@ -135,6 +136,7 @@ Record = (
     | ToolStarted
     | ToolEnded
     | WorkspaceRecord
+    | WorkspaceVerified
 )
 _TYPES: Mapping[str, type[Record]] = {
     "run": RunRecord,
@@ -152,6 +154,7 @@ _TYPES: Mapping[str, type[Record]] = {
     "tool_started": ToolStarted,
     "tool_ended": ToolEnded,
     "workspace": WorkspaceRecord,
+    "verified": WorkspaceVerified,
 }
 _NAMES = {kind: name for name, kind in _TYPES.items()}
 _FIELDS = {kind: {each.name: PARSERS[each.type] for each in fields(kind)} for kind in _NAMES}
@@ -169,7 +172,7 @@ def serialise(record: Record) -> dict[str, Any]:
 def plain(value: object) -> object:
     """Return a value within a record as JSON has it, for `json.JSONEncoder(default=plain)`."""
     match value:
-        case Usage():
+        case Usage() | Check():
             return asdict(value, recurse=False)
         case Verbatim() | Text() | ToolCall() | ToolResult() | Attachment():
             return to_json(value)

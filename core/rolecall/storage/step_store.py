@@ -10,7 +10,15 @@ from attrs import asdict, define, evolve
 from ..errors import JournalCorrupt, RunError
 from ..types.answer import Answer
 from ..types.causes import Cause
-from ..types.events import CallEnded, CallStarted, Event, RunStarted
+from ..types.events import (
+    CallEnded,
+    CallStarted,
+    Event,
+    RunStarted,
+    ToolEnded,
+    ToolStarted,
+    WorkspaceVerified,
+)
 from ..types.messages import Message, Request
 from ..types.parts import to_json
 from ..types.update import Update
@@ -28,8 +36,10 @@ from .records import (
     StepRecord,
     TouchedRecord,
     UpdateRecord,
+    WorkspaceRecord,
 )
 from .step_cache import Elsewhere
+from .tool_results import ToolResults
 
 Ask = Callable[[], Awaitable[Answer]]
 
@@ -84,6 +94,7 @@ class Memo:
         self._journal = journal
         self._paid = PaidAnswers(journal.path.name)
         self._started: dict[int, str] = {}
+        self.tools = ToolResults()
         self._written: dict[str, set[str]] = {}
         self._too_small: dict[str, int] = {}
         self._edits: set[tuple[str, str]] = set()
@@ -197,6 +208,12 @@ class Memo:
         """Tell whether an agent's deliverable was already found untouched by the last change."""
         return (agent, len(self.updates)) in self._adopted
 
+    def remember(
+        self, record: ToolStarted | ToolEnded | WorkspaceRecord | WorkspaceVerified
+    ) -> None:
+        """Record what happened to the workspace; it is to be flushed before anyone relies on it."""
+        self._record(record, wait=False)
+
     def forget(self, agents: Collection[str]) -> None:
         """Let agents be asked again although nothing that they are asked has changed."""
         self._record(ForgottenRecord(agents=tuple(sorted(agents))))
@@ -217,6 +234,7 @@ class Memo:
 
     def _recall(self, record: Record) -> None:
         self._paid.add(record)
+        self.tools.add(record)
         match record:
             case CallStarted():
                 self.calls = max(self.calls, record.call)

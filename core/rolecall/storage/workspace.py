@@ -20,6 +20,7 @@ FILES = "workspace"
 GIT = "workspace.git"
 BRANCH = "refs/heads/main"
 LARGEST_TEXT = 4 * 1024**2  # bytes of a file that a tool reads
+OUTPUTS = ".rolecall/outputs"  # whole outputs that models were shown in part; never kept
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 _CONFIG = b"""\
 [core]
@@ -109,10 +110,15 @@ class GitWorkspace:
             run.delete(f"{GIT}/{name}")
         run.write(f"{GIT}/config", _CONFIG)
         run.write(f"{GIT}/info/attributes", _ATTRIBUTES)
+        run.write(f"{GIT}/info/exclude", f"/{OUTPUTS}/\n".encode())
         self._is_ready = True
 
     def files(self) -> list[str]:
-        return [path for path in self._folder.files() if not _is_git(path)]
+        return [
+            path
+            for path in self._folder.files()
+            if not _is_git(path) and not path.startswith(f"{OUTPUTS}/")
+        ]
 
     def read(self, path: str) -> str:
         with_name = self._checked(path)
@@ -176,6 +182,13 @@ class GitWorkspace:
         form += "%x00%(trailers:key=Step,valueonly,separator=%x2C)"
         lines = self._git("log", f"--max-count={most}", f"--format={form}", BRANCH).splitlines()
         return [Commit(*line.split("\0")) for line in lines]
+
+    def read_at(self, tree: str, path: str) -> str | None:
+        """Return the text of a file of a tree, or None where it has none of this name."""
+        listed = self._git("ls-tree", "-z", tree, "--", self._checked(path))
+        if not listed.startswith("100"):
+            return None
+        return self._git("cat-file", "blob", f"{tree}:{path}")
 
     def changes(self, old: str, new: str) -> dict[str, str]:
         """Map the files that differ between two trees to `A`, `M` or `D`."""

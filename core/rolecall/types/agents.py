@@ -58,6 +58,7 @@ class Agent:
     routes: where it runs, in order of preference: routes, or texts like `"gemini"`.
     max_output_tokens, temperature: None takes the settings' value.
     plan: its deliverable is also the run's PLAN.md.
+    verify: once it is done, rolecall runs the workspace's checks, and what fails goes back to it.
     tools: what it may use: tools by name, a group (the part before a dot), or patterns.
     """
 
@@ -72,6 +73,7 @@ class Agent:
     plan: bool = False
     shared: str = field(default="", repr=False)
     tools: tuple[str, ...] = field(default=(), converter=_texts)
+    verify: bool = False
 
 
 def _by_name(agents: Iterable[Agent]) -> Mapping[str, Agent]:
@@ -160,6 +162,10 @@ class Team:
     def downstream(self, name: str) -> frozenset[str]:
         """List all agents that need `name`, directly or through others."""
         return frozenset(_reach(name, self.dependants)) - {name}
+
+    def upstream(self, name: str) -> frozenset[str]:
+        """List all agents whose work `name` gets, directly or through others."""
+        return frozenset(_reach(name, self._graph)) - {name}
 
     def keep(self, names: Iterable[str]) -> "Team":
         """Build the team of these agents alone; needs of others are left out."""

@@ -8,6 +8,7 @@ from attrs import frozen
 from .causes import Cause
 from .messages import Stop, Usage
 from .parts import Part
+from .verification import Check
 
 
 @frozen(kw_only=True)
@@ -174,6 +175,24 @@ class ToolEnded(Event):
     is_error: bool
     took: float
     tree: str = ""
+
+
+@frozen(kw_only=True)
+class WorkspaceVerified(Event):
+    """rolecall ran checks on a fresh copy of the workspace, in a sandbox.
+
+    agent: who left it so. tree: the state that was checked. when: seconds since 1970.
+    """
+
+    agent: str
+    tree: str
+    sandbox: str
+    when: float
+    checks: tuple[Check, ...]
+
+    @property
+    def has_passed(self) -> bool:
+        return all(check.has_passed for check in self.checks)
 
 
 @frozen(kw_only=True)

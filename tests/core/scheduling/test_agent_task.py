@@ -14,6 +14,7 @@ from rolecall.execution.context import RunContext
 from rolecall.execution.dispatcher import Dispatcher
 from rolecall.scheduling.agent_task import CUT, PLAN, AgentTask, Deliverable
 from rolecall.scheduling.revisions import Changes
+from rolecall.scheduling.workbench import Workbench
 from rolecall.storage.run_folder import RunFolder
 from rolecall.testing import FakeClock, FakeProvider
 
@@ -48,7 +49,8 @@ class Working:
         )
         changes = Changes(self.context.team, folder.memo, self.context.settings.template)
         dispatcher = Dispatcher(self.context)
-        self.task = AgentTask(agent, self.context, folder, dispatcher, changes, {})
+        bench = Workbench(self.context, folder)
+        self.task = AgentTask(agent, self.context, folder, dispatcher, changes, {}, bench)
 
     def run(self) -> Deliverable:
         return self.clock.run(self.task.run())

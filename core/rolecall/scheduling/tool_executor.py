@@ -1,0 +1,211 @@
+"""Makes the tool calls that agents want: reads at once, changes one at a time, each remembered."""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from itertools import groupby
+from typing import Any
+
+from attrs import evolve
+
+from ..execution.context import RunContext
+from ..execution.redaction import Redactor
+from ..storage.records import WorkspaceRecord
+from ..storage.step_store import Memo
+from ..storage.workspace import EMPTY_TREE, OUTPUTS, GitWorkspace
+from ..types.events import ToolEnded, ToolStarted
+from ..types.parts import ToolCall, ToolResult
+from ..types.tools import ChangesOutside, Repeatable, Tool, Work
+from .toolbox import Toolbox
+
+_log = logging.getLogger("rolecall")
+SHOWN = 16_000  # characters of a result that a model is told
+UNKNOWN = (
+    "The run was cut off during this call, and it is not known whether it was carried out. "
+    "Look before you make it again."
+)
+
+
+class ToolExecutor:
+    """Makes the tool calls of a run.
+
+    A call that may change something is on record before it is made, and what it came to before
+    anyone is told: after a crash no call is made twice that should not be.
+    """
+
+    def __init__(self, context: RunContext, store: Memo, workspace: GitWorkspace) -> None:
+        self._context = context
+        self._store = store
+        self._workspace = workspace
+        self._redact = Redactor(context.settings.environment)
+        self._changing = asyncio.Lock()
+
+    def recover(self) -> list[str]:
+        """Put the workspace back to its last known state; return what a person should know.
+
+        A call that began and never ended is made again where that is safe. Where none was under
+        way, what differs is a person's work, and stays.
+        """
+        if not self._workspace.is_begun:
+            return []
+        cut_off = self._store.tools.cut_off()
+        if not cut_off:
+            tree = self._workspace.keep()
+            if tree == (self._store.tools.tree or EMPTY_TREE):
+                return []
+            self._store.remember(WorkspaceRecord(tree=tree))
+            return ["the workspace was changed since the last time, and stays as it is"]
+        self._workspace.restore(self._store.tools.tree or EMPTY_TREE)
+        lines = []
+        for call in cut_off:
+            tool = self._context.tools.get(call.tool)
+            again = isinstance(tool, Repeatable) and tool.repeatable
+            fate = "made again" if again else "perhaps carried out, and not made again"
+            lines.append(f"cut off in a call of {call.tool} by {call.agent}: {fate}")
+            if not again:
+                self._store.remember(_ended(call, UNKNOWN, is_error=True, at=self._context.at))
+        return lines
+
+    async def commit(self, agent: str, title: str, step: str) -> None:
+        """Record in the workspace's history what an agent changed, if it changed anything."""
+        if self._store.tools.changed_by(agent):
+            async with self._changing:
+                await asyncio.to_thread(self._workspace.commit, agent, step, title)
+
+    async def carry_out(
+        self, agent: str, step: str, calls: Sequence[ToolCall], toolbox: Toolbox
+    ) -> tuple[tuple[ToolResult, ...], str]:
+        """Make the calls of one answer, in their order where they change something.
+
+        Returns the results, and the workspace's tree after the last change, "" where none was made.
+        """
+        ended: list[ToolEnded] = []
+        for changes, group in groupby(calls, lambda call: _changes(toolbox.find(call.name))):
+            making = [self._remembered(agent, step, call, toolbox) for call in group]
+            if changes:
+                ended += [await each for each in making]
+            else:
+                ended += await asyncio.gather(*making)
+        results = tuple(
+            ToolResult(each.text, each.is_error, call.id, call.name)
+            for each, call in zip(ended, calls, strict=True)
+        )
+        return results, next((each.tree for each in reversed(ended) if each.tree), "")
+
+    async def _remembered(
+        self, agent: str, step: str, call: ToolCall, toolbox: Toolbox
+    ) -> ToolEnded:
+        ended = self._store.tools.find(step, call.id)
+        if ended is None:
+            tool = toolbox.find(call.name)
+            name = tool.name if tool else call.name
+            begun = ToolStarted(
+                at=self._context.at,
+                agent=agent,
+                step=step,
+                call=call.id,
+                tool=name,
+                arguments=call.arguments,
+            )
+            ended = await self._made(begun, call, tool, toolbox)
+            self._store.remember(ended)
+            self._context.emit(ended)
+        return ended
+
+    async def _made(
+        self, begun: ToolStarted, call: ToolCall, tool: Tool | None, toolbox: Toolbox
+    ) -> ToolEnded:
+        refusal = await self._refusal(begun.agent, call, tool, toolbox)
+        if tool is None or refusal:
+            return _ended(begun, refusal, is_error=True, at=self._context.at)
+        if tool.read_only:
+            result = await self._call(begun, tool)
+            return _ended(begun, result.text, is_error=result.is_error, at=self._context.at)
+        async with self._changing:
+            if not self._workspace.is_begun:
+                await asyncio.to_thread(self._workspace.begin)
+            self._store.remember(begun)
+            await self._store.settle()
+            self._context.emit(begun)
+            result = await self._call(begun, tool)
+            tree = await asyncio.to_thread(self._workspace.keep)
+            ended = _ended(begun, result.text, is_error=result.is_error, at=self._context.at)
+            return evolve(ended, tree=tree)
+
+    async def _call(self, begun: ToolStarted, tool: Tool) -> ToolResult:
+        work = Work(
+            begun.agent,
+            workspace=self._workspace,
+            sandbox=self._context.sandbox,
+            limits=self._context.settings.commands,
+            emit=self._context.emit,
+        )
+        try:
+            result = await tool.call(begun.arguments, work)
+        except Exception as error:
+            why = f"{type(error).__name__}: {error}"
+            _log.warning("the tool %r broke: %s", tool.name, self._redact(why))
+            result = ToolResult(f"the tool broke: {why}", is_error=True)
+        return evolve(result, text=self._shown(begun, self._redact(result.text)))
+
+    def _shown(self, begun: ToolStarted, text: str) -> str:
+        """Shorten a long result in its middle; the whole of it is put where tools can read it."""
+        if len(text) <= SHOWN:
+            return text
+        half = SHOWN // 2
+        left_out = f"{len(text) - 2 * half} characters left out"
+        if self._workspace.is_begun:
+            path = f"{OUTPUTS}/{begun.step[:12]}-{_plain(begun.call)}.txt"
+            self._workspace.write(path, text)
+            left_out += f"; the whole is in {path}"
+        return f"{text[:half]}\n[... {left_out} ...]\n{text[-half:]}"
+
+    async def _refusal(
+        self, agent: str, call: ToolCall, tool: Tool | None, toolbox: Toolbox
+    ) -> str:
+        """Return why a call is not made, or ""; the model is told, and may do better."""
+        if tool is None:
+            return f"there is no tool {call.name!r}; there are: {', '.join(toolbox.names)}"
+        if call.malformed:
+            return f"the arguments are no JSON object: {call.malformed[:200]}"
+        if wrong := _misfit(tool.parameters, call.arguments):
+            return f"the arguments do not fit: {wrong}"
+        if isinstance(tool, ChangesOutside) and tool.outside:
+            allowed = any(fnmatchcase(tool.name, name) for name in self._context.settings.allow)
+            if not allowed and not await self._context.consent(agent, call):
+                return "the operator does not allow this call"
+        return ""
+
+
+def _changes(tool: Tool | None) -> bool:
+    return tool is not None and not tool.read_only
+
+
+def _misfit(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> str:
+    """Return how arguments violate a JSON Schema, or ""."""
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import best_match
+
+    error = best_match(Draft202012Validator(dict(schema)).iter_errors(dict(arguments)))
+    if error is None:
+        return ""
+    return f"{'.'.join(map(str, error.absolute_path)) or 'they'}: {error.message[:300]}"
+
+
+def _ended(begun: ToolStarted, text: str, *, is_error: bool, at: float) -> ToolEnded:
+    return ToolEnded(
+        at=at,
+        agent=begun.agent,
+        step=begun.step,
+        call=begun.call,
+        tool=begun.tool,
+        arguments=begun.arguments,
+        text=text,
+        is_error=is_error,
+        took=max(0.0, at - begun.at),
+    )
+
+
+def _plain(name: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in name)[:40]

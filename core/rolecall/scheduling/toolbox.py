@@ -1,0 +1,67 @@
+"""Which tools an agent may use, and how models call them."""
+
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
+
+from ..errors import UsageError, nearest
+from ..types.parts import ToolSpec
+from ..types.tools import NeedsSandbox, Tool
+
+
+class Toolbox:
+    """The tools of one agent, by the names that models see: vendors take no dots in them."""
+
+    def __init__(self, tools: Iterable[Tool] = ()) -> None:
+        self._tools = {_shown(tool.name): tool for tool in tools}
+
+    @property
+    def specs(self) -> tuple[ToolSpec, ...]:
+        """List what a model is told of them."""
+        return tuple(
+            ToolSpec(name, tool.description, tool.parameters) for name, tool in self._tools.items()
+        )
+
+    def find(self, name: str) -> Tool | None:
+        """Return the tool that a model means, or None."""
+        return self._tools.get(name)
+
+    @property
+    def names(self) -> list[str]:
+        return list(self._tools)
+
+
+def choose(
+    agent: str, patterns: Iterable[str], tools: Mapping[str, Tool], has_sandbox: bool
+) -> Toolbox:
+    """Pick an agent's tools; those that need a sandbox are left out where there is none.
+
+    patterns: names, groups (the part before a dot) or patterns. Raises UsageError where one
+    matches nothing, or two tools have one name for models.
+    """
+    chosen: dict[str, Tool] = {}
+    for pattern in patterns:
+        found = [name for name in tools if _matches(name, pattern)]
+        if not found:
+            groups = {name.partition(".")[0] for name in tools}
+            hint = nearest(pattern, {*tools, *groups})
+            raise UsageError(f"{agent} is to have {pattern!r}, and there is no such tool{hint}")
+        for name in found:
+            twin = chosen.setdefault(_shown(name), tools[name])
+            if twin.name != name:
+                raise UsageError(
+                    f"{agent} is to have {twin.name!r} and {name!r}, which models could not "
+                    "tell apart; leave one out"
+                )
+    return Toolbox(tool for tool in chosen.values() if has_sandbox or not _needs_sandbox(tool))
+
+
+def _shown(name: str) -> str:
+    return name.replace(".", "_")
+
+
+def _matches(name: str, pattern: str) -> bool:
+    return name == pattern or name.startswith(f"{pattern}.") or fnmatchcase(name, pattern)
+
+
+def _needs_sandbox(tool: Tool) -> bool:
+    return isinstance(tool, NeedsSandbox) and tool.needs_sandbox

@@ -1,0 +1,174 @@
+"""Checks of the workspace that rolecall runs itself: what is tested, and what came of it."""
+
+import asyncio
+import json
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from attrs import asdict
+
+from ..execution.context import RunContext
+from ..execution.redaction import Redactor
+from ..storage.run_folder import RunFolder
+from ..storage.workspace import GitWorkspace
+from ..types.events import WorkspaceVerified
+from ..types.tools import Work
+from ..types.verification import Check
+
+FILE = "verification.json"
+CHECKS = "rolecall-checks.json"  # in the workspace: a list of commands, which an agent registered
+SHOWN = 6_000  # characters of a check's output
+BEGIN, END = "<!-- verified by rolecall -->", "<!-- end of verification -->"
+
+
+class Verifier:
+    """Runs the checks of a workspace in a fresh copy of it; a tree that was checked is not again.
+
+    The user's own checks count, else those that the workspace itself names.
+    """
+
+    def __init__(self, context: RunContext, folder: RunFolder, workspace: GitWorkspace) -> None:
+        self._context = context
+        self._folder = folder
+        self._workspace = workspace
+        self._redact = Redactor(context.settings.environment)
+
+    async def verify(self, agent: str, tree: str) -> WorkspaceVerified | None:
+        """Check what an agent left; None where there is nothing to check, or no sandbox."""
+        sandbox, store = self._context.sandbox, self._folder.memo
+        commands = tuple(self._context.settings.verify) or self._registered(tree)
+        if sandbox is None or not commands:
+            return None
+        found = store.tools.verified(tree, commands)
+        if found is None:
+            found = WorkspaceVerified(
+                at=self._context.at,
+                agent=agent,
+                tree=tree,
+                sandbox=sandbox.name,
+                when=time.time(),
+                checks=await self._checks(tree, commands),
+            )
+            store.remember(found)
+            await store.settle()
+            self._context.emit(found)
+        self._folder.save(FILE, as_json(store.tools.verifications({agent})))
+        return found
+
+    async def _checks(self, tree: str, commands: Sequence[str]) -> tuple[Check, ...]:
+        sandbox = self._context.sandbox
+        assert sandbox is not None
+        with tempfile.TemporaryDirectory(prefix="rolecall-") as scratch:
+            copy = Path(scratch, "workspace")
+            await asyncio.to_thread(self._workspace.export, tree, copy)
+            checks = []
+            for command in commands:
+                limits = self._context.settings.commands
+                result = await sandbox.run(Work.shell(command), str(copy), limits)
+                output = _shortened(self._redact(result.output))
+                check = Check(
+                    command=command,
+                    code=result.code,
+                    output=output,
+                    seconds=round(result.seconds, 2),
+                    stopped=result.stopped,
+                )
+                checks.append(check)
+        return tuple(checks)
+
+    def _registered(self, tree: str) -> tuple[str, ...]:
+        """Read the commands that the workspace names as its checks; leave out what is none."""
+        text = self._workspace.read_at(tree, CHECKS)
+        try:
+            named = json.loads(text or "[]")
+        except (ValueError, RecursionError):
+            return ()
+        listed = named if isinstance(named, list) else []
+        return tuple(each for each in listed if isinstance(each, str) and each.strip())
+
+
+def as_json(verifications: Sequence[WorkspaceVerified]) -> str:
+    """Write out what was verified: the last state of the workspace, and each round before it."""
+    rounds = [_round(each) for each in verifications]
+    return json.dumps({**rounds[-1], "rounds": rounds}, ensure_ascii=False, indent=2)
+
+
+def _round(verified: WorkspaceVerified) -> Mapping[str, Any]:
+    return {
+        "passed": verified.has_passed,
+        "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(verified.when)),
+        "agent": verified.agent,
+        "sandbox": verified.sandbox,
+        "tree": verified.tree,
+        "checks": [asdict(check) for check in verified.checks],
+    }
+
+
+def repair(verified: WorkspaceVerified) -> str:
+    """Ask an agent to mend what the checks of its work found."""
+    failed = [_report(check) for check in verified.checks if not check.has_passed]
+    return (
+        "rolecall ran the checks on a fresh copy of the workspace, and they failed:\n\n"
+        + "\n\n".join(failed)
+        + "\n\nMend the cause in the workspace, then write your whole deliverable again."
+    )
+
+
+def facts(verifications: Sequence[WorkspaceVerified]) -> str:
+    """Tell agents what the machine found, in one block; "" where nothing was verified."""
+    if not verifications:
+        return ""
+    lines = [_line(check) for check in verifications[-1].checks]
+    return f"<verification>\n{_verdict(verifications)}\n{chr(10).join(lines)}\n</verification>"
+
+
+def section(verifications: Sequence[WorkspaceVerified]) -> str:
+    """Write the first section of a plan: what was verified, by the machine's word."""
+    if not verifications:
+        return ""
+    lines = [f"- {_line(check)}" for check in verifications[-1].checks]
+    head = f"## Verified by rolecall\n\n{_verdict(verifications)}"
+    return "\n".join([BEGIN, head, "", *lines, "", END])
+
+
+def without_section(plan: str) -> str:
+    """Take out of a plan what claims to be rolecall's own section."""
+    while BEGIN in plan:
+        before, _, rest = plan.partition(BEGIN)
+        plan = before + rest.partition(END)[2]
+    return plan.replace(END, "").strip()
+
+
+def _verdict(verifications: Sequence[WorkspaceVerified]) -> str:
+    last = verifications[-1]
+    passed = sum(check.has_passed for check in last.checks)
+    rounds = "" if len(verifications) == 1 else f", in round {len(verifications)}"
+    where = f"in the sandbox {last.sandbox}" if last.sandbox != "none" else "without a sandbox"
+    when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(last.when))
+    return (
+        f"{passed} of {len(last.checks)} checks passed{rounds}, on a fresh copy of the workspace, "
+        f"{where}, {when}."
+    )
+
+
+def _line(check: Check) -> str:
+    fate = "passed" if check.has_passed else f"FAILED ({_ending(check)})"
+    return f"`{check.command}`: {fate}"
+
+
+def _report(check: Check) -> str:
+    return f"$ {check.command}\n{check.output.strip()}\n[{_ending(check)}]"
+
+
+def _ending(check: Check) -> str:
+    return f"limit on {check.stopped}" if check.stopped else f"exit status {check.code}"
+
+
+def _shortened(text: str) -> str:
+    if len(text) <= SHOWN:
+        return text
+    half = SHOWN // 2
+    return f"{text[:half]}\n[... {len(text) - 2 * half} characters left out ...]\n{text[-half:]}"

@@ -1,0 +1,24 @@
+"""What the agents of a run act with."""
+
+from ..execution.context import RunContext
+from ..storage.run_folder import RunFolder
+from ..storage.workspace import GitWorkspace
+from ..types.agents import Agent
+from .tool_executor import ToolExecutor
+from .toolbox import Toolbox, choose
+from .verification import Verifier
+
+
+class Workbench:
+    """The run's tools, its workspace, and who checks what is in it."""
+
+    def __init__(self, context: RunContext, folder: RunFolder) -> None:
+        workspace = GitWorkspace(folder.path, context.settings.environment)
+        self._context = context
+        self.executor = ToolExecutor(context, folder.memo, workspace)
+        self.verifier = Verifier(context, folder, workspace)
+
+    def toolbox(self, agent: Agent) -> Toolbox:
+        """Return the tools that an agent may use in this run."""
+        context = self._context
+        return choose(agent.name, agent.tools, context.tools, context.sandbox is not None)

@@ -1,0 +1,59 @@
+"""What the tool calls of a run came to, by the records of its journal."""
+
+from collections.abc import Collection
+
+from ..types.events import ToolEnded, ToolStarted, WorkspaceVerified
+from .records import ForgottenRecord, Record, WorkspaceRecord
+
+
+class ToolResults:
+    """Collects tool calls from records, which are to be added in their order.
+
+    tree: the last state of the workspace that is known whole, "" where there is none.
+    """
+
+    def __init__(self) -> None:
+        self._ended: dict[tuple[str, str], ToolEnded] = {}
+        self._begun: dict[tuple[str, str], ToolStarted] = {}
+        self._verified: dict[tuple[str, tuple[str, ...]], WorkspaceVerified] = {}
+        self.tree = ""
+
+    def add(self, record: Record) -> None:
+        match record:
+            case ToolStarted():
+                self._begun[record.step, record.call] = record
+            case ToolEnded():
+                self._begun.pop((record.step, record.call), None)
+                self._ended[record.step, record.call] = record
+                self.tree = record.tree or self.tree
+            case WorkspaceRecord():
+                self.tree = record.tree
+            case WorkspaceVerified():
+                commands = tuple(check.command for check in record.checks)
+                self._verified[record.tree, commands] = record
+            case ForgottenRecord():
+                for key, ended in list(self._ended.items()):
+                    if ended.agent in record.agents:
+                        del self._ended[key]
+            case _:
+                pass
+
+    def find(self, step: str, call: str) -> ToolEnded | None:
+        """Return what a call came to, or None where it never ended."""
+        return self._ended.get((step, call))
+
+    def cut_off(self) -> list[ToolStarted]:
+        """List the calls that began and never ended."""
+        return list(self._begun.values())
+
+    def changed_by(self, agent: str) -> bool:
+        """Check whether an agent has made calls that may have changed the workspace."""
+        return any(ended.agent == agent and ended.tree for ended in self._ended.values())
+
+    def verified(self, tree: str, commands: tuple[str, ...]) -> WorkspaceVerified | None:
+        """Return what these checks of a tree came to, or None where they were never run."""
+        return self._verified.get((tree, commands))
+
+    def verifications(self, agents: Collection[str]) -> list[WorkspaceVerified]:
+        """List the verifications of what these agents left, in their order."""
+        return [each for each in self._verified.values() if each.agent in agents]
