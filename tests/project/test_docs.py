@@ -59,7 +59,7 @@ def test_the_tutorial_works_to_the_letter(tmp_path: Path, simulator: Simulator) 
     done = subprocess.run(
         command, cwd=folder, capture_output=True, text=True, timeout=60, check=True
     )
-    assert "Distribution: 1 of 1 on mini" in done.stdout
+    assert "\n1 of 1 agents in " in done.stdout
     agents = subprocess.run(
         [sys.executable, *cli, "agents"],
         cwd=folder,

@@ -165,7 +165,10 @@ def test_a_team_runs_offline_without_keys(tmp_path: Path) -> None:
     ended = finish(start(tmp_path, arguments, **environment(tmp_path)), tmp_path)
     assert ended.code == 0
     assert len(list((ended.run / "deliverables").iterdir())) == 13
-    assert "\nDistribution: 5 of 13 on claude, 8 of 13 on gemini\n" in ended.out
+    assert "\n  A model would write here: " in ended.out
+    assert ended.out.splitlines()[-2].endswith("/report.html")
+    report = finish(start(tmp_path, ["report"], **environment(tmp_path)), tmp_path)
+    assert "\nDistribution: 5 of 13 on claude, 8 of 13 on gemini\n" in report.out
     assert ended.err.startswith("rolecall: offline, every reply is simulated by http://127.0.0.1:")
     assert "Simulated reply" in (ended.run / "PLAN.md").read_text("utf-8")
     assert {each.cause for each in ended.calls} == {None, "overloaded"}

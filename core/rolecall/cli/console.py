@@ -11,7 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from typing import Any, TextIO
 
 import click
@@ -64,6 +64,13 @@ def warn_of_logged() -> None:
 
 
 @contextmanager
+def results_alone() -> Iterator[None]:
+    """Send what anybody prints meanwhile to standard error: standard output is for results."""
+    with redirect_stdout(sys.stderr):
+        yield
+
+
+@contextmanager
 def unread() -> Iterator[None]:
     """End in success where click prints help, and who was to read it has gone."""
     try:
@@ -91,7 +98,7 @@ def show(rows: Any, table: Callable[[Any, int], Grid], as_json: bool) -> None:
     if as_json:
         echo(json.dumps(rows, indent=2))
     else:
-        show_tables([table(rows, _width())])
+        show_tables([table(rows, terminal_width() or PIPE)])
 
 
 def show_tables(tables: Sequence[Grid]) -> None:
@@ -105,9 +112,10 @@ def show_tables(tables: Sequence[Grid]) -> None:
     console.print(*map(drawn, tables), sep="\n")
 
 
-def _width() -> int:
+def terminal_width() -> int | None:
+    """Return the columns of the terminal, or None where standard output is none."""
     if not sys.stdout.isatty():
-        return PIPE
+        return None
     from shutil import get_terminal_size
 
     return get_terminal_size().columns

@@ -25,7 +25,7 @@ from .commands.resume import resume
 from .commands.run import run
 from .commands.runs import runs
 from .commands.update import update
-from .console import encode_anything, warn
+from .console import encode_anything, results_alone, warn
 from .options import BLOCK, asks_for_help, blocked
 from .working import INTERRUPTED
 
@@ -65,7 +65,8 @@ def main() -> None:
 def _main(arguments: Sequence[str]) -> int:
     without = blocked(arguments)
     if asks_for_help(arguments):
-        app = App(Host(block=(*_blocked_here(), *without)))
+        with results_alone():
+            app = App(Host(block=(*_blocked_here(), *without)))
     else:
         from ..config.layers import Layer, Level
         from ..config.loading import load_settings
@@ -75,8 +76,10 @@ def _main(arguments: Sequence[str]) -> int:
             skipped = ", ".join(f"-p no:{name}" for name in without)
             layer = Layer(Level.COMMAND_LINE, skipped, {"block": tuple(without)})
             settings = settings.with_layer(layer)
-        app = App(Host(block=settings.block), settings)
-    cli = build(app.host)
+        with results_alone():
+            app = App(Host(block=settings.block), settings)
+    with results_alone():
+        cli = build(app.host)
     result = cli.main(
         args=list(arguments),
         prog_name="rolecall",

@@ -1,14 +1,14 @@
-"""What a run came to, as tables, lines and JSON values; nothing here prints."""
+"""What a run came to, as lines and JSON values; nothing here prints."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 from ..observers.ledger import Ledger, Totals
 from ..scheduling.scheduler import Outcome
 from ..types.agents import Team
-from .render import Grid, grid
 
-WORTH_SAYING = 1.0  # seconds of waiting
+SHORTEST = 1.0  # seconds of waiting that are shown
 
 
 def run_json(folder: str, team: Team, outcome: Outcome, ledger: Ledger) -> dict[str, Any]:
@@ -18,7 +18,7 @@ def run_json(folder: str, team: Team, outcome: Outcome, ledger: Ledger) -> dict[
         "agents": [
             {
                 "agent": agent.name,
-                "state": _state(agent.name, outcome, ledger),
+                "state": agent_state(agent.name, outcome, ledger),
                 "blocked_by": outcome.blocked.get(agent.name),
                 "planned": str(agent.routes[0]),
                 "route": ledger.answered.get(agent.name),
@@ -35,83 +35,44 @@ def run_json(folder: str, team: Team, outcome: Outcome, ledger: Ledger) -> dict[
     }
 
 
-def run_tables(team: Team, outcome: Outcome, ledger: Ledger) -> list[Grid]:
-    sums = "in> out> cost_$> time_s> wait_s>"
-    by_agent = grid(
-        "By agent",
-        f"agent~ by calls> {sums}",
-        (
-            (
-                agent.name,
-                _by(agent.name, outcome, ledger),
-                str(ledger.agents.get(agent.name, Totals()).calls),
-                *_cells(ledger.agents.get(agent.name, Totals())),
-            )
-            for agent in team
-        ),
-    )
-    by_model = grid(
-        "By model",
-        f"model~ agents> calls> failed> {sums}",
-        (
-            _model_row(name, list(ledger.answered.values()).count(name), totals)
-            for name, totals in sorted(ledger.models.items())
-        ),
-        _model_row("all", len(ledger.answered), ledger.total),
-    )
-    return [by_agent, by_model]
+def distribution(planned: Mapping[str, str], answered: Mapping[str, int]) -> str:
+    """Describe how the agents were shared out among providers, and how that was planned.
 
-
-def _model_row(name: str, agents: int, totals: Totals) -> tuple[str, ...]:
-    failed = str(totals.failed or "–")
-    model = name.partition("/")[2] or name
-    return (model, str(agents), str(totals.calls), failed, *_cells(totals))
-
-
-def _by(name: str, outcome: Outcome, ledger: Ledger) -> str:
-    provider = ledger.answered.get(name, "").partition("/")[0]
-    state = _state(name, outcome, ledger)
-    return provider if state == "done" else f"{provider} {state}".strip()
-
-
-def distribution(team: Team, ledger: Ledger) -> str:
-    """Say how the agents were shared out, and how that was meant."""
-    planned: dict[str, int] = {}
-    for agent in team:
-        name = agent.routes[0].provider
-        planned[name] = planned.get(name, 0) + 1
-    return f"Distribution: {_shares(ledger.distribution, len(team))}" + (
-        "" if planned == ledger.distribution else f" (planned: {_shares(planned, len(team))})"
-    )
+    planned: agent to provider. answered: provider to the number of agents that it answered.
+    """
+    counts = Counter(planned.values())
+    shares = _shares(answered, len(planned))
+    otherwise = "" if counts == answered else f" (planned: {_shares(counts, len(planned))})"
+    return f"Distribution: {shares}{otherwise}"
 
 
 def waiting(ledger: Ledger) -> str:
-    """Say what was waited for, the longest first; nothing where it was short."""
-    reasons = sorted(ledger.total.held.items(), key=lambda item: -item[1])
-    told = [f"{reason} {seconds:.1f} s" for reason, seconds in reasons if seconds >= WORTH_SAYING]
-    return f"Waited for: {', '.join(told)}" if told else ""
+    """Describe what was waited for, the longest first; empty where no wait was long."""
+    held = sorted(ledger.total.held.items(), key=lambda item: -item[1])
+    waits = [f"{reason} {seconds:.1f} s" for reason, seconds in held if seconds >= SHORTEST]
+    return f"Waited for: {', '.join(waits)}" if waits else ""
 
 
 def comparison(ledger: Ledger) -> str:
-    """Say what the same calls would have cost elsewhere, and what prompt caches saved."""
+    """Describe what the same calls would have cost elsewhere, and what prompt caches saved."""
     compared = ledger.compared
     if compared is None:
         return ""
-    told = [
+    costs = [
         f"{'unknown' if cost is None else f'${cost:.4f}'} all on {route}"
         for route, cost in compared.elsewhere
         if list(ledger.models) != [route]
     ]
     if compared.cached:
         what = "saved by prompt caches" if compared.cached > 0 else "more with prompt caches"
-        told.append(f"${abs(compared.cached):.4f} {what}")
+        costs.append(f"${abs(compared.cached):.4f} {what}")
     alike = compared.calls in (0, ledger.total.calls)
     which = "The same calls" if alike else f"All {compared.calls} calls of the run"
-    return f"{which}: {', '.join(told)}" if ledger.models and told else ""
+    return f"{which}: {', '.join(costs)}" if ledger.models and costs else ""
 
 
 def comparison_json(ledger: Ledger) -> dict[str, Any]:
-    """Give the same for programs; what is not known is null."""
+    """Return the same for programs; what is not known is null."""
     compared = ledger.compared
     return {
         "same_calls_usd": {} if compared is None else dict(compared.elsewhere),
@@ -126,7 +87,8 @@ def _shares(counts: Mapping[str, int], total: int) -> str:
     return ", ".join(f"{n} of {total} on {name}" for name, n in sorted(counts.items()))
 
 
-def _state(name: str, outcome: Outcome, ledger: Ledger) -> str:
+def agent_state(name: str, outcome: Outcome, ledger: Ledger) -> str:
+    """Return what became of an agent."""
     if name in outcome.failed:
         return "failed"
     if name in outcome.blocked:
@@ -141,7 +103,7 @@ def _state(name: str, outcome: Outcome, ledger: Ledger) -> str:
 
 
 def sums_json(totals: Totals) -> dict[str, Any]:
-    """Give sums for programs; a cost that is not wholly known is null."""
+    """Return sums for programs; a cost that is not wholly known is null."""
     return {
         "calls": totals.calls,
         "failed_calls": totals.failed,
@@ -157,13 +119,3 @@ def sums_json(totals: Totals) -> dict[str, Any]:
         "waiting_seconds": round(totals.waited, 3),
         "waiting_for": {reason: round(seconds, 3) for reason, seconds in totals.held.items()},
     }
-
-
-def _cells(totals: Totals) -> tuple[str, ...]:
-    return (
-        f"{totals.usage.input:,}",
-        f"{totals.usage.output:,}",
-        totals.money.replace("$", ""),
-        f"{totals.took:.1f}",
-        f"{totals.waited:.1f}",
-    )

@@ -11,7 +11,7 @@ import click
 
 from ..errors import BudgetReached, RunError
 from .app import App
-from .console import echo, show_tables, warn, warn_of_logged
+from .console import echo, results_alone, terminal_width, warn, warn_of_logged
 from .options import asks_for_help, known
 
 INTERRUPTED = 130
@@ -71,7 +71,8 @@ def open_session(app: App, options: Any) -> Any:
 
     warn_of_logged()
 
-    session = Session(app.host, app.settings, options, app.clock)
+    with results_alone():
+        session = Session(app.host, app.settings, options, app.clock)
     warnings = session.warnings
     if not app.settings.quiet:
         warn(*warnings)
@@ -83,31 +84,45 @@ def work(app: App, session: Any, folder: Any, as_json: bool, frozen: Collection[
     import asyncio
 
     from ..scheduling.session import terminable
-    from .summary import comparison, distribution, run_json, run_tables, waiting
+    from .ending import Ending
+    from .summary import run_json
 
     again = f"rolecall resume {shlex.quote(str(folder.path))}"
+    began = app.clock.now()
     try:
-        outcome = asyncio.run(terminable(session.run(folder, frozen)))
+        with results_alone():
+            outcome = asyncio.run(terminable(session.run(folder, frozen)))
     except (KeyboardInterrupt, asyncio.CancelledError):
+        _warn_missing(session, {*session.ledger.answered, *session.ledger.edited})
         warn(f"interrupted; what is answered is kept. Go on with: {again}")
         return INTERRUPTED
     except RunError:
         warn(f"what is answered is kept. Mend this, then go on with: {again}")
         raise
-    if as_json:
-        echo(json.dumps(run_json(str(folder.path), session.team, outcome, session.ledger)))
-    else:
-        show_tables(run_tables(session.team, outcome, session.ledger))
-        ledger = session.ledger
-        lines = (waiting(ledger), distribution(session.team, ledger), comparison(ledger))
-        echo("\n".join(filter(None, lines)))
-        echo(str(folder.path))
-    if session.ledger.reused and not app.settings.quiet:
-        kept = f"{len(session.ledger.reused)} agents' answers were kept"
-        warn(f"{kept}, which saves ${session.ledger.saved:.4f}")
-    warn(*[str(error) for error in outcome.failed.values()])
+    ledger = session.ledger
+    if outcome.failed:
+        _warn_missing(session, outcome.done)
+        warn(*[str(error) for error in outcome.failed.values()])
     warn(*[f"{name}: its deliverable is cut off by the output limit" for name in outcome.cut])
+    if ledger.reused and not app.settings.quiet:
+        kept = f"{len(ledger.reused)} agents' answers were kept"
+        warn(f"{kept}, which saves ${ledger.saved:.4f}")
     if outcome.failed:
         more = " --budget USD" if outcome.exit_code == BudgetReached.exit_code else ""
         warn(f"{len(outcome.done)} of {len(session.team)} agents done. Go on with: {again}{more}")
+    elif outcome.cut:
+        warn(f"raise `continuations` in [tool.rolecall], then go on with: {again}")
+    seconds = app.clock.now() - began
+    ending = Ending.of(folder.path, session.team, session.file, outcome, ledger, seconds)
+    if as_json:
+        told = run_json(str(folder.path), session.team, outcome, ledger)
+        echo(json.dumps({**told, **ending.json()}))
+    else:
+        echo(ending.text(terminal_width()))
     return int(outcome.exit_code)
+
+
+def _warn_missing(session: Any, done: Collection[str]) -> None:
+    missing = [agent.name for agent in session.team if agent.name not in done]
+    if missing:
+        warn(f"missing: {', '.join(missing)}")

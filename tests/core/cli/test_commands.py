@@ -57,14 +57,25 @@ def test_a_run_leaves_thirteen_deliverables_and_a_plan(echo: Shell) -> None:
 
 def test_a_runs_result_goes_to_stdout_and_all_else_to_stderr(echo: Shell) -> None:
     ended = echo("run", "Build a URL shortener")
-    *tables, distribution, folder = ended.out.splitlines()
-    assert tables[0].rstrip() == "By agent"
-    assert all(any(line.startswith(name) for line in tables) for name in AGENTS)
-    assert distribution == ("Distribution: 13 of 13 on echo")
+    *made, blank, total, plan, folder = ended.out.splitlines()
+    assert made == ["Made", *(f"  deliverables/{file}" for file in FILES), "  PLAN.md"]
+    assert not blank
+    assert re.fullmatch(r"13 of 13 agents in \d+\.\d s for \$0\.1300; rolecall report .+", total)
     assert re.fullmatch(r"runs/\d{8}-\d{6}-build-a-url-shortener", folder)
+    assert plan == f"{folder}/PLAN.md"
     assert ended.err.splitlines()[0] == f"13 agents at work in {folder}"
     assert "[13/13]" in ended.err
     assert "[13/13]" not in ended.out
+
+
+def test_what_a_plugin_prints_is_no_result(shell: Shell) -> None:
+    noisy = ECHO.replace("asked.append(agent)", "asked.append(agent); print('while it works')")
+    noisy = noisy.replace('return "echo"', 'print("as it is asked"); return "echo"')
+    shell.install("echo", f"print('as it is imported')\n{noisy}")
+    ended = shell("run", "Build it", "--only", AGENTS[0], "--json")
+    assert ended.json["exit_code"] == 0
+    for words in ("as it is imported", "as it is asked", "while it works"):
+        assert f"{words}\n" in ended.err
 
 
 def test_the_latest_run_is_pointed_to(echo: Shell) -> None:
@@ -81,6 +92,9 @@ def test_json_is_all_there_is_on_stdout(echo: Shell) -> None:
     assert [each["agent"] for each in told["agents"]] == AGENTS
     assert told["total"]["cost_usd"] == pytest.approx(0.13)
     assert (echo.folder / told["run"] / "journal.jsonl").is_file()
+    assert told["files"] == [*(f"deliverables/{file}" for file in FILES), "PLAN.md"]
+    assert told["plan"] == {"summary": "", "questions": []}
+    assert told["elapsed_seconds"] > 0
 
 
 @pytest.mark.parametrize("where", ["argument", "-f FILE", "-f -", "-"])
@@ -191,12 +205,27 @@ def test_the_exit_code_says_what_became_of_a_run(
 
 def test_a_failure_says_how_to_go_on_and_that_goes_on(echo: Shell) -> None:
     ended = echo("run", "[auth at technical-writer]")
-    assert "\nrolecall: 11 of 13 agents done. Go on with: rolecall resume " in ended.err
+    missing, why, how = ended.err.splitlines()[-3:]
+    assert missing == "rolecall: missing: technical-writer, plan-update-coordinator"
+    assert why.startswith("rolecall: technical-writer: all routes failed: ")
+    assert how.startswith("rolecall: 11 of 13 agents done. Go on with: rolecall resume ")
     assert echo.deliverables() == [*FILES[:11]]
     (echo.folder / "runs" / "latest" / "request.md").write_text("Build it.\n", "utf-8")
     again = shlex.split(ended.err.splitlines()[-1].partition("Go on with: rolecall ")[2])
     assert echo(*again).code == 0
     assert echo.deliverables() == FILES
+
+
+def test_a_cut_deliverable_says_how_to_go_on_and_that_goes_on(echo: Shell) -> None:
+    echo.configure(FAST + "continuations = 1\n")
+    ended = echo("run", "[truncated at technical-writer]", "--only", "technical-writer")
+    assert "12-technical-writer.md (cut off)" in ended.out
+    how = ended.err.splitlines()[-1]
+    assert how.startswith("rolecall: raise `continuations` in [tool.rolecall], then go on with: ")
+    echo.configure(FAST + "continuations = 3\n")
+    before = len(echo.asked)
+    echo(*shlex.split(how.partition("go on with: rolecall ")[2]))
+    assert (before, len(echo.asked)) == (2, 4)
 
 
 def test_a_full_disk_is_named_and_the_run_goes_on_once_there_is_room(echo: Shell) -> None:

@@ -41,9 +41,23 @@ def test_all_figures_of_a_run_are_shown_as_the_journal_has_them(shell: Shell) ->
     assert "By agent" in shown
     assert "project-orchestrator" in shown
     assert "all" in shown
+    assert "\nDistribution: 1 of 2 on claude, 1 of 2 on gemini\n" in shown
+    assert told["distribution"] == {"claude": 1, "gemini": 1}
 
 
 def test_a_run_that_is_none_is_named(shell: Shell) -> None:
     ended = shell("report", "nowhere")
     assert ended.code == 2
     assert "nowhere" in ended.err
+
+
+def test_the_distribution_is_said_to_have_come_otherwise_than_planned(shell: Shell) -> None:
+    one = ("--only", "research-analyst", "--fault", "gemini:safety")
+    assert shell("run", "Build a shop", "--offline", *one).code == 0
+    line = "\nDistribution: 1 of 1 on claude (planned: 1 of 1 on gemini)\n"
+    assert line in shell("report").out
+    about = shell.folder / "runs" / "latest" / "run.toml"
+    about.write_text("routes = 3\n", "utf-8")
+    assert "\nDistribution: 1 of 1 on claude\n" in shell("report").out
+    about.unlink()
+    assert "\nDistribution: 1 of 1 on claude\n" in shell("report").out

@@ -3,12 +3,14 @@
 import csv
 import io
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
+from ...errors import RunError
 from ..app import App
 from ..console import echo, show_tables
 from ..options import JSON, RUN
@@ -29,7 +31,7 @@ def report(app: App, name: str | None, as_json: bool, as_csv: bool) -> None:
     from ...storage.run_folder import find_run
     from ...storage.step_store import past_calls
     from ...types.agents import Route
-    from ..summary import comparison
+    from ..summary import comparison, distribution, waiting
 
     path = find_run(Path(app.settings.runs), name)
     calls = past_calls(path)
@@ -45,12 +47,34 @@ def report(app: App, name: str | None, as_json: bool, as_csv: bool) -> None:
         savings.notify(call)
     if all(call.provider in providers for call in calls):
         ledger.notify(savings.compared())
+    answered = {call.agent: call.provider for call in calls if call.cause is None}
     if as_json:
-        echo(json.dumps({"run": str(path), **report_json(ledger, calls)}, indent=2))
-    else:
-        show_tables(report_tables(ledger))
-        if line := comparison(ledger):
-            echo(line)
+        shares = {"distribution": dict(Counter(answered.values()))}
+        echo(json.dumps({"run": str(path), **report_json(ledger, calls), **shares}, indent=2))
+        return
+    planned = _planned(path) or answered
+    show_tables(report_tables(ledger))
+    lines = (
+        waiting(ledger),
+        distribution(planned, Counter(answered.values())),
+        comparison(ledger),
+    )
+    echo("\n".join(filter(None, lines)))
+
+
+def _planned(path: Path) -> dict[str, str]:
+    """Map agents to the providers that they were to run on, as far as the run's folder tells."""
+    from ...storage.run_folder import read_about
+
+    try:
+        routes = read_about(path).get("routes")
+    except RunError:
+        return {}
+    return {
+        agent: str(choices[0]).partition("/")[0]
+        for agent, choices in (routes.items() if isinstance(routes, dict) else ())
+        if isinstance(choices, list) and choices
+    }
 
 
 def report_json(ledger: Any, calls: Sequence[Any]) -> dict[str, Any]:
