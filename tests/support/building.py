@@ -231,6 +231,7 @@ def run(
     frozen: Sequence[str] = (),
     request: str = "Build it.",
     within: Callable[[FakeClock, Coroutine[Any, Any, RunOutcome]], RunOutcome] = FakeClock.run,
+    **acting: Any,
 ) -> Ran:
     """Run a team, in a new folder or again in one that is there."""
     clock, events, ledger, team = FakeClock(), Heard(), Ledger(), Team(agents)
@@ -251,6 +252,7 @@ def run(
             priorities=team.paths(dict.fromkeys(team.agents, 1.0)),
             left_out=left_out or {},
             frozen=frozen,
+            **acting,
         )
         outcome = within(clock, Runner(context, opened).run())
     return Ran(outcome, events, ledger, folder)
