@@ -33,12 +33,11 @@ from rolecall import (
     hookimpl,
 )
 from rolecall.execution.context import RunContext
-from rolecall.observers.event_bus import Bus
+from rolecall.observers.event_bus import EventBus
 from rolecall.observers.ledger import Ledger
 from rolecall.plugin.entry_points import Distribution
 from rolecall.plugin.entry_points import Point as RealPoint
-from rolecall.scheduling.scheduler import Outcome as RunOutcome
-from rolecall.scheduling.scheduler import Runner
+from rolecall.scheduling.scheduler import RunOutcome, Scheduler
 from rolecall.storage.run_folder import RunFolder
 from rolecall.testing import FakeClock, FakeProvider
 
@@ -237,7 +236,7 @@ def run(
     clock, events, ledger, team = FakeClock(), Heard(), Ledger(), Team(agents)
     there = (folder / "journal.jsonl").exists()
     with RunFolder(folder) if there else RunFolder.create(folder, request, {}) as opened:
-        bus = Bus([opened.memo, ledger, *keepers], [events])
+        bus = EventBus([opened.store, ledger, *keepers], [events])
         context = RunContext(
             providers={provider.name: provider for provider in providers},
             limiters=limiters,
@@ -245,7 +244,7 @@ def run(
             clock=clock,
             emit=bus,
             rng=random.Random(1),
-            calls=opened.memo.calls,
+            calls=opened.store.calls,
             team=team,
             request=opened.request,
             numbers={name: number for number, name in enumerate(team.agents, 1)},
@@ -254,7 +253,7 @@ def run(
             frozen=frozen,
             **acting,
         )
-        outcome = within(clock, Runner(context, opened).run())
+        outcome = within(clock, Scheduler(context, opened).run())
     return Ran(outcome, events, ledger, folder)
 
 

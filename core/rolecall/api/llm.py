@@ -13,7 +13,7 @@ from ..config.settings import Settings
 from ..errors import CallFailed, ProviderError, UsageError, nearest
 from ..execution.context import CallContext, close
 from ..execution.dispatcher import Dispatcher
-from ..observers.event_bus import Bus
+from ..observers.event_bus import EventBus
 from ..observers.ledger import Ledger
 from ..plugin.assignment import read_routes
 from ..plugin.manager import Host, supplied
@@ -22,7 +22,7 @@ from ..types.agents import Agent
 from ..types.causes import Cause
 from ..types.events import Observer
 from ..types.messages import Message, Stop
-from .loop_scope import WithTheLoop
+from .loop_scope import LoopScope
 
 Prompt = str | Sequence[Mapping[str, str]]
 
@@ -66,10 +66,10 @@ class LLM:
             providers=providers,
             limiters=list(supplied(host.limiters(self._settings)).values()),
             settings=self._settings,
-            emit=Bus([self.ledger], [*host.observers(self._settings), *observers]),
+            emit=EventBus([self.ledger], [*host.observers(self._settings), *observers]),
         )
         self._dispatcher = Dispatcher(context)
-        self._connections = WithTheLoop(lambda: close(providers.values()))
+        self._connections = LoopScope(lambda: close(providers.values()))
 
     def call(self, prompt: Prompt) -> str:
         """Answer a prompt, or a conversation: `{"role": ..., "content": ...}`, the last turn last.

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 
-class WithTheLoop:
+class LoopScope:
     """Calls `close` in each event loop in which something was held, as that loop ends."""
 
     def __init__(self, close: Callable[[], Awaitable[None]]) -> None:

@@ -17,13 +17,13 @@ from ..execution.context import close
 from ..observers.ledger import Ledger
 from ..plugin.manager import Host
 from ..scheduling.agent_task import PLAN
-from ..scheduling.scheduler import Outcome
-from ..scheduling.session import Session, Shared, started_with
+from ..scheduling.scheduler import RunOutcome
+from ..scheduling.session import Session, SharedResources, started_with
 from ..storage.run_folder import RunFolder, read_about
 from ..types import agents
 from ..types.events import Event
 from ..types.run_options import RunOptions
-from .loop_scope import WithTheLoop
+from .loop_scope import LoopScope
 
 
 @frozen
@@ -123,12 +123,12 @@ class Team(agents.Team):
         return self.host or Host(block=self.settings.block)
 
     @cached_property
-    def _shared(self) -> Shared:
-        return Shared.collect(self._plugins, self.settings)
+    def _shared(self) -> SharedResources:
+        return SharedResources.collect(self._plugins, self.settings)
 
     @cached_property
-    def _connections(self) -> WithTheLoop:
-        return WithTheLoop(lambda: close(self._shared.providers.values()))
+    def _connections(self) -> LoopScope:
+        return LoopScope(lambda: close(self._shared.providers.values()))
 
     def _session(self, options: RunOptions, settings: Settings) -> Session:
         own = self if self._options is None else None
@@ -146,7 +146,7 @@ class Run:
         self,
         session: Session,
         open_folder: Callable[[Session], RunFolder],
-        connections: WithTheLoop,
+        connections: LoopScope,
     ) -> None:
         self._session = session
         self._connections = connections
@@ -199,7 +199,7 @@ def _quiet(directory: Path) -> Settings:
     return load_settings(directory).with_layer(Layer(Level.CODE, "Team", {"quiet": True}))
 
 
-def _result(session: Session, folder: RunFolder, outcome: Outcome) -> Result:
+def _result(session: Session, folder: RunFolder, outcome: RunOutcome) -> Result:
     texts = {name: folder.read(session.file(name)) for name in outcome.done}
     return Result(
         folder=folder.path,

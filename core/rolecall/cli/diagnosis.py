@@ -16,7 +16,7 @@ from ..errors import RolecallError
 from ..execution.attempt import Attempts, Step
 from ..execution.context import CallContext, close
 from ..plugin.assignment import current_team
-from ..scheduling.session import Shared
+from ..scheduling.session import SharedResources
 from ..types.agents import Agent, Route, Team
 from ..types.events import CallEnded, Event
 from ..types.messages import Message, Request, diagnosed, lacking
@@ -161,7 +161,7 @@ def call(app: App, found: dict[str, Any]) -> int:
     """Make one small call to each provider that can be called, inside the limits; count them."""
     ready = [row for row in found["providers"] if row["state"] == "ready"]
     settings = app.settings
-    shared = Shared.collect(app.host, settings)
+    shared = SharedResources.collect(app.host, settings)
     ends: list[CallEnded] = []
 
     def hear(event: Event) -> None:

@@ -9,7 +9,7 @@ from attrs import frozen
 
 from ..observers.ledger import Ledger
 from ..scheduling.agent_task import PLAN
-from ..scheduling.scheduler import Outcome
+from ..scheduling.scheduler import RunOutcome
 from ..storage.run_folder import HISTORY
 from ..storage.safe_folder import SafeFolder
 from ..types.agents import Team
@@ -48,7 +48,7 @@ class Ending:
         folder: Path,
         team: Team,
         file_of: Callable[[str], str],
-        outcome: Outcome,
+        outcome: RunOutcome,
         ledger: Ledger,
         seconds: float,
     ) -> "Ending":

@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..observers.ledger import Ledger, Totals
-from ..scheduling.scheduler import Outcome
+from ..scheduling.scheduler import RunOutcome
 from ..types.agents import Team
 
 SHORTEST = 1.0  # seconds of waiting that are shown
 
 
-def run_json(folder: str, team: Team, outcome: Outcome, ledger: Ledger) -> dict[str, Any]:
+def run_json(folder: str, team: Team, outcome: RunOutcome, ledger: Ledger) -> dict[str, Any]:
     return {
         "run": folder,
         "exit_code": outcome.exit_code,
@@ -87,7 +87,7 @@ def _shares(counts: Mapping[str, int], total: int) -> str:
     return ", ".join(f"{n} of {total} on {name}" for name, n in sorted(counts.items()))
 
 
-def agent_state(name: str, outcome: Outcome, ledger: Ledger) -> str:
+def agent_state(name: str, outcome: RunOutcome, ledger: Ledger) -> str:
     """Return what became of an agent."""
     if name in outcome.failed:
         return "failed"

@@ -59,7 +59,7 @@ def reopened(app: App, name: str | None) -> Iterator[tuple[Any, Any]]:
     with RunFolder(path) as folder:
         if folder.torn:
             warn(f"{path}: the journal's last line was unfinished and is dropped")
-        doubtful = ", ".join(folder.memo.in_doubt)
+        doubtful = ", ".join(folder.store.in_doubt)
         if doubtful:
             billed = "" if app.settings.rehearsal else ", perhaps billed,"
             warn(f"cut off under way{billed} and asked again: {doubtful}")

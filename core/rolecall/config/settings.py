@@ -138,7 +138,7 @@ class Settings:
     attempts: calls at one route before the next one is asked.
     max_wait: most seconds an agent spends waiting for retries.
     breaker_failures: failures in a row that open a route's circuit breaker.
-    breaker_cooldown: seconds an open route is left alone.
+    breaker_cooldown: seconds for which an open route is not asked.
     continuations: how often a cut answer is asked to go on.
     max_output_tokens, temperature, timeout, idle_timeout, stream: see `Request`.
     max_rounds: how often an agent that has tools is asked before it must end.

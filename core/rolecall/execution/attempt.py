@@ -21,7 +21,7 @@ from ..types.messages import (
 )
 from ..types.parts import size
 from .budget import Budget
-from .call_recorder import CallRecorder, Result, guarded
+from .call_recorder import CallRecorder, CallResult, guarded
 from .context import CallContext
 from .preparation import Preparation
 from .pricing import ResolvedRoute
@@ -100,10 +100,10 @@ class Attempts:
         for name in names:
             self._preparation.start(self._context.providers[name])
 
-    async def make(self, step: Step, target: ResolvedRoute, request: Request) -> Result:
+    async def make(self, step: Step, target: ResolvedRoute, request: Request) -> CallResult:
         """Make one attempt; provider failures come back as a result, cancellation is raised."""
         if (unready := await self._unready(target.provider)) is not None:
-            return Result(error=unready)
+            return CallResult(error=unready)
         reserved = await self._budget.reserve(target, request)
         call = self._call(step, target, request)
         recorder = CallRecorder(self._context, call, step.key, self._senders, self._redact)
@@ -127,14 +127,14 @@ class Attempts:
             recorder.ended(result)
             return result
         except ProviderError as refusal:  # by a limiter, for which waiting is no use
-            return Result(error=refusal)
+            return CallResult(error=refusal)
         finally:
             for limiter in reversed(granted):
                 _end(limiter, call, outcome)
             if outcome.started:
-                self._budget.settle(reserved, cost, outcome.cause)
+                self._budget.reconcile(reserved, cost, outcome.cause)
             else:
-                self._budget.give_back(reserved)
+                self._budget.release(reserved)
 
     async def _unready(self, provider: Provider) -> ProviderError | None:
         """Return why a provider cannot be called, once its slow imports are done."""
@@ -161,34 +161,36 @@ class Attempts:
         )
 
 
-async def _complete(provider: Provider, request: Request, recorder: "CallRecorder") -> Result:
+async def _complete(provider: Provider, request: Request, recorder: "CallRecorder") -> CallResult:
     try:
         async with asyncio.timeout(request.timeout) as deadline:
             recorder.deadline = (deadline, request.timeout)
             response = await provider.complete(request)
     except ProviderError as error:
         if error.cause not in list(Cause):
-            return Result(error=_broken(provider, f"its error has no known cause: {error.cause!r}"))
-        return Result(error=error)
+            return CallResult(
+                error=_broken(provider, f"its error has no known cause: {error.cause!r}")
+            )
+        return CallResult(error=error)
     except TimeoutError:
         late = ProviderError(Cause.TIMEOUT, f"no whole answer within {request.timeout:g} s")
-        return Result(error=late)
+        return CallResult(error=late)
     except asyncio.CancelledError:
         # Unless our task is being cancelled, the provider awaited something that was.
         task = asyncio.current_task()
         if task is None or task.cancelling():
             raise
-        return Result(error=_broken(provider, "it cancelled the call that it was to make"))
+        return CallResult(error=_broken(provider, "it cancelled the call that it was to make"))
     except (RolecallError, KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException as error:  # a plugin may raise anything: SystemExit, or a panic in Rust
-        return Result(error=_broken(provider, f"{type(error).__name__}: {error}", error))
+        return CallResult(error=_broken(provider, f"{type(error).__name__}: {error}", error))
     if not isinstance(response, Response):
-        return Result(error=_broken(provider, f"it returned {response!r}, not a Response"))
+        return CallResult(error=_broken(provider, f"it returned {response!r}, not a Response"))
     cause = judge(response, request)
     if cause is None:
-        return Result(response)
-    return Result(response, ProviderError(cause, response.detail or MEANING[cause]))
+        return CallResult(response)
+    return CallResult(response, ProviderError(cause, response.detail or MEANING[cause]))
 
 
 def _end(limiter: Limiter, call: Call, outcome: Outcome) -> None:
@@ -204,7 +206,7 @@ def _broken(provider: Provider, why: str, error: BaseException | None = None) ->
     return broken
 
 
-def _priced(result: Result, own: Price | None) -> Result:
+def _priced(result: CallResult, own: Price | None) -> CallResult:
     """Let the user's own price of a model win over what its provider made of it."""
     if own is None or result.response is None:
         return result
@@ -212,7 +214,7 @@ def _priced(result: Result, own: Price | None) -> Result:
     return evolve(result, response=priced)
 
 
-def _outcome(result: Result) -> Outcome:
+def _outcome(result: CallResult) -> Outcome:
     response, error = result.response, result.error
     return Outcome(
         cause=Cause(error.cause) if error else None,

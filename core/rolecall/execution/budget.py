@@ -72,14 +72,14 @@ class Budget:
         self._reserved.append(worst)
         return worst
 
-    def settle(self, reserved: float, cost: float | None, cause: Cause | None) -> None:
+    def reconcile(self, reserved: float, cost: float | None, cause: Cause | None) -> None:
         """Let a call that ended have cost this much; what is not known is taken as its most."""
         if cost is None:
             cost = 0.0 if cause in UNBILLED else reserved
         self._spent += cost
-        self.give_back(reserved)
+        self.release(reserved)
 
-    def give_back(self, reserved: float) -> None:
+    def release(self, reserved: float) -> None:
         """Let a call that was never sent have cost nothing."""
         if self._most is not None:
             self._reserved.remove(reserved)

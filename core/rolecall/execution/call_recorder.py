@@ -15,7 +15,7 @@ from .context import CallContext
 
 
 @frozen
-class Result:
+class CallResult:
     """What a call came to: a response, an error, or both where the response is not an answer.
 
     number: counts the run's calls from 1; 0 where the call was not made.
@@ -90,7 +90,7 @@ class CallRecorder(CallProgress):
             )
         )
 
-    def ended(self, result: Result) -> None:
+    def ended(self, result: CallResult) -> None:
         response, error = result.response, result.error
         request_id = response.request_id if response else error.request_id if error else None
         self._emit(

@@ -1,4 +1,4 @@
-"""Leaves a route alone for a while once it is down or spent, so that not every agent finds out."""
+"""Open circuits: a route that is down or spent is not asked, so that not every agent finds out."""
 
 from collections.abc import Callable
 
@@ -31,7 +31,7 @@ class _Route:
     probing: bool = False
 
 
-class Breaker:
+class CircuitBreaker:
     """A circuit breaker for each route.
 
     It opens at once on a cause that waiting does not mend, and on `failures` others in a row.
@@ -46,14 +46,14 @@ class Breaker:
         self._routes: dict[str, _Route] = {}
 
     def why_open(self, route: str) -> Cause | None:
-        """Give the cause for which a route is left alone, or None where it may be asked."""
+        """Return the cause for which a route's circuit is open, or None where it may be asked."""
         state = self._routes.get(route)
         if state is None or state.cause is None:
             return None
         return state.cause if state.probing or self._now() < state.until else None
 
-    def asking(self, route: str) -> bool:
-        """Note that a call is made; tell whether it is a probe, to be made only once."""
+    def started(self, route: str) -> bool:
+        """Count a call that is made; return whether it is the half-open probe, made only once."""
         state = self._routes.setdefault(route, _Route())
         if state.cause is None:
             return False
@@ -63,7 +63,7 @@ class Breaker:
     def ended(
         self, route: str, cause: Cause | None, probe: bool, at_least: float = 0.0
     ) -> float | None:
-        """Note how a call ended; give the seconds for which that opens the route, or None.
+        """Count how a call ended; return the seconds for which that opens the circuit, or None.
 
         at_least: seconds for which it opens at once, where the vendor asks for longer than
         anyone would wait.
@@ -84,7 +84,7 @@ class Breaker:
         state.cause, state.probing = cause, False
         return state.cooldown
 
-    def given_up(self, route: str) -> None:
-        """Note that a call was cancelled: it says nothing of its route."""
+    def cancelled(self, route: str) -> None:
+        """Free the probe of a cancelled call, which says nothing of its route."""
         if route in self._routes:
             self._routes[route].probing = False

@@ -13,7 +13,7 @@ from ..types.limits import Clock, Limiter, SystemClock
 from ..types.messages import Closeable, Provider
 from ..types.parts import ToolCall
 from ..types.tools import Sandbox, Tool
-from .pricing import Prices
+from .pricing import Pricing
 
 _log = logging.getLogger("rolecall")
 
@@ -41,8 +41,8 @@ class CallContext:
     clock: Clock = field(factory=SystemClock)
     emit: Callable[[Event], None] = _ignore
     rng: random.Random = field(factory=random.Random)
-    pricing: Prices = field(
-        default=Factory(lambda self: Prices(self.settings, self.providers), takes_self=True)
+    pricing: Pricing = field(
+        default=Factory(lambda self: Pricing(self.settings, self.providers), takes_self=True)
     )
     calls: int = 0
     spent: float = 0.0

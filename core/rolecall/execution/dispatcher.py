@@ -12,8 +12,8 @@ from ..types.causes import Action, Cause
 from ..types.events import FellBack, Retrying, RouteClosed, RouteOpened, RouteProbed
 from ..types.messages import Request, ceiling, lacking
 from .attempt import Attempts, Step
-from .call_recorder import Result
-from .circuit_breaker import Breaker
+from .call_recorder import CallResult
+from .circuit_breaker import CircuitBreaker
 from .context import CallContext
 from .pricing import ResolvedRoute
 
@@ -31,7 +31,7 @@ class Dispatcher:
         self._context = context
         self._attempts = Attempts(context)
         self._actions = settings.actions
-        self._breaker = Breaker(
+        self._breaker = CircuitBreaker(
             context.clock.now, settings.breaker_failures, settings.breaker_cooldown
         )
 
@@ -56,7 +56,7 @@ class Dispatcher:
             has_other = any(map(self._usable, targets[place + 1 :]))
             open_for = self._breaker.why_open(str(target)) if has_other else None
             if open_for is not None:
-                error = ProviderError(open_for, "left alone after failures; not asked")
+                error = ProviderError(open_for, "its circuit is open after failures; not asked")
             else:
                 try:
                     return await self._ask(_Asking(asked_for, target, patience, has_other), request)
@@ -90,7 +90,7 @@ class Dispatcher:
             try:
                 result = await self._attempts.make(asking.step, asking.target, request)
             except BaseException:  # cancelled, or a limiter broke: neither tells of the route
-                self._breaker.given_up(asking.route)
+                self._breaker.cancelled(asking.route)
                 raise
             self._end(asking, result, probe)
             error = result.error
@@ -110,13 +110,13 @@ class Dispatcher:
 
     def _begin(self, asking: "_Asking") -> bool:
         """Tell the breaker of a call; return whether it is a probe."""
-        probe = self._breaker.asking(asking.route)
+        probe = self._breaker.started(asking.route)
         if probe:
             agent = asking.step.agent.name
             self._context.emit(RouteProbed(at=self._context.at, route=asking.route, agent=agent))
         return probe
 
-    def _end(self, asking: "_Asking", result: Result, probe: bool) -> None:
+    def _end(self, asking: "_Asking", result: CallResult, probe: bool) -> None:
         """Tell the breaker how a call ended."""
         context, route, error = self._context, asking.route, result.error
         cause = Cause(error.cause) if error else None

@@ -30,7 +30,7 @@ class ResolvedRoute:
         return cost(self.provider, self.route.model, usage)
 
 
-class Prices:
+class Pricing:
     """Resolves routes, each once."""
 
     def __init__(self, settings: Settings, providers: Mapping[str, Provider]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from attrs import evolve
 
 from ..types.parts import Part, Text, Verbatim, from_json, to_json
-from .call_recorder import Result
+from .call_recorder import CallResult
 
 MASK = "[secret]"
 SHORTEST = 8
@@ -35,7 +35,7 @@ def is_telling(name: str) -> bool:
     return _TELLING.search(name) is not None
 
 
-def redacted(result: Result, redact: Redactor) -> Result:
+def redacted(result: CallResult, redact: Redactor) -> CallResult:
     """Keep secrets that a vendor echoes, and what is no Unicode, out of all that follows."""
     response, error = result.response, result.error
 

@@ -2,20 +2,20 @@
 
 from collections.abc import Callable, Iterable
 
-from ..execution.pricing import Prices, ResolvedRoute
+from ..execution.pricing import Pricing, ResolvedRoute
 from ..types.agents import Route
 from ..types.events import CallEnded, CostsCompared, Event, RunEnded, RunStarted
 from ..types.messages import Usage
 
 
-class Savings:
+class CostComparison:
     """Listens to a run, and tells what it compares to right before the run's end.
 
     routes: those that all calls are imagined on.
     """
 
     def __init__(
-        self, prices: Prices, routes: Iterable[Route], emit: Callable[[Event], None]
+        self, prices: Pricing, routes: Iterable[Route], emit: Callable[[Event], None]
     ) -> None:
         self._resolve = prices.resolve
         self._routes = list({str(route): route for route in map(prices.resolve, routes)}.values())

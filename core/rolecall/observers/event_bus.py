@@ -9,7 +9,7 @@ from ..types.messages import Closeable
 _log = logging.getLogger("rolecall")
 
 
-class Bus:
+class EventBus:
     """Passes each event to the keepers, then to the observers.
 
     A keeper (the run's folder, the ledger) is part of the run: where it raises, the run stops.

@@ -21,7 +21,7 @@ from ..types.events import (
 )
 from ..types.messages import Request, Stop
 from .prompts import Continuation, compose
-from .revisions import Changes
+from .revisions import Revisions
 from .tool_loop import ToolLoop, Written
 from .verification import facts, repair, section, without_section
 from .workbench import Workbench
@@ -50,7 +50,7 @@ class AgentTask:
     context: RunContext
     folder: RunFolder
     dispatcher: Dispatcher
-    changes: Changes
+    revisions: Revisions
     texts: Mapping[str, str]
     workbench: Workbench
 
@@ -69,7 +69,7 @@ class AgentTask:
             context.emit(DeliverableKept(at=context.at, agent=name, file=self.files[0]))
             return Deliverable(kept)
         request = self._request()
-        if self.changes.stands(self.agent):
+        if self.revisions.is_unaffected(self.agent):
             self._carry_over(request)
         context.emit(AgentStarted(at=context.at, agent=name))
         written = await self._converse(request)
@@ -77,12 +77,12 @@ class AgentTask:
         cut = answer.response.stop is Stop.LENGTH
         if self.agent.plan:
             verified = section(self._verifications(self.context.team.agents))
-            plan = self.changes.told(without_section(text))
+            plan = self.revisions.told(without_section(text))
             text = f"{verified}\n\n{plan}" if verified else plan
         deliverable = Deliverable(CUT + text if cut else text, cut)
         # Its hash is on the disk before the file is: else it would look like a person's edit.
-        self.folder.memo.wrote(name, deliverable.text)
-        await self.folder.memo.settle()
+        self.folder.store.wrote(name, deliverable.text)
+        await self.folder.store.flush()
         await self.workbench.executor.commit(name, self.agent.title, answer.step)
         self._save(deliverable.text)
         context.emit(
@@ -121,24 +121,24 @@ class AgentTask:
         continuation = Continuation(request, self.context.settings.continuations)
         asked = request
         if first:
-            await self.folder.memo.settle()  # what it goes on from is paid
+            await self.folder.store.flush()  # what it goes on from is paid
         answer = await self._ask(first, asked)
         while (rest := continuation.add(answer.response)) is not None:
             asked = rest
-            await self.folder.memo.settle()  # what it goes on from is paid
+            await self.folder.store.flush()  # what it goes on from is paid
             answer = await self._ask(first + continuation.pieces, asked)
         return Written(continuation.text, answer, asked, first + continuation.pieces)
 
     async def _ask(self, ordinal: int, request: Request) -> Answer:
-        context, name, memo = self.context, self.agent.name, self.folder.memo
+        context, name, store = self.context, self.agent.name, self.folder.store
         key = step_key(name, ordinal, request)
         # What thinking is known to have used up need not be paid for again.
-        enough = 2 * memo.too_small(key)
+        enough = 2 * store.exhausted_budget(key)
         if enough > request.max_output_tokens:
             request = evolve(request, max_output_tokens=enough)
         priority = context.priorities[name]
         ask = partial(self.dispatcher.run, self.agent, request, key, priority)
-        answer = await memo.step(key, ask, name)
+        answer = await store.step(key, ask, name)
         if answer.reused:
             cost = answer.response.cost
             context.emit(
@@ -158,18 +158,18 @@ class AgentTask:
         request = compose(
             self.agent, self.context.request, needs, left_out, template, facts(upstream)
         )
-        return self.changes.asked(request, self.agent)
+        return self.revisions.asked(request, self.agent)
 
     def _verifications(self, agents: Collection[str]) -> list[WorkspaceVerified]:
-        return self.folder.memo.tools.verifications(agents)
+        return self.folder.store.tools.verifications(agents)
 
     def _kept_text(self) -> str | None:
         """Return the text that stands without asking: a person's word, or what is frozen."""
-        name, memo = self.agent.name, self.folder.memo
+        name, store = self.agent.name, self.folder.store
         texts = [text for file in self.files if (text := self.folder.read(file)) is not None]
         for text in texts:
-            if memo.is_edited(name, text):
-                memo.edited(name, text)
+            if store.is_edited(name, text):
+                store.edited(name, text)
                 return text
         if name not in self.context.frozen:
             return None
@@ -182,7 +182,7 @@ class AgentTask:
         text = self.folder.read(self.files[0])
         if text is not None:
             name = self.agent.name
-            self.folder.memo.adopt(step_key(name, 0, request), name, text)
+            self.folder.store.carry_over(step_key(name, 0, request), name, text)
 
     def _save(self, text: str) -> None:
         for file in self.files:

@@ -8,8 +8,8 @@ from attrs import frozen
 from ..config.settings import Settings
 from ..execution.attempt import estimate
 from ..execution.budget import worst_case
-from ..execution.pricing import Prices
-from ..storage.history import Figures, expected
+from ..execution.pricing import Pricing
+from ..storage.history import AgentHistory, expected
 from ..types.agents import Agent, Route, Team
 from ..types.events import Forecast
 from ..types.messages import Usage
@@ -78,7 +78,7 @@ class Estimate:
 
 
 def estimate_run(
-    team: Team, request: str, settings: Settings, prices: Prices, past: Mapping[str, Figures]
+    team: Team, request: str, settings: Settings, prices: Pricing, past: Mapping[str, AgentHistory]
 ) -> Estimate:
     """Estimate a run from its prompts, the past runs' figures, and the prices of first choices."""
     seconds = expected(team.agents, {name: each.seconds for name, each in past.items()})
@@ -104,8 +104,8 @@ def _expect(
     agent: Agent,
     request: str,
     settings: Settings,
-    prices: Prices,
-    past: Figures | None,
+    prices: Pricing,
+    past: AgentHistory | None,
     written: Mapping[str, float],
     seconds: Mapping[str, float],
 ) -> Expected:

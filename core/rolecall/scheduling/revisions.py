@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import cached_property
 
 from ..errors import CallFailed, ProviderError
-from ..storage.step_store import Memo
+from ..storage.step_store import StepStore
 from ..types.agents import Agent, Team
 from ..types.messages import Request
 from ..types.update import Update
@@ -14,18 +14,18 @@ from .triage import AGAIN, read_triage, revisers, revision, roots, triage
 Write = Callable[[Request], Awaitable[Written]]
 
 
-class Changes:
+class Revisions:
     """The changes that a run's journal holds, applied to its team."""
 
-    def __init__(self, team: Team, memo: Memo, template: Request) -> None:
+    def __init__(self, team: Team, store: StepStore, template: Request) -> None:
         self._team = team
-        self._memo = memo
+        self._store = store
         self._template = template
 
     @property
     def open(self) -> Update | None:
         """Give the change of which it is not known yet whose work it touches."""
-        updates = self._memo.updates
+        updates = self._store.updates
         return updates[-1] if updates and updates[-1].touched is None else None
 
     @cached_property
@@ -35,20 +35,20 @@ class Changes:
 
     def asked(self, request: Request, agent: Agent) -> Request:
         """Let an agent revise what it wrote, where one of the changes is its business."""
-        concerned = [each.number for each in self._memo.updates if self._revises(agent, each)]
+        concerned = [each.number for each in self._store.updates if self._revises(agent, each)]
         if not concerned:
             return request
-        return revision(request, agent.name, self._memo.updates[: concerned[-1]])
+        return revision(request, agent.name, self._store.updates[: concerned[-1]])
 
-    def stands(self, agent: Agent) -> bool:
+    def is_unaffected(self, agent: Agent) -> bool:
         """Tell whether the last change leaves an agent's work alone, and that is not noted yet."""
-        updates = self._memo.updates
+        updates = self._store.updates
         untouched = bool(updates) and not self._revises(agent, updates[-1])
-        return untouched and not self._memo.is_adopted(agent.name)
+        return untouched and not self._store.is_carried_over(agent.name)
 
     def told(self, text: str) -> str:
         """Add to a plan what was changed since the first one."""
-        sections = [each.section for each in self._memo.updates if each.touched is not None]
+        sections = [each.section for each in self._store.updates if each.touched is not None]
         return "\n\n".join([text.strip(), *sections])
 
     async def find_touched(self, request: str, texts: Mapping[str, str], write: Write) -> Update:
@@ -56,7 +56,7 @@ class Changes:
 
         write: gets the planner's whole text.
         """
-        update = self._memo.updates[-1]
+        update = self._store.updates[-1]
         planner = self.planner
         deliverables = {
             agent.name: (agent.title, texts.get(agent.name, update.former[agent.name]))
@@ -68,7 +68,7 @@ class Changes:
             written = await write(asked)
             touched = read_triage(written.text, self._team)
             if touched is not None:
-                return self._memo.touched(touched)
+                return self._store.touched(touched)
             asked = written.followed_by(AGAIN)
         why = ProviderError("invalid_request", "it did not say whose work the change touches")
         raise CallFailed(planner.name, [(written.answer.route, why)])

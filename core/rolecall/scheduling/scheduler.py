@@ -19,7 +19,7 @@ from ..types.events import (
     WorkTouched,
 )
 from .agent_task import AgentTask
-from .revisions import Changes
+from .revisions import Revisions
 from .triage import revisers
 from .workbench import Workbench
 
@@ -27,7 +27,7 @@ _log = logging.getLogger("rolecall")
 
 
 @frozen
-class Outcome:
+class RunOutcome:
     """What became of the team's agents.
 
     failed: agent to its error. blocked: agent to the failed one that it waited for.
@@ -49,7 +49,7 @@ class Outcome:
         return 1 if self.cut else 0
 
 
-class Runner:
+class Scheduler:
     """Runs a team on one request, in one folder."""
 
     def __init__(self, context: RunContext, folder: RunFolder) -> None:
@@ -58,13 +58,13 @@ class Runner:
         self._folder = folder
         self._dispatcher = Dispatcher(context)
         self._workbench = Workbench(context, folder)
-        self._changes = Changes(self._team, folder.memo, context.settings.template)
+        self._revisions = Revisions(self._team, folder.store, context.settings.template)
         self._texts: dict[str, str] = {}
         self._cut: list[str] = []
         self._failed: dict[str, RolecallError] = {}
         self._blocked: dict[str, str] = {}
 
-    async def run(self) -> Outcome:
+    async def run(self) -> RunOutcome:
         """Run every agent that can run; failures stop only what needs them."""
         context, team = self._context, self._team
         context.emit(
@@ -78,7 +78,7 @@ class Runner:
                 ),
                 needs=tuple((name, team.needs(name)) for name in team.agents),
                 when=context.when,
-                past=tuple(self._folder.memo.past),
+                past=tuple(self._folder.store.past),
                 forecast=context.forecast,
             )
         )
@@ -87,7 +87,7 @@ class Runner:
         self._dispatcher.prepare(route.provider for agent in team for route in agent.routes)
         interrupted = True
         try:
-            if self._changes.open is not None:
+            if self._revisions.open is not None:
                 await self._take_up_change()
             if not self._failed:
                 await self._walk(team.agents)
@@ -105,16 +105,16 @@ class Runner:
                 )
             )
         done = tuple(name for name in team.agents if name in self._texts)
-        return Outcome(done, dict(self._failed), dict(self._blocked), tuple(self._cut))
+        return RunOutcome(done, dict(self._failed), dict(self._blocked), tuple(self._cut))
 
     async def _take_up_change(self) -> None:
         """Let those who read the request interpret a change, then ask whose work it touches."""
-        await self._walk(self._changes.first)
+        await self._walk(self._revisions.first)
         if self._failed:
             return
-        context, planner = self._context, self._changes.planner
+        context, planner = self._context, self._revisions.planner
         try:
-            update = await self._changes.find_touched(
+            update = await self._revisions.find_touched(
                 context.request, self._texts, self._task(planner).write
             )
         except RunError:
@@ -177,7 +177,7 @@ class Runner:
             self._context,
             self._folder,
             self._dispatcher,
-            self._changes,
+            self._revisions,
             self._texts,
             self._workbench,
         )

@@ -16,25 +16,25 @@ from ..config.settings import Settings
 from ..errors import UsageError, nearest
 from ..execution.budget import Budget
 from ..execution.context import RunContext, close
-from ..execution.pricing import Prices
-from ..observers.cost_comparison import Savings
-from ..observers.event_bus import Bus
+from ..execution.pricing import Pricing
+from ..observers.cost_comparison import CostComparison
+from ..observers.event_bus import EventBus
 from ..observers.ledger import Ledger
 from ..plugin.assignment import assemble, assign, check_routes, forecast, switched_off, unusable
 from ..plugin.manager import Host, supplied
 from ..plugin.sandboxes import PickedSandbox, pick_sandbox
-from ..storage.history import Figures, expected
+from ..storage.history import AgentHistory, expected
 from ..storage.run_folder import RunFolder, deliverable_file, read_about
-from ..storage.run_index import StateKeeper, past_figures
-from ..storage.step_cache import Elsewhere
-from ..storage.step_store import Memo
+from ..storage.run_index import StateKeeper, past_history
+from ..storage.step_cache import StepCache
+from ..storage.step_store import StepStore
 from ..types.agents import EVERYONE, Agent, Route, Team
 from ..types.events import Observer
 from ..types.limits import Clock, Limiter, SystemClock
 from ..types.messages import Provider
 from ..types.run_options import RunOptions
 from .estimate import Estimate, estimate_run
-from .scheduler import Outcome, Runner
+from .scheduler import RunOutcome, Scheduler
 from .toolbox import choose
 from .triage import check_updatable
 
@@ -61,7 +61,9 @@ class Rerun:
     words: str
 
     @classmethod
-    def plan(cls, team: Team, memo: Memo, start: Collection[str], only: Collection[str]) -> "Rerun":
+    def plan(
+        cls, team: Team, store: StepStore, start: Collection[str], only: Collection[str]
+    ) -> "Rerun":
         """Say who runs again from `start`, or `only` these, and what that cost before."""
         for name in (*start, *only):
             if name not in team.agents:
@@ -69,7 +71,7 @@ class Rerun:
         chosen = {*start, *only}.union(*(team.downstream(name) for name in start))
         agents = tuple(name for name in team.agents if name in chosen)
         others = tuple(name for name in team.agents if name not in chosen) if only else ()
-        costs = [memo.spent[name].answer if name in memo.spent else None for name in agents]
+        costs = [store.spent[name].answer if name in store.spent else None for name in agents]
         known = [cost for cost in costs if cost is not None]
         rest = f" and {len(costs) - len(known)} of unknown cost" if len(known) < len(costs) else ""
         words = f"to run again, for about ${sum(known):.4f}{rest}: {', '.join(agents)}"
@@ -77,14 +79,14 @@ class Rerun:
 
 
 @frozen
-class Shared:
+class SharedResources:
     """What runs may have in common: then their calls queue in one line, on the same connections."""
 
     providers: Mapping[str, Provider]
     limiters: Sequence[Limiter]
 
     @classmethod
-    def collect(cls, host: Host, settings: Settings) -> "Shared":
+    def collect(cls, host: Host, settings: Settings) -> "SharedResources":
         """Ask the plugins for them."""
         providers, limiters = host.providers(settings), host.limiters(settings)
         return cls(supplied(providers), list(supplied(limiters).values()))
@@ -104,20 +106,20 @@ class Session:
         options: RunOptions,
         clock: Clock | None = None,
         team: Team | None = None,
-        shared: "Shared | None" = None,
+        shared: "SharedResources | None" = None,
     ) -> None:
         host.check()
         self._clock = clock or SystemClock()
         self._settings = settings
         self._options = options
         self._closes = shared is None
-        shared = shared or Shared.collect(host, settings)
+        shared = shared or SharedResources.collect(host, settings)
         self._providers = shared.providers
         whole, off = _whole(host, settings, self._providers, options, team)
         self._numbers = {agent.name: number for number, agent in enumerate(whole, 1)}
         self.team, self._left_out = assemble(whole, options.only, (*options.skip, *off))
         self._limiters = shared.limiters
-        self.prices = Prices(settings, self._providers)
+        self.prices = Pricing(settings, self._providers)
         if settings.budget is not None:
             check = Budget(settings.budget, settings.allow_unpriced).check
             for agent in self.team:
@@ -180,7 +182,7 @@ class Session:
         budget, source = self._settings.budget, self._settings.source_of("budget")
         return {} if budget is None or source.level < Level.RUN else {"budget": budget}
 
-    def estimate(self, request: str, past: Mapping[str, Figures]) -> Estimate:
+    def estimate(self, request: str, past: Mapping[str, AgentHistory]) -> Estimate:
         """Say what a run will come to, from what past ones did."""
         return estimate_run(self.team, request, self._settings, self.prices, past)
 
@@ -189,7 +191,7 @@ class Session:
         edited = [
             name
             for name in self.team.agents
-            if (text := folder.read(self.file(name))) and folder.memo.is_new_edit(name, text)
+            if (text := folder.read(self.file(name))) and folder.store.is_new_edit(name, text)
         ]
         if not edited:
             return []
@@ -200,18 +202,18 @@ class Session:
 
     def update(self, folder: RunFolder, change: str, date: str) -> None:
         """Let a finished run be changed by its next `run`; raise UsageError where it cannot be."""
-        memo = folder.memo
-        if memo.updates and memo.updates[-1].touched is None:
+        store = folder.store
+        if store.updates and store.updates[-1].touched is None:
             raise UsageError("the last change is not worked in yet; finish it with resume")
         files = {name: self.file(name) for name in self.team.agents}
         texts = {name: text for name, file in files.items() if (text := folder.read(file))}
         check_updatable(self.team, texts)
-        told = "\n\n".join(each.section for each in memo.updates)
+        told = "\n\n".join(each.section for each in store.updates)
         for agent in self.team:
-            memo.wrote(agent.name, texts[agent.name])  # a person's edits are revised like the rest
+            store.wrote(agent.name, texts[agent.name])  # a person's edits are revised like the rest
             if agent.plan:
                 texts[agent.name] = texts[agent.name].strip().removesuffix(told)
-        memo.begin(change, date, texts)
+        store.begin(change, date, texts)
 
     def file(self, agent: str) -> str:
         """Name the file of an agent's deliverable."""
@@ -221,20 +223,20 @@ class Session:
         """Let one more observer hear what `run` tells."""
         self._observers.append(observer)
 
-    async def run(self, folder: RunFolder, frozen: Collection[str] = ()) -> Outcome:
+    async def run(self, folder: RunFolder, frozen: Collection[str] = ()) -> RunOutcome:
         """Run the team in a folder.
 
         frozen: agents that are not asked; their deliverables stand as they are.
         """
         if self._settings.reuse:
-            folder.memo.look_in(Elsewhere(map(Path, self._settings.reuse), folder.path))
+            folder.store.use_cache(StepCache(map(Path, self._settings.reuse), folder.path))
         flags = read_about(folder.path).get("flags", ())
-        bus = Bus([folder.memo, self.ledger, StateKeeper(folder, flags)], self._observers)
+        bus = EventBus([folder.store, self.ledger, StateKeeper(folder, flags)], self._observers)
         providers = {route.provider: Route(route.provider) for a in self.team for route in a.routes}
-        bus.keep(Savings(self.prices, providers.values(), bus))
-        past = past_figures(folder.path.parent, flags)
+        bus.keep(CostComparison(self.prices, providers.values(), bus))
+        past = past_history(folder.path.parent, flags)
         seconds = expected(self.team.agents, {name: each.seconds for name, each in past.items()})
-        is_new = not folder.memo.calls and not self._settings.rehearsal
+        is_new = not folder.store.calls and not self._settings.rehearsal
         context = RunContext(
             providers=self._providers,
             limiters=self._limiters,
@@ -242,8 +244,8 @@ class Session:
             clock=self._clock,
             emit=bus,
             pricing=self.prices,
-            calls=folder.memo.calls,
-            spent=folder.memo.total.cost,
+            calls=folder.store.calls,
+            spent=folder.store.total.cost,
             team=self.team,
             request=folder.request,
             numbers=self._numbers,
@@ -256,7 +258,7 @@ class Session:
             when=time.time(),
         )
         try:
-            return await Runner(context, folder).run()
+            return await Scheduler(context, folder).run()
         finally:
             if self._closes:
                 await close(self._providers.values())
@@ -270,7 +272,7 @@ def started_with(path: Path) -> Layer:
     return Layer(Level.RUN, str(path / "run.toml"), kept)
 
 
-async def terminable(run: Coroutine[Any, Any, Outcome]) -> Outcome:
+async def terminable(run: Coroutine[Any, Any, RunOutcome]) -> RunOutcome:
     """Let SIGTERM end a run as Ctrl-C does."""
     task = asyncio.current_task()
     assert task is not None

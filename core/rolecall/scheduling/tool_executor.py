@@ -12,7 +12,7 @@ from attrs import evolve
 from ..execution.context import RunContext
 from ..execution.redaction import Redactor
 from ..storage.records import WorkspaceRecord
-from ..storage.step_store import Memo
+from ..storage.step_store import StepStore
 from ..storage.workspace import EMPTY_TREE, OUTPUTS, GitWorkspace
 from ..types.events import ToolEnded, ToolStarted
 from ..types.parts import ToolCall, ToolResult
@@ -34,7 +34,7 @@ class ToolExecutor:
     anyone is told: after a crash no call is made twice that should not be.
     """
 
-    def __init__(self, context: RunContext, store: Memo, workspace: GitWorkspace) -> None:
+    def __init__(self, context: RunContext, store: StepStore, workspace: GitWorkspace) -> None:
         self._context = context
         self._store = store
         self._workspace = workspace
@@ -126,7 +126,7 @@ class ToolExecutor:
             if not self._workspace.is_begun:
                 await asyncio.to_thread(self._workspace.begin)
             self._store.remember(begun)
-            await self._store.settle()
+            await self._store.flush()
             self._context.emit(begun)
             result = await self._call(begun, tool)
             tree = await asyncio.to_thread(self._workspace.keep)

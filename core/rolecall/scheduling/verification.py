@@ -38,7 +38,7 @@ class Verifier:
 
     async def verify(self, agent: str, tree: str) -> WorkspaceVerified | None:
         """Check what an agent left; None where there is nothing to check, or no sandbox."""
-        sandbox, store = self._context.sandbox, self._folder.memo
+        sandbox, store = self._context.sandbox, self._folder.store
         commands = tuple(self._context.settings.verify) or self._registered(tree)
         if sandbox is None or not commands:
             return None
@@ -53,7 +53,7 @@ class Verifier:
                 checks=await self._checks(tree, commands),
             )
             store.remember(found)
-            await store.settle()
+            await store.flush()
             self._context.emit(found)
         self._folder.save(FILE, as_json(store.tools.verifications({agent})))
         return found

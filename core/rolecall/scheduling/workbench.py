@@ -15,7 +15,7 @@ class Workbench:
     def __init__(self, context: RunContext, folder: RunFolder) -> None:
         workspace = GitWorkspace(folder.path, context.settings.environment)
         self._context = context
-        self.executor = ToolExecutor(context, folder.memo, workspace)
+        self.executor = ToolExecutor(context, folder.store, workspace)
         self.verifier = Verifier(context, folder, workspace)
 
     def toolbox(self, agent: Agent) -> Toolbox:

@@ -11,7 +11,7 @@ USUAL = 30.0  # seconds of an agent of which nothing is known
 
 
 @define
-class Figures:
+class AgentHistory:
     """What an agent's calls came to in one run, or on average in many.
 
     seconds: of calling, without what was waited for permits. cost: US dollars, None where a price
@@ -35,9 +35,9 @@ class Figures:
             self.cost += call.cost
 
 
-def average(runs: Iterable[Mapping[str, Figures]]) -> dict[str, Figures]:
+def average(runs: Iterable[Mapping[str, AgentHistory]]) -> dict[str, AgentHistory]:
     """Average each agent's figures over the runs in which it was called."""
-    found: dict[str, list[Figures]] = {}
+    found: dict[str, list[AgentHistory]] = {}
     for run in runs:
         for agent, figures in run.items():
             found.setdefault(agent, []).append(figures)
@@ -50,9 +50,9 @@ def expected(agents: Iterable[str], seconds: Mapping[str, float]) -> dict[str, f
     return {name: seconds.get(name, usual) for name in agents}
 
 
-def _mean(figures: list[Figures]) -> Figures:
+def _mean(figures: list[AgentHistory]) -> AgentHistory:
     costs = [each.cost for each in figures if each.cost is not None]
-    return Figures(
+    return AgentHistory(
         seconds=fmean(each.seconds for each in figures),
         calls=fmean(each.calls for each in figures),
         input=fmean(each.input for each in figures),

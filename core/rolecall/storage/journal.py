@@ -13,7 +13,7 @@ from ..errors import JournalCorrupt, RunError
 from .records import Record, parse, plain, serialise
 
 VERSION = 1
-PAUSE = 20  # times what a flush took, before `settle` does the next
+PAUSE = 20  # times what a flush took, before `flush` does the next
 _CHECKED = re.compile(rb'(\{.*),"crc":"([0-9a-f]{8})"\}', re.DOTALL)
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=plain).encode
@@ -45,7 +45,7 @@ class Journal:
     def append(self, record: Record, *, wait: bool = True) -> None:
         """Write one record and wait until it is on the disk, with all before it.
 
-        wait: without it, `settle` does the waiting. Until then the record outlives the process, but
+        wait: without it, `flush` does the waiting. Until then the record outlives the process, but
         not a power cut.
         """
         line = _line(record)
@@ -60,10 +60,10 @@ class Journal:
         if wait:
             self._sync()
 
-    async def settle(self) -> None:
+    async def flush(self) -> None:
         """Wait until all that was written so far is on the disk.
 
-        Many tasks that settle within a short time share one flush.
+        Many tasks that flush within a short time share one flush.
         """
         from asyncio import get_running_loop, sleep  # not where a command only reads
 

@@ -8,8 +8,8 @@ from ..types.answer import Answer
 from ..types.events import CallEnded
 from ..types.messages import Response, Stop
 from .records import (
-    AdoptedRecord,
     AnswerRecord,
+    CarriedOverRecord,
     ForgottenRecord,
     Record,
     ReusedRecord,
@@ -45,8 +45,8 @@ class PaidAnswers:
                 self.by_step[record.step] = evolve(self._of_step(record), route=record.route)
             case AnswerRecord() | ReusedRecord():
                 self.by_step[record.step] = _whole(record)
-            case AdoptedRecord():
-                self.by_step[record.step] = self._adopted(record)
+            case CarriedOverRecord():
+                self.by_step[record.step] = self._carried_over(record)
             case ForgottenRecord():
                 for step, answer in list(self.by_step.items()):
                     if answer.agent in record.agents:
@@ -62,7 +62,7 @@ class PaidAnswers:
             )
         return self._calls[record.call]
 
-    def _adopted(self, record: AdoptedRecord) -> Answer:
+    def _carried_over(self, record: CarriedOverRecord) -> Answer:
         """Return an agent's last answer with another text; a person's where it has none."""
         own = [answer for answer in self.by_step.values() if answer.agent == record.agent]
         last = own[-1] if own else Answer(Response(""), NOBODY, record.agent)

@@ -19,7 +19,7 @@ _ADDED = frozenset({"held", "parts"})
 
 
 @frozen(kw_only=True)
-class RunRecord:
+class ProcessRecord:
     """A process began to work on the run; `when` is in seconds since 1970."""
 
     when: float
@@ -104,7 +104,7 @@ class TouchedRecord:
 
 
 @frozen(kw_only=True)
-class AdoptedRecord:
+class CarriedOverRecord:
     """A deliverable that the change of this number does not touch answers a step."""
 
     step: str
@@ -121,7 +121,7 @@ class ForgottenRecord:
 
 
 Record = (
-    RunRecord
+    ProcessRecord
     | CallStarted
     | CallEnded
     | StepRecord
@@ -131,7 +131,7 @@ Record = (
     | EditRecord
     | UpdateRecord
     | TouchedRecord
-    | AdoptedRecord
+    | CarriedOverRecord
     | ForgottenRecord
     | ToolStarted
     | ToolEnded
@@ -139,7 +139,7 @@ Record = (
     | WorkspaceVerified
 )
 _TYPES: Mapping[str, type[Record]] = {
-    "run": RunRecord,
+    "run": ProcessRecord,
     "call_started": CallStarted,
     "call_ended": CallEnded,
     "step_done": StepRecord,
@@ -149,7 +149,7 @@ _TYPES: Mapping[str, type[Record]] = {
     "edited": EditRecord,
     "update": UpdateRecord,
     "touched": TouchedRecord,
-    "adopted": AdoptedRecord,
+    "adopted": CarriedOverRecord,
     "forgotten": ForgottenRecord,
     "tool_started": ToolStarted,
     "tool_ended": ToolEnded,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ..errors import RunBusy, RunError, UsageError
 from .journal import Journal
-from .step_store import Memo
+from .step_store import StepStore
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -43,7 +43,7 @@ def deliverable_file(number: int, agent: str) -> str:
 
 
 class RunFolder:
-    """A run's folder, open for this process alone; `memo` is what the run has paid for."""
+    """A run's folder, open for this process alone; `store` is what the run has paid for."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -54,7 +54,7 @@ class RunFolder:
         except BaseException:
             self._lock.release()
             raise
-        self.memo = Memo(self._journal)
+        self.store = StepStore(self._journal)
         self.torn = self._journal.torn
         past = path / HISTORY
         states = len(list(past.iterdir())) if past.is_dir() else 0

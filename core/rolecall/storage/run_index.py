@@ -24,9 +24,9 @@ from ..types.events import (
     RunStarted,
 )
 from ..types.messages import Usage
-from .history import Figures, average
+from .history import AgentHistory, average
 from .run_folder import HISTORY, LATEST, RunFolder, take_lock
-from .step_store import Memo
+from .step_store import StepStore
 
 STATE = "state.json"
 RECENT = 20  # runs that figures are averaged over
@@ -34,7 +34,7 @@ PAUSE = 50  # times what writing the state took, before it is written again
 
 
 @define
-class State:
+class RunState:
     """What a run's state.json tells, so that nobody who looks at many runs reads whole journals.
 
     state: running, done, failed or interrupted. cost: US dollars, of all its processes so far.
@@ -50,7 +50,7 @@ class State:
     cost: float = 0.0
     updated: float = 0.0
     flags: list[str] = field(factory=list)
-    figures: dict[str, Figures] = field(factory=dict)
+    figures: dict[str, AgentHistory] = field(factory=dict)
 
 
 class StateKeeper:
@@ -68,8 +68,8 @@ class StateKeeper:
         self._now = now
         self._next = -inf
         self._folder = folder
-        self._memo: Memo = folder.memo
-        self._state = State(flags=list(flags))
+        self._store: StepStore = folder.store
+        self._state = RunState(flags=list(flags))
 
     def notify(self, event: Event) -> None:
         state = self._state
@@ -94,7 +94,7 @@ class StateKeeper:
         began = self._now()
         if began < self._next and not isinstance(event, RunEnded):
             return
-        state.calls, state.cost = self._memo.total.calls, self._memo.total.cost
+        state.calls, state.cost = self._store.total.calls, self._store.total.cost
         state.updated = time.time()
         figures = {name: asdict(each, recurse=False) for name, each in state.figures.items()}
         told = asdict(state, recurse=False) | {"figures": figures}
@@ -105,10 +105,10 @@ class StateKeeper:
     def _count(self, call: CallEnded) -> None:
         if call.usage == Usage():
             return  # a call that failed tells nothing of what an answer takes
-        self._state.figures.setdefault(call.agent, Figures()).add(call)
+        self._state.figures.setdefault(call.agent, AgentHistory()).add(call)
 
 
-def past_figures(runs: Path, flags: Collection[str]) -> dict[str, Figures]:
+def past_history(runs: Path, flags: Collection[str]) -> dict[str, AgentHistory]:
     """Average what agents came to in the latest runs in a folder that had the same flags."""
     latest = (read_state(Path(path)) for _, path in sorted(_touched(runs), reverse=True))
     alike = (state for state in latest if state.flags == list(flags))
@@ -123,7 +123,7 @@ def _touched(runs: Path) -> Iterator[tuple[float, str]]:
                 yield os.stat(f"{runs}/{name}/{STATE}").st_mtime, f"{runs}/{name}"
 
 
-def list_runs(runs: Path) -> list[tuple[Path, State]]:
+def list_runs(runs: Path) -> list[tuple[Path, RunState]]:
     """List the runs in a folder, the newest first, without reading their journals."""
     listed = [(each, read_state(each)) for each in _folders(runs)]
     return sorted(listed, key=lambda run: run[1].updated, reverse=True)
@@ -135,21 +135,21 @@ def _folders(runs: Path) -> list[Path]:
     return [each for each in runs.iterdir() if each.name != LATEST and _is_run(each)]
 
 
-def read_state(path: Path) -> State:
+def read_state(path: Path) -> RunState:
     """Read a run's state, corrected where the process that ran it died."""
     try:
         told = json.loads((path / STATE).read_text("utf-8"))
-        figures = {name: Figures(**each) for name, each in told.pop("figures", {}).items()}
-        state = State(figures=figures, **told)
+        figures = {name: AgentHistory(**each) for name, each in told.pop("figures", {}).items()}
+        state = RunState(figures=figures, **told)
         _check_numbers(state, *figures.values())
     except (OSError, ValueError, TypeError, AttributeError):
-        return State("unknown")  # written by an older version, or damaged
+        return RunState("unknown")  # written by an older version, or damaged
     if state.state == "running" and not is_busy(path):
         state.state = "interrupted"
     return state
 
 
-def _check_numbers(*values: State | Figures) -> None:
+def _check_numbers(*values: RunState | AgentHistory) -> None:
     """Raise TypeError where what was read is not what was written."""
     for each in values:
         for attribute in fields(type(each)):

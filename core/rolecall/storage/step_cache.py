@@ -18,7 +18,7 @@ _log = logging.getLogger("rolecall")
 JOURNAL = "journal.jsonl"
 
 
-class Elsewhere:
+class StepCache:
     """Looks for answers in folders, each of a run or of many; they are read when first asked.
 
     A journal that is damaged or cannot be read is left out, and said so.

@@ -25,20 +25,20 @@ from ..types.update import Update
 from .journal import Journal, read
 from .paid_answers import PaidAnswers
 from .records import (
-    AdoptedRecord,
     AnswerRecord,
+    CarriedOverRecord,
     DeliverableRecord,
     EditRecord,
     ForgottenRecord,
+    ProcessRecord,
     Record,
     ReusedRecord,
-    RunRecord,
     StepRecord,
     TouchedRecord,
     UpdateRecord,
     WorkspaceRecord,
 )
-from .step_cache import Elsewhere
+from .step_cache import StepCache
 from .tool_results import ToolResults
 
 Ask = Callable[[], Awaitable[Answer]]
@@ -81,8 +81,8 @@ class Spent:
     answer: float | None = None
 
 
-class Memo:
-    """The durable memo of a run's steps; the scheduler above does not know where it is kept.
+class StepStore:
+    """Remembers what a run asked and got; the scheduler above does not know where that is kept.
 
     calls: the number of the run's last call.
     past: the ends of the calls that earlier processes made; their `at` counts back from now.
@@ -96,19 +96,19 @@ class Memo:
         self._started: dict[int, str] = {}
         self.tools = ToolResults()
         self._written: dict[str, set[str]] = {}
-        self._too_small: dict[str, int] = {}
+        self._exhausted: dict[str, int] = {}
         self._edits: set[tuple[str, str]] = set()
         self.spent: dict[str, Spent] = {}
         self.total = Spent()
         self.calls = 0
-        self._elsewhere: Elsewhere | None = None
+        self._elsewhere: StepCache | None = None
         self.updates: list[Update] = []
-        self._adopted: set[tuple[str, int]] = set()
+        self._carried_over: set[tuple[str, int]] = set()
         processes: list[list[CallEnded]] = [[]]
         for record in journal.records:
             self._recall(record)
             match record:
-                case RunRecord():
+                case ProcessRecord():
                     processes.append([])
                 case CallEnded():
                     processes[-1].append(record)
@@ -117,7 +117,7 @@ class Memo:
         self.past = _counted_back(processes)
         self.in_doubt = sorted(set(self._started.values()))
 
-    def look_in(self, elsewhere: Elsewhere) -> None:
+    def use_cache(self, elsewhere: StepCache) -> None:
         """Take answers that other runs have, too."""
         self._elsewhere = elsewhere
 
@@ -159,18 +159,18 @@ class Memo:
             parts=answer.response.parts,
         )
 
-    async def settle(self) -> None:
+    async def flush(self) -> None:
         """Wait until calls, steps and deliverables so far are on the disk."""
-        await self._journal.settle()
+        await self._journal.flush()
 
-    def too_small(self, key: str) -> int:
+    def exhausted_budget(self, key: str) -> int:
         """Give the largest output budget that a step's thinking is known to have used up, or 0."""
-        return self._too_small.get(key, 0)
+        return self._exhausted.get(key, 0)
 
     def wrote(self, agent: str, text: str) -> None:
         """Remember an agent's deliverable before it is written, so that an edit is noticed.
 
-        It is to be settled before the file is written.
+        It is to be flushed before the file is written.
         """
         if _digest(text) not in self._written.get(agent, ()):
             self._record(DeliverableRecord(agent=agent, sha256=_digest(text)), wait=False)
@@ -199,14 +199,14 @@ class Memo:
         self._record(TouchedRecord(agents=dict(agents)))
         return self.updates[-1]
 
-    def adopt(self, key: str, agent: str, text: str) -> None:
+    def carry_over(self, key: str, agent: str, text: str) -> None:
         """Let a deliverable that the last change does not touch be the answer of a step."""
         number = len(self.updates)
-        self._record(AdoptedRecord(step=key, agent=agent, text=text, update=number))
+        self._record(CarriedOverRecord(step=key, agent=agent, text=text, update=number))
 
-    def is_adopted(self, agent: str) -> bool:
+    def is_carried_over(self, agent: str) -> bool:
         """Tell whether an agent's deliverable was already found untouched by the last change."""
-        return (agent, len(self.updates)) in self._adopted
+        return (agent, len(self.updates)) in self._carried_over
 
     def remember(
         self, record: ToolStarted | ToolEnded | WorkspaceRecord | WorkspaceVerified
@@ -222,7 +222,7 @@ class Memo:
         """Record a start and a call's start and end; raise RunError where the disk is full."""
         match event:
             case RunStarted():
-                self._record(RunRecord(when=event.when, agents=event.agents))
+                self._record(ProcessRecord(when=event.when, agents=event.agents))
             case CallStarted() | CallEnded():
                 self._record(event, wait=False)
             case _:
@@ -252,8 +252,8 @@ class Memo:
                     name = self._journal.path.name
                     raise JournalCorrupt(f"{name}: work was touched, and nothing was to change")
                 self.updates[-1] = evolve(self.updates[-1], touched=record.agents)
-            case AdoptedRecord():
-                self._adopted.add((record.agent, record.update))
+            case CarriedOverRecord():
+                self._carried_over.add((record.agent, record.update))
             case EditRecord():
                 self._edits.add((record.agent, record.sha256))
             case _:
@@ -262,8 +262,8 @@ class Memo:
     def _recall_end(self, call: CallEnded) -> None:
         self._started.pop(call.call, None)
         if call.cause is Cause.THINKING_ONLY:
-            most = self._too_small.get(call.step, 0)
-            self._too_small[call.step] = max(call.max_output_tokens, most)
+            most = self._exhausted.get(call.step, 0)
+            self._exhausted[call.step] = max(call.max_output_tokens, most)
         spent = self.spent.setdefault(call.agent, Spent())
         for each in (spent, self.total):
             each.calls += 1

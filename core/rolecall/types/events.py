@@ -221,7 +221,7 @@ class FellBack(Event):
 
 @frozen(kw_only=True)
 class RouteOpened(Event):
-    """The route's circuit breaker opens: it is left alone for `seconds`, then probed."""
+    """The route's circuit breaker opens: it is not asked for `seconds`, then probed."""
 
     route: str
     cause: Cause

@@ -35,7 +35,7 @@ from rolecall import (
     Verbatim,
 )
 from rolecall.execution.attempt import Attempts, Step, judge
-from rolecall.execution.call_recorder import Result
+from rolecall.execution.call_recorder import CallResult
 from rolecall.execution.pricing import ResolvedRoute
 from rolecall.testing import FakeClock, FakeProvider
 
@@ -58,10 +58,12 @@ class Calling:
             )
         )
 
-    def call(self, request: Request = REQUEST, model: str = "") -> Result:
+    def call(self, request: Request = REQUEST, model: str = "") -> CallResult:
         return self.clock.run(self.calling(request, model))
 
-    def calling(self, request: Request = REQUEST, model: str = "") -> Coroutine[Any, Any, Result]:
+    def calling(
+        self, request: Request = REQUEST, model: str = ""
+    ) -> Coroutine[Any, Any, CallResult]:
         route = ResolvedRoute(Route(self.provider.name, model), self.provider)
         return self.attempts.make(Step(agent(), "step", 7.0), route, request)
 

@@ -45,7 +45,7 @@ def test_a_call_waits_for_those_under_way_to_leave_enough() -> None:
         second = asyncio.ensure_future(own.reserve(ONE, sized(1.5)))
         await asyncio.sleep(0)
         assert not second.done()
-        own.settle(first, 0.5, None)
+        own.reconcile(first, 0.5, None)
         assert await second == 1.5
 
     asyncio.run(run())
@@ -57,7 +57,7 @@ def test_a_call_that_would_have_to_wait_for_ever_is_refused_when_the_last_one_en
         first = await own.reserve(ONE, CALL)
         second = asyncio.ensure_future(own.reserve(ONE, sized(1.5)))
         await asyncio.sleep(0)
-        own.settle(first, 0.75, None)
+        own.reconcile(first, 0.75, None)
         with pytest.raises(BudgetReached):
             await second
 
@@ -72,7 +72,7 @@ def test_a_failed_call_counts_as_its_most_where_something_may_be_billed(
 ) -> None:
     async def run() -> None:
         own = Budget(1.0)
-        own.settle(await own.reserve(ONE, CALL), None, cause)
+        own.reconcile(await own.reserve(ONE, CALL), None, cause)
         if left:
             assert await own.reserve(ONE, CALL) == left
         else:
@@ -85,7 +85,7 @@ def test_a_failed_call_counts_as_its_most_where_something_may_be_billed(
 def test_a_call_that_was_never_sent_costs_nothing() -> None:
     async def run() -> None:
         own = Budget(1.0)
-        own.give_back(await own.reserve(ONE, CALL))
+        own.release(await own.reserve(ONE, CALL))
         assert await own.reserve(ONE, CALL) == 1.0
 
     asyncio.run(run())
@@ -118,7 +118,7 @@ def test_what_is_spent_never_exceeds_the_budget(
         await asyncio.sleep(took)
         cost = None if fails else reserved * share
         spent += reserved if cost is None else cost
-        own.settle(reserved, cost, Cause.TIMEOUT if fails else None)
+        own.reconcile(reserved, cost, Cause.TIMEOUT if fails else None)
 
     async def run() -> None:
         await asyncio.wait_for(asyncio.gather(*(call(*each) for each in calls)), 1000)

@@ -1,9 +1,9 @@
-"""A route that is down or spent is left alone for a while."""
+"""The circuit of a route that is down or spent is open for a while."""
 
 import pytest
 
 from rolecall import Cause
-from rolecall.execution.circuit_breaker import DOWN, SPENT, Breaker
+from rolecall.execution.circuit_breaker import DOWN, SPENT, CircuitBreaker
 from rolecall.testing import FakeClock
 
 ROUTE = "one/m"
@@ -14,10 +14,10 @@ class Tried:
 
     def __init__(self) -> None:
         self.clock = FakeClock()
-        self.breaker = Breaker(self.clock.now, failures=2, cooldown=10.0)
+        self.breaker = CircuitBreaker(self.clock.now, failures=2, cooldown=10.0)
 
     def call(self, cause: Cause | None, route: str = ROUTE) -> float | None:
-        return self.breaker.ended(route, cause, self.breaker.asking(route))
+        return self.breaker.ended(route, cause, self.breaker.started(route))
 
     @property
     def is_open(self) -> bool:
@@ -72,7 +72,7 @@ def test_after_the_cool_down_one_call_alone_probes_the_route() -> None:
     tried = Tried()
     tried.call(Cause.AUTH)
     tried.clock.advance(10)
-    assert tried.breaker.asking(ROUTE)
+    assert tried.breaker.started(ROUTE)
     assert tried.is_open
 
 
@@ -82,7 +82,7 @@ def test_a_probe_that_is_answered_closes_the_route() -> None:
     tried.call(Cause.TIMEOUT)
     tried.clock.advance(10)
     tried.call(None)
-    assert not tried.breaker.asking(ROUTE)
+    assert not tried.breaker.started(ROUTE)
     assert tried.call(Cause.TIMEOUT) is None  # it counts from one again
 
 
@@ -99,14 +99,14 @@ def test_a_probe_that_was_cancelled_makes_room_for_another_one() -> None:
     tried = Tried()
     tried.call(Cause.AUTH)
     tried.clock.advance(10)
-    tried.breaker.asking(ROUTE)
-    tried.breaker.given_up(ROUTE)
+    tried.breaker.started(ROUTE)
+    tried.breaker.cancelled(ROUTE)
     assert not tried.is_open
 
 
 def test_a_call_that_was_on_its_way_does_not_open_the_route_a_second_time() -> None:
     tried = Tried()
-    on_its_way = tried.breaker.asking(ROUTE)
+    on_its_way = tried.breaker.started(ROUTE)
     assert tried.call(Cause.AUTH) == 10.0
     tried.clock.advance(5)
     assert tried.breaker.ended(ROUTE, Cause.AUTH, on_its_way) is None
@@ -116,7 +116,7 @@ def test_a_call_that_was_on_its_way_does_not_open_the_route_a_second_time() -> N
 
 def test_a_wait_longer_than_anyone_would_wait_opens_a_route_at_once_and_for_as_long() -> None:
     tried = Tried()
-    probe = tried.breaker.asking(ROUTE)
+    probe = tried.breaker.started(ROUTE)
     assert tried.breaker.ended(ROUTE, Cause.RATE_LIMITED, probe, at_least=300.0) == 300.0
     tried.clock.advance(299.0)
     assert tried.is_open

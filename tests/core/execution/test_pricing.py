@@ -3,7 +3,7 @@
 import pytest
 
 from rolecall import HasPrices, Price, Route, Settings, Usage
-from rolecall.execution.pricing import Prices
+from rolecall.execution.pricing import Pricing
 from rolecall.testing import FakeProvider
 
 MILLION = Usage(input=1_000_000, output=1_000_000)
@@ -16,8 +16,8 @@ class Priced(FakeProvider):
         return usage.input * 1e-6 if model == "m" else None
 
 
-def prices(**own: Price) -> Prices:
-    return Prices(Settings(prices=own), {"one": Priced("one"), "two": FakeProvider("two")})
+def prices(**own: Price) -> Pricing:
+    return Pricing(Settings(prices=own), {"one": Priced("one"), "two": FakeProvider("two")})
 
 
 def test_a_provider_that_has_prices_is_one() -> None:

@@ -6,8 +6,8 @@ import pytest
 from building import Heard, call_ended
 
 from rolecall import CostsCompared, Event, Price, Route, RunEnded, RunStarted, Settings, Usage
-from rolecall.execution.pricing import Prices
-from rolecall.observers.cost_comparison import Savings
+from rolecall.execution.pricing import Pricing
+from rolecall.observers.cost_comparison import CostComparison
 from rolecall.testing import FakeProvider
 
 SETTINGS = Settings(
@@ -31,7 +31,7 @@ def ended(provider: str, model: str, usage: Usage, **more: Any) -> Event:
 def compared(*events: Event) -> CostsCompared:
     heard = Heard()
     routes = [Route("one", "m"), Route("two", "n")]
-    savings = Savings(Prices(SETTINGS, PROVIDERS), routes, heard.notify)
+    savings = CostComparison(Pricing(SETTINGS, PROVIDERS), routes, heard.notify)
     for event in (*events, OVER):
         savings.notify(event)
     (found,) = heard

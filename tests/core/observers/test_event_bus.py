@@ -7,7 +7,7 @@ import pytest
 from building import Heard
 
 from rolecall import Event, RunError
-from rolecall.observers.event_bus import Bus
+from rolecall.observers.event_bus import EventBus
 
 FIRST, SECOND = Event(at=1.0), Event(at=2.0)
 
@@ -24,7 +24,7 @@ class Broken:
 
 def test_everyone_hears_every_event_in_order() -> None:
     keeper, observer = Heard(), Heard()
-    bus = Bus([keeper], [observer])
+    bus = EventBus([keeper], [observer])
     bus(FIRST)
     bus(SECOND)
     assert keeper == observer == [FIRST, SECOND]
@@ -40,13 +40,13 @@ def test_keepers_hear_before_observers() -> None:
         def notify(self, event: Event) -> None:
             order.append(self._name)
 
-    Bus([Noting("folder"), Noting("ledger")], [Noting("terminal")])(FIRST)
+    EventBus([Noting("folder"), Noting("ledger")], [Noting("terminal")])(FIRST)
     assert order == ["folder", "ledger", "terminal"]
 
 
 def test_an_observer_that_raises_is_dropped_and_named(caplog: pytest.LogCaptureFixture) -> None:
     broken, well = Broken(ZeroDivisionError("oh")), Heard()
-    bus = Bus([], [broken, well])
+    bus = EventBus([], [broken, well])
     bus(FIRST)
     bus(SECOND)
     assert (broken.heard, well) == (1, [FIRST, SECOND])
@@ -58,20 +58,20 @@ def test_an_observer_that_raises_is_dropped_and_named(caplog: pytest.LogCaptureF
 
 def test_where_an_observer_broke_is_shown_when_debugging(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG, "rolecall"):
-        Bus([], [Broken(ZeroDivisionError("oh"))])(FIRST)
+        EventBus([], [Broken(ZeroDivisionError("oh"))])(FIRST)
     assert caplog.records[0].exc_info
 
 
 def test_a_keeper_that_raises_stops_the_run() -> None:
     observer = Heard()
     with pytest.raises(RunError, match="the disk is full"):
-        Bus([Broken(RunError("the disk is full"))], [observer])(FIRST)
+        EventBus([Broken(RunError("the disk is full"))], [observer])(FIRST)
     assert observer == []
 
 
 def test_an_interrupt_is_no_fault_of_the_observer() -> None:
     with pytest.raises(KeyboardInterrupt):
-        Bus([], [Broken(KeyboardInterrupt())])(FIRST)
+        EventBus([], [Broken(KeyboardInterrupt())])(FIRST)
 
 
 class Finishing(Heard):
@@ -90,6 +90,6 @@ def test_observers_with_work_to_finish_do_so_once_the_run_is_over(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     finishing = Finishing()
-    asyncio.run(Bus([], [BreaksAtTheEnd(), finishing, Heard()]).aclose())
+    asyncio.run(EventBus([], [BreaksAtTheEnd(), finishing, Heard()]).aclose())
     assert finishing.finished == 1
     assert "BreaksAtTheEnd broke and is dropped: ZeroDivisionError: oh" in caplog.text

@@ -13,7 +13,7 @@ from rolecall import Agent, AgentDone, AgentStarted, DeliverableKept, Response, 
 from rolecall.execution.context import RunContext
 from rolecall.execution.dispatcher import Dispatcher
 from rolecall.scheduling.agent_task import CUT, PLAN, AgentTask, Deliverable
-from rolecall.scheduling.revisions import Changes
+from rolecall.scheduling.revisions import Revisions
 from rolecall.scheduling.workbench import Workbench
 from rolecall.storage.run_folder import RunFolder
 from rolecall.testing import FakeClock, FakeProvider
@@ -47,10 +47,10 @@ class Working:
             priorities={"a": 1.0},
             **more,
         )
-        changes = Changes(self.context.team, folder.memo, self.context.settings.template)
+        revisions = Revisions(self.context.team, folder.store, self.context.settings.template)
         dispatcher = Dispatcher(self.context)
         bench = Workbench(self.context, folder)
-        self.task = AgentTask(agent, self.context, folder, dispatcher, changes, {}, bench)
+        self.task = AgentTask(agent, self.context, folder, dispatcher, revisions, {}, bench)
 
     def run(self) -> Deliverable:
         return self.clock.run(self.task.run())

@@ -4,9 +4,9 @@ import pytest
 from building import agent
 
 from rolecall import Forecast, Price, Settings, Team
-from rolecall.execution.pricing import Prices
+from rolecall.execution.pricing import Pricing
 from rolecall.scheduling.estimate import OUTPUT, Estimate, estimate_run
-from rolecall.storage.history import USUAL, Figures
+from rolecall.storage.history import USUAL, AgentHistory
 from rolecall.testing import FakeProvider
 
 PRICED = Settings(interval=0.5, continuations=1, prices={"m": Price(1.0, 10.0)})
@@ -20,8 +20,8 @@ TEAM = Team(
 )
 
 
-def estimated(settings: Settings = PRICED, **past: Figures) -> Estimate:
-    prices = Prices(settings, {"one": FakeProvider("one")})
+def estimated(settings: Settings = PRICED, **past: AgentHistory) -> Estimate:
+    prices = Pricing(settings, {"one": FakeProvider("one")})
     return estimate_run(TEAM, "Build it.", settings, prices, past)
 
 
@@ -32,19 +32,24 @@ def test_without_past_runs_each_agent_is_taken_to_be_usual() -> None:
 
 
 def test_past_runs_tell_better_and_stand_in_for_agents_that_they_had_not() -> None:
-    one, two, *_ = estimated(a=Figures(12.0, 2.0, 300.0, 700.0, 0.5)).agents
+    one, two, *_ = estimated(a=AgentHistory(12.0, 2.0, 300.0, 700.0, 0.5)).agents
     assert (one.calls, one.input, one.output, one.seconds, one.known) == (2, 300, 700, 12, True)
     assert (two.output, two.seconds, two.known) == (700, 12, False)
 
 
 def test_the_longest_path_says_how_long_it_takes() -> None:
-    estimate = estimated(b=Figures(5.0, 1.0), c=Figures(50.0, 1.0), a=Figures(1.0), d=Figures(2.0))
+    estimate = estimated(
+        b=AgentHistory(5.0, 1.0),
+        c=AgentHistory(50.0, 1.0),
+        a=AgentHistory(1.0),
+        d=AgentHistory(2.0),
+    )
     assert estimate.critical == ("a", "c", "d")
     assert estimate.seconds == 53.0
 
 
 def test_pacing_says_how_long_it_takes_where_calls_are_quick() -> None:
-    quick = {name: Figures(0.01, 10.0) for name in TEAM.agents}
+    quick = {name: AgentHistory(0.01, 10.0) for name in TEAM.agents}
     assert estimated(**quick).seconds == pytest.approx(39 * 0.5, abs=0.1)
 
 

@@ -33,7 +33,7 @@ from rolecall import (
 )
 from rolecall.scheduling.agent_task import CUT
 from rolecall.storage.journal import read
-from rolecall.storage.records import DeliverableRecord, EditRecord, RunRecord, StepRecord
+from rolecall.storage.records import DeliverableRecord, EditRecord, ProcessRecord, StepRecord
 from rolecall.testing import FakeClock, FakeProvider
 
 # a ─ b ─ d     each on a provider of its own
@@ -402,7 +402,7 @@ def test_every_call_is_on_record_with_its_start_and_its_end(tmp_path: Path) -> N
     run(tmp_path, DIAMOND[:1], *providers(a=[Response(""), "text"]))
     records, _ = read((tmp_path / "journal.jsonl").read_bytes())
     assert [type(record) for record in records] == [
-        RunRecord,
+        ProcessRecord,
         *[CallStarted, CallEnded] * 2,
         StepRecord,
         DeliverableRecord,

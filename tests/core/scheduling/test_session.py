@@ -23,12 +23,12 @@ from rolecall import (
     Team,
     UsageError,
 )
-from rolecall.scheduling.scheduler import Outcome
+from rolecall.scheduling.scheduler import RunOutcome
 from rolecall.scheduling.session import Rerun, Session, terminable
 from rolecall.storage.journal import Journal
 from rolecall.storage.run_folder import RunFolder, read_about
 from rolecall.storage.run_index import read_state
-from rolecall.storage.step_store import Memo
+from rolecall.storage.step_store import StepStore
 from rolecall.testing import FakeProvider
 from rolecall.types.run_options import RunOptions
 
@@ -45,7 +45,7 @@ def hosting(**hooks: Any) -> Host:
 
 def work(
     folder: Path, host: Host, options: RunOptions | None = None, settings: Settings | None = None
-) -> Outcome:
+) -> RunOutcome:
     session = Session(host, settings or Settings(), options or RunOptions())
     about = session.describe(["--offline"])
     with RunFolder.create(folder, "Build it.", about) as opened:
@@ -181,29 +181,29 @@ def test_being_terminated_ends_a_run_as_an_interrupt_does(tmp_path: Path) -> Non
 
 
 @pytest.fixture
-def memo(tmp_path: Path) -> Iterator[Memo]:
+def store(tmp_path: Path) -> Iterator[StepStore]:
     """Remember that a cost 1 dollar, b 0.25 and then 0.5, and c nothing that is known."""
     with Journal(tmp_path / "journal.jsonl") as journal:
-        memo = Memo(journal)
+        store = StepStore(journal)
         for number, (name, cost) in enumerate([("a", 1.0), ("b", 0.25), ("b", 0.5), ("c", None)]):
-            memo.notify(call_ended(number, agent=name, cost=cost))
-        yield memo
+            store.notify(call_ended(number, agent=name, cost=cost))
+        yield store
 
 
-def test_a_rerun_takes_an_agent_and_all_who_need_it(memo: Memo) -> None:
-    again = Rerun.plan(Team(CHAIN), memo, ["b"], [])
+def test_a_rerun_takes_an_agent_and_all_who_need_it(store: StepStore) -> None:
+    again = Rerun.plan(Team(CHAIN), store, ["b"], [])
     assert (again.agents, again.frozen) == (("b", "c"), ())
     assert again.words == "to run again, for about $0.5000 and 1 of unknown cost: b, c"
 
 
-def test_a_rerun_of_some_alone_leaves_the_others_as_they_are(memo: Memo) -> None:
-    again = Rerun.plan(Team(CHAIN), memo, [], ["b"])
+def test_a_rerun_of_some_alone_leaves_the_others_as_they_are(store: StepStore) -> None:
+    again = Rerun.plan(Team(CHAIN), store, [], ["b"])
     assert (again.agents, again.frozen) == (("b",), ("a", "c"))
 
 
 @pytest.mark.parametrize(("start", "only"), [(["riter"], []), ([], ["riter"])])
 def test_a_rerun_of_an_unknown_agent_names_the_nearest(
-    memo: Memo, start: list[str], only: list[str]
+    store: StepStore, start: list[str], only: list[str]
 ) -> None:
     with pytest.raises(UsageError, match=r"no agent is called 'riter'; did you mean 'writer'"):
-        Rerun.plan(Team([agent("writer")]), memo, start, only)
+        Rerun.plan(Team([agent("writer")]), store, start, only)

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from rolecall import CallEnded, Usage
-from rolecall.storage.history import USUAL, Figures, average, expected
-from rolecall.storage.run_index import RECENT, past_figures
+from rolecall.storage.history import USUAL, AgentHistory, average, expected
+from rolecall.storage.run_index import RECENT, past_history
 
 
 def ended(took: float, cost: float | None, output: int = 5) -> CallEnded:
@@ -30,29 +30,32 @@ def ended(took: float, cost: float | None, output: int = 5) -> CallEnded:
 
 
 def test_an_agents_calls_are_summed() -> None:
-    figures = Figures()
+    figures = AgentHistory()
     figures.add(ended(2.0, 0.5))
     figures.add(ended(3.0, 0.25))
-    assert figures == Figures(5.0, 2, 20, 10, 0.75)
+    assert figures == AgentHistory(5.0, 2, 20, 10, 0.75)
 
 
 def test_an_unknown_price_makes_the_cost_unknown() -> None:
-    figures = Figures()
+    figures = AgentHistory()
     figures.add(ended(2.0, None))
     figures.add(ended(3.0, 0.25))
     assert figures.cost is None
 
 
 def test_a_call_that_wrote_nothing_needs_no_price() -> None:
-    figures = Figures()
+    figures = AgentHistory()
     figures.add(ended(2.0, None, output=0))
     figures.add(ended(3.0, 0.25))
     assert figures.cost == 0.25
 
 
 def test_runs_are_averaged_by_agent() -> None:
-    runs = [{"a": Figures(2.0, 1, 10, 4, 0.5)}, {"a": Figures(4.0, 3, 30, 8, None), "b": Figures()}]
-    assert average(runs) == {"a": Figures(3.0, 2, 20, 6, 0.5), "b": Figures()}
+    runs = [
+        {"a": AgentHistory(2.0, 1, 10, 4, 0.5)},
+        {"a": AgentHistory(4.0, 3, 30, 8, None), "b": AgentHistory()},
+    ]
+    assert average(runs) == {"a": AgentHistory(3.0, 2, 20, 6, 0.5), "b": AgentHistory()}
 
 
 def test_who_is_not_known_takes_the_mean_of_those_who_are() -> None:
@@ -79,9 +82,9 @@ def test_runs_with_other_flags_or_without_any_tell_nothing(tmp_path: Path) -> No
     save(tmp_path, "offline", ["--offline"], 0.1)
     (tmp_path / "latest").symlink_to("two")
     (tmp_path / "begun").mkdir()
-    assert past_figures(tmp_path, [])["a"].seconds == pytest.approx(3.0)
-    assert past_figures(tmp_path, ["--offline"])["a"].seconds == pytest.approx(0.1)
-    assert past_figures(tmp_path / "nowhere", []) == {}
+    assert past_history(tmp_path, [])["a"].seconds == pytest.approx(3.0)
+    assert past_history(tmp_path, ["--offline"])["a"].seconds == pytest.approx(0.1)
+    assert past_history(tmp_path / "nowhere", []) == {}
 
 
 @pytest.mark.parametrize(
@@ -103,18 +106,18 @@ def test_a_run_whose_state_is_damaged_tells_nothing(tmp_path: Path, state: str) 
     save(tmp_path, "whole", [], 2.0)
     save(tmp_path, "damaged", [], 100.0)
     (tmp_path / "damaged" / "state.json").write_bytes(state.encode(errors="surrogateescape"))
-    assert past_figures(tmp_path, [])["a"].seconds == 2.0
+    assert past_history(tmp_path, [])["a"].seconds == 2.0
 
 
 def test_only_the_latest_runs_tell_anything(tmp_path: Path) -> None:
     save(tmp_path, "old", [], 100.0, updated=1.0)
     for number in range(RECENT):
         save(tmp_path, f"new-{number}", [], 2.0, updated=2.0 + number)
-    assert past_figures(tmp_path, [])["a"].seconds == pytest.approx(2.0)
+    assert past_history(tmp_path, [])["a"].seconds == pytest.approx(2.0)
 
 
 def test_many_runs_with_other_flags_hide_none_with_the_same(tmp_path: Path) -> None:
     save(tmp_path, "real", [], 2.0, updated=1.0)
     for number in range(RECENT):
         save(tmp_path, f"offline-{number}", ["--offline"], 0.1, updated=2.0 + number)
-    assert past_figures(tmp_path, [])["a"].seconds == pytest.approx(2.0)
+    assert past_history(tmp_path, [])["a"].seconds == pytest.approx(2.0)

@@ -168,7 +168,7 @@ def test_a_journal_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
         Journal(missing)
 
 
-def test_many_that_settle_within_a_short_time_share_a_flush(
+def test_many_that_flush_within_a_short_time_share_a_flush(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = FakeClock()
@@ -182,7 +182,7 @@ def test_many_that_settle_within_a_short_time_share_a_flush(
         await asyncio.sleep(begin)
         journal.append(noted("1"), wait=False)
         wrote = clock.now()
-        await journal.settle()
+        await journal.flush()
         assert wrote < flushed[-1] <= clock.now()
         assert clock.now() <= wrote + 2 * 0.01 + PAUSE * 0.01
 

@@ -9,14 +9,14 @@ from building import call_ended, call_started
 
 from rolecall import Cause, Stop, ToolEnded, ToolStarted, Usage
 from rolecall.storage.records import (
-    AdoptedRecord,
     AnswerRecord,
+    CarriedOverRecord,
     DeliverableRecord,
     EditRecord,
     ForgottenRecord,
+    ProcessRecord,
     Record,
     ReusedRecord,
-    RunRecord,
     StepRecord,
     TouchedRecord,
     UpdateRecord,
@@ -59,7 +59,7 @@ ENDED = {
 TOOL: dict[str, Any] = {"agent": "a", "step": "key", "call": "1", "tool": "lint"}
 TOOL["arguments"] = {"path": "a"}
 KEPT: list[tuple[dict[str, Any], Record]] = [
-    ({"type": "run", "when": 1.5, "agents": ["a"]}, RunRecord(when=1.5, agents=("a",))),
+    ({"type": "run", "when": 1.5, "agents": ["a"]}, ProcessRecord(when=1.5, agents=("a",))),
     (
         {key: ENDED[key] for key in ("at", "call", "agent", "provider", "model", "step", "waited")}
         | {"type": "call_started", "max_output_tokens": 100},
@@ -102,7 +102,7 @@ KEPT: list[tuple[dict[str, Any], Record]] = [
     ({"type": "touched", "agents": {"a": "why"}}, TouchedRecord(agents={"a": "why"})),
     (
         {"type": "adopted", "step": "key", "agent": "a", "text": "text", "update": 1},
-        AdoptedRecord(step="key", agent="a", text="text", update=1),
+        CarriedOverRecord(step="key", agent="a", text="text", update=1),
     ),
     ({"type": "forgotten", "agents": ["a", "b"]}, ForgottenRecord(agents=("a", "b"))),
     (
@@ -184,7 +184,7 @@ def test_a_record_of_a_type_not_known_here_is_none(kind: object) -> None:
 
 
 def test_a_field_not_known_here_is_passed_over() -> None:
-    assert parse({"type": "run", "when": 1.5, "agents": ["a"], "mood": "good"}) == RunRecord(
+    assert parse({"type": "run", "when": 1.5, "agents": ["a"], "mood": "good"}) == ProcessRecord(
         when=1.5, agents=("a",)
     )
 

@@ -143,7 +143,7 @@ def test_a_request_that_is_gone_is_named(tmp_path: Path, content: str | None) ->
 
 def test_a_torn_last_line_is_told(tmp_path: Path) -> None:
     with create(tmp_path) as folder:
-        folder.memo.notify(call_started())
+        folder.store.notify(call_started())
         assert folder.torn == 0
     journal = tmp_path / "journal.jsonl"
     journal.write_bytes(journal.read_bytes() + b'{"v":1,"ty')

@@ -21,7 +21,7 @@ from rolecall import (
 from rolecall.storage.run_folder import RunFolder, point_latest
 from rolecall.storage.run_index import (
     PAUSE,
-    State,
+    RunState,
     StateKeeper,
     differences,
     is_busy,
@@ -33,7 +33,7 @@ from rolecall.storage.run_index import (
 from rolecall.testing import FakeProvider
 
 
-def create(path: Path, state: State | None = None) -> Path:
+def create(path: Path, state: RunState | None = None) -> Path:
     RunFolder.create(path, "Build it.", {}).close()
     if state is not None:
         (path / "state.json").write_text(json.dumps(asdict(state)), "utf-8")
@@ -65,7 +65,7 @@ def test_a_run_keeps_its_state_while_it_goes_on(tmp_path: Path) -> None:
             RunStarted(at=0.0, folder="", request="", agents=("a", "b", "c"), first_choices=())
         )
         assert read_state(tmp_path).state == "running"
-        folder.memo.notify(call_ended(1, agent="a", cost=0.5))
+        folder.store.notify(call_ended(1, agent="a", cost=0.5))
         keeper.notify(AgentDone(at=1.0, agent="a", route="one", file=""))
         keeper.notify(DeliverableKept(at=1.0, agent="b", file=""))
         keeper.notify(AgentFailed(at=1.0, agent="c", error=""))
@@ -102,7 +102,7 @@ def test_a_runs_state_says_how_it_ended(
 
 
 def test_a_run_whose_process_died_is_not_running(tmp_path: Path) -> None:
-    create(tmp_path, State("running"))
+    create(tmp_path, RunState("running"))
     assert read_state(tmp_path).state == "interrupted"
 
 
@@ -121,9 +121,9 @@ def test_a_run_is_busy_while_it_is_open(tmp_path: Path) -> None:
 
 
 def test_runs_are_listed_the_newest_first_and_nothing_else_is(tmp_path: Path) -> None:
-    create(tmp_path / "old", State("done", updated=1.0))
-    create(tmp_path / "new", State("done", updated=3.0))
-    create(tmp_path / "middle", State("done", updated=2.0))
+    create(tmp_path / "old", RunState("done", updated=1.0))
+    create(tmp_path / "new", RunState("done", updated=3.0))
+    create(tmp_path / "middle", RunState("done", updated=2.0))
     point_latest(tmp_path / "middle")
     (tmp_path / "no-run").mkdir()
     (tmp_path / "notes.txt").touch()

@@ -13,7 +13,7 @@ from rolecall import Answer, Response, Stop, ToolCall
 from rolecall.storage.journal import Journal
 from rolecall.storage.records import ReusedRecord
 from rolecall.storage.run_folder import RunFolder
-from rolecall.storage.step_cache import Elsewhere
+from rolecall.storage.step_cache import StepCache
 from rolecall.testing import FakeProvider
 
 TEAM = [agent("a"), agent("b", "a")]
@@ -52,7 +52,7 @@ def steps(folder: Path) -> list[str]:
 def test_an_answer_is_found_in_a_run_and_in_a_folder_of_runs(tmp_path: Path) -> None:
     run(tmp_path / "runs" / "one", TEAM, FakeProvider("one", default="text"))
     for folder in (tmp_path / "runs", tmp_path / "runs" / "one"):
-        elsewhere = Elsewhere([folder], tmp_path / "own")
+        elsewhere = StepCache([folder], tmp_path / "own")
         found = [elsewhere.find(step) for step in steps(tmp_path / "runs" / "one")]
         answers = [(each.response.text, each.source) for each in found if each]
         assert answers == [("text", "one")] * 2
@@ -66,20 +66,20 @@ def test_an_answer_that_no_event_told_of_is_found_too(tmp_path: Path) -> None:
     wanted = ToolCall("1", "lint", {"path": "a"})
     response = Response("text", stop=Stop.TOOL_USE, cost=0.25, parts=(wanted,))
     with RunFolder.create(tmp_path / "one", "Build it.", {}) as folder:
-        asyncio.run(folder.memo.step("step", ask))
-    elsewhere = Elsewhere([tmp_path], tmp_path / "own")
+        asyncio.run(folder.store.step("step", ask))
+    elsewhere = StepCache([tmp_path], tmp_path / "own")
     assert elsewhere.find("step") == Answer(response, "one/m", "a", source="one")
     with RunFolder.create(tmp_path / "two", "Build it.", {}) as folder:
-        folder.memo.look_in(elsewhere)
-        asyncio.run(folder.memo.step("step", ask))
+        folder.store.use_cache(elsewhere)
+        asyncio.run(folder.store.step("step", ask))
     with RunFolder(tmp_path / "two") as folder:
-        again = asyncio.run(folder.memo.step("step", ask))
+        again = asyncio.run(folder.store.step("step", ask))
     assert again == Answer(response, "one/m", reused=True, source="one")
 
 
 def test_a_run_does_not_look_into_itself(tmp_path: Path) -> None:
     run(tmp_path / "one", TEAM, FakeProvider("one"))
-    assert Elsewhere([tmp_path], tmp_path / "one").find(steps(tmp_path / "one")[0]) is None
+    assert StepCache([tmp_path], tmp_path / "one").find(steps(tmp_path / "one")[0]) is None
 
 
 def test_a_damaged_journal_is_left_out_and_said(
@@ -90,7 +90,7 @@ def test_a_damaged_journal_is_left_out_and_said(
     journal = tmp_path / "one" / "journal.jsonl"
     journal.write_bytes(b"rubbish\n" + journal.read_bytes())
     with caplog.at_level(logging.WARNING):
-        elsewhere = Elsewhere([tmp_path], tmp_path / "own")
+        elsewhere = StepCache([tmp_path], tmp_path / "own")
         assert elsewhere.find(steps(tmp_path / "two")[0]) is not None
     assert f"nothing is reused of {journal}: " in caplog.text
 
@@ -100,7 +100,7 @@ def test_a_torn_last_line_does_no_harm(tmp_path: Path) -> None:
     found = steps(tmp_path / "one")
     with open(tmp_path / "one" / "journal.jsonl", "ab") as file:
         file.write(b'{"v":1,"ty')
-    assert Elsewhere([tmp_path], tmp_path / "own").find(found[0]) is not None
+    assert StepCache([tmp_path], tmp_path / "own").find(found[0]) is not None
 
 
 def test_the_same_request_costs_nothing_a_second_time(echo: Shell) -> None:

@@ -11,8 +11,8 @@ from building import REQUEST, call_ended, call_started
 
 from rolecall import Answer, Cause, JournalCorrupt, Message, Request, Response, RunStarted, Stop
 from rolecall.storage.journal import Journal, read
-from rolecall.storage.records import EditRecord, Record, RunRecord, StepRecord, TouchedRecord
-from rolecall.storage.step_store import Memo, Spent, step_key
+from rolecall.storage.records import EditRecord, ProcessRecord, Record, StepRecord, TouchedRecord
+from rolecall.storage.step_store import Spent, StepStore, step_key
 
 STARTED = RunStarted(
     at=0.0, folder="", request="", agents=("a", "b"), first_choices=(), when=1_800_000_000.0
@@ -30,21 +30,21 @@ def opened(tmp_path: Path) -> Opening:
 class Vendor:
     """Answers a step as a dispatcher does, and counts how often."""
 
-    def __init__(self, memo: Memo, step: str = "step") -> None:
+    def __init__(self, store: StepStore, step: str = "step") -> None:
         self.asked = 0
-        self._memo = memo
+        self._store = store
         self._step = step
 
     async def ask(self) -> Answer:
         self.asked += 1
-        number = self._memo.calls + 1
-        self._memo.notify(call_started(number, self._step))
-        self._memo.notify(call_ended(number, self._step))
+        number = self._store.calls + 1
+        self._store.notify(call_started(number, self._step))
+        self._store.notify(call_ended(number, self._step))
         return Answer(Response("answer", model="m"), "one/m", "a", number)
 
 
-def answer(memo: Memo, vendor: Vendor, step: str = "step") -> Answer:
-    return asyncio.run(memo.step(step, vendor.ask))
+def answer(store: StepStore, vendor: Vendor, step: str = "step") -> Answer:
+    return asyncio.run(store.step(step, vendor.ask))
 
 
 def test_a_steps_key_is_the_same_in_every_process_and_on_every_system() -> None:
@@ -90,42 +90,42 @@ def test_half_a_surrogate_pair_in_a_request_has_a_key_too() -> None:
 
 def test_an_answered_step_is_not_asked_again(opened: Opening) -> None:
     with opened() as journal:
-        memo = Memo(journal)
-        vendor = Vendor(memo)
-        assert answer(memo, vendor) == ANSWER
-        assert answer(memo, vendor) == evolve(ANSWER, reused=True)
+        store = StepStore(journal)
+        vendor = Vendor(store)
+        assert answer(store, vendor) == ANSWER
+        assert answer(store, vendor) == evolve(ANSWER, reused=True)
     assert vendor.asked == 1
 
 
 def test_an_answered_step_is_remembered_by_the_next_process(opened: Opening) -> None:
     with opened() as journal:
-        memo = Memo(journal)
-        answer(memo, Vendor(memo))
+        store = StepStore(journal)
+        answer(store, Vendor(store))
     with opened() as journal:
-        memo = Memo(journal)
-        vendor = Vendor(memo)
-        assert answer(memo, vendor) == evolve(ANSWER, reused=True)
+        store = StepStore(journal)
+        vendor = Vendor(store)
+        assert answer(store, vendor) == evolve(ANSWER, reused=True)
     assert vendor.asked == 0
 
 
 def test_another_step_is_asked(opened: Opening) -> None:
     with opened() as journal:
-        memo = Memo(journal)
-        answer(memo, Vendor(memo))
-        other = Vendor(memo, "other")
-        answer(memo, other, "other")
+        store = StepStore(journal)
+        answer(store, Vendor(store))
+        other = Vendor(store, "other")
+        answer(store, other, "other")
     assert other.asked == 1
 
 
 def test_an_answer_that_came_right_before_a_crash_counts(opened: Opening) -> None:
     with opened() as journal:
-        memo = Memo(journal)
-        memo.notify(call_started())
-        memo.notify(call_ended())
+        store = StepStore(journal)
+        store.notify(call_started())
+        store.notify(call_ended())
     with opened() as journal:
-        memo = Memo(journal)
-        vendor = Vendor(memo)
-        assert answer(memo, vendor).response.text == "answer"
+        store = StepStore(journal)
+        vendor = Vendor(store)
+        assert answer(store, vendor).response.text == "answer"
     assert vendor.asked == 0
 
 
@@ -139,34 +139,34 @@ def test_an_answer_that_no_event_told_of_is_remembered_all_the_same(
         return silent
 
     with opened() as journal:
-        assert asyncio.run(Memo(journal).step("step", ask)) == silent
+        assert asyncio.run(StepStore(journal).step("step", ask)) == silent
     with opened() as journal:
-        memo = Memo(journal)
-        vendor = Vendor(memo)
-        assert answer(memo, vendor) == evolve(silent, reused=True)
+        store = StepStore(journal)
+        vendor = Vendor(store)
+        assert answer(store, vendor) == evolve(silent, reused=True)
     assert vendor.asked == 0
 
 
 def test_what_the_dispatcher_answered_counts_and_not_what_an_event_told(opened: Opening) -> None:
     async def ask() -> Answer:
-        memo.notify(call_ended(1, text="the first of two calls"))
-        memo.notify(call_ended(2, text="a hedge that lost"))
+        store.notify(call_ended(1, text="the first of two calls"))
+        store.notify(call_ended(2, text="a hedge that lost"))
         return Answer(Response("the first of two calls"), "one/m", "a", call=1)
 
     for _ in range(2):
         with opened() as journal:
-            memo = Memo(journal)
-            again = asyncio.run(memo.step("step", ask))
+            store = StepStore(journal)
+            again = asyncio.run(store.step("step", ask))
             assert again.response.text == "the first of two calls"
 
 
 def test_a_failed_call_answers_no_step(opened: Opening) -> None:
     with opened() as journal:
-        Memo(journal).notify(call_ended(text="cut off he", cause=Cause.TRUNCATED))
+        StepStore(journal).notify(call_ended(text="cut off he", cause=Cause.TRUNCATED))
     with opened() as journal:
-        memo = Memo(journal)
-        vendor = Vendor(memo)
-        answer(memo, vendor)
+        store = StepStore(journal)
+        vendor = Vendor(store)
+        answer(store, vendor)
     assert vendor.asked == 1
 
 
@@ -174,76 +174,76 @@ def test_a_cut_piece_that_was_accepted_is_remembered_as_cut(opened: Opening) -> 
     piece = Response("cut off he", model="m", stop=Stop.LENGTH, cost=0.5)
 
     async def cut() -> Answer:
-        memo.notify(
+        store.notify(
             call_ended(text="cut off he", stop=Stop.LENGTH, cause=Cause.TRUNCATED, cost=0.5)
         )
         return Answer(piece, "one/m", "a", call=1)
 
     with opened() as journal:
-        memo = Memo(journal)
-        asyncio.run(memo.step("step", cut))
+        store = StepStore(journal)
+        asyncio.run(store.step("step", cut))
     with opened() as journal:
-        memo = Memo(journal)
-        again = answer(memo, Vendor(memo))
+        store = StepStore(journal)
+        again = answer(store, Vendor(store))
     assert again == Answer(piece, "one/m", "a", call=1, reused=True)
 
 
 def test_calls_are_counted_on_from_the_last_process(opened: Opening) -> None:
     with opened() as journal:
-        memo = Memo(journal)
-        assert memo.calls == 0
-        memo.notify(call_started(1))
-        memo.notify(call_started(2, "other"))
-        assert memo.calls == 2
+        store = StepStore(journal)
+        assert store.calls == 0
+        store.notify(call_started(1))
+        store.notify(call_started(2, "other"))
+        assert store.calls == 2
     with opened() as journal:
-        assert Memo(journal).calls == 2
+        assert StepStore(journal).calls == 2
 
 
 def test_a_call_is_on_record_before_its_answer_is(opened: Opening) -> None:
     with opened() as journal:
-        Memo(journal).notify(call_started())
+        StepStore(journal).notify(call_started())
         records, _ = read(journal.path.read_bytes())
     assert records == [call_started()]
 
 
 def test_calls_that_began_before_a_crash_and_never_ended_are_in_doubt(opened: Opening) -> None:
     with opened() as journal:
-        memo = Memo(journal)
-        memo.notify(call_started(1, agent="a"))
-        memo.notify(call_started(2, agent="b"))
-        memo.notify(call_ended(1, agent="a"))
-        assert memo.in_doubt == []
+        store = StepStore(journal)
+        store.notify(call_started(1, agent="a"))
+        store.notify(call_started(2, agent="b"))
+        store.notify(call_ended(1, agent="a"))
+        assert store.in_doubt == []
     with opened() as journal:
-        assert Memo(journal).in_doubt == ["b"]
+        assert StepStore(journal).in_doubt == ["b"]
 
 
 def test_each_process_that_works_on_a_run_is_on_record(opened: Opening) -> None:
     with opened() as journal:
-        Memo(journal).notify(STARTED)
+        StepStore(journal).notify(STARTED)
         records, _ = read(journal.path.read_bytes())
-    assert records == [RunRecord(when=1_800_000_000.0, agents=("a", "b"))]
+    assert records == [ProcessRecord(when=1_800_000_000.0, agents=("a", "b"))]
 
 
 def test_calls_of_earlier_processes_count_back_from_now(opened: Opening) -> None:
     for number, at in ((1, 5.0), (2, 3.0)):
         with opened() as journal:
-            memo = Memo(journal)
-            memo.notify(STARTED)
-            memo.notify(call_ended(number, at=at - 1.0))
-            memo.notify(call_ended(10 * number, at=at))
+            store = StepStore(journal)
+            store.notify(STARTED)
+            store.notify(call_ended(number, at=at - 1.0))
+            store.notify(call_ended(10 * number, at=at))
     with opened() as journal:
-        at_by_call = {call.call: call.at for call in Memo(journal).past}
+        at_by_call = {call.call: call.at for call in StepStore(journal).past}
         assert at_by_call == {1: -4.0, 10: -3.0, 2: -1.0, 20: 0.0}
 
 
 def test_what_each_agent_cost_is_summed_over_all_processes(opened: Opening) -> None:
     with opened() as journal:
-        Memo(journal).notify(call_ended(1, agent="a", cost=0.25))
+        StepStore(journal).notify(call_ended(1, agent="a", cost=0.25))
     with opened() as journal:
-        memo = Memo(journal)
-        memo.notify(call_ended(2, agent="a", cost=0.5))
-        memo.notify(call_ended(3, agent="b", cause=Cause.TIMEOUT))
-        assert memo.spent == {"a": Spent(2, 0.75, 0.5), "b": Spent(1, 0.0, None)}
+        store = StepStore(journal)
+        store.notify(call_ended(2, agent="a", cost=0.5))
+        store.notify(call_ended(3, agent="b", cause=Cause.TIMEOUT))
+        assert store.spent == {"a": Spent(2, 0.75, 0.5), "b": Spent(1, 0.0, None)}
 
 
 def test_the_calls_of_earlier_processes_are_told_again_as_they_were(opened: Opening) -> None:
@@ -252,55 +252,55 @@ def test_the_calls_of_earlier_processes_are_told_again_as_they_were(opened: Open
         call_ended(2, agent="a", cause=Cause.EMPTY),
     ]
     with opened() as journal:
-        memo = Memo(journal)
+        store = StepStore(journal)
         for end in ends:
-            memo.notify(end)
-        assert memo.past == []
+            store.notify(end)
+        assert store.past == []
     with opened() as journal:
-        assert Memo(journal).past == [evolve(end, at=0.0) for end in ends]
+        assert StepStore(journal).past == [evolve(end, at=0.0) for end in ends]
 
 
 def test_the_budget_that_thinking_used_up_is_remembered(opened: Opening) -> None:
     with opened() as journal:
-        memo = Memo(journal)
-        assert memo.too_small("step") == 0
+        store = StepStore(journal)
+        assert store.exhausted_budget("step") == 0
         for number, budget in enumerate((100, 200, 150), 1):
-            memo.notify(call_ended(number, cause=Cause.THINKING_ONLY, max_output_tokens=budget))
-        memo.notify(call_ended(4, "other", cause=Cause.EMPTY, max_output_tokens=999))
+            store.notify(call_ended(number, cause=Cause.THINKING_ONLY, max_output_tokens=budget))
+        store.notify(call_ended(4, "other", cause=Cause.EMPTY, max_output_tokens=999))
     with opened() as journal:
-        memo = Memo(journal)
-        assert (memo.too_small("step"), memo.too_small("other")) == (200, 0)
+        store = StepStore(journal)
+        assert (store.exhausted_budget("step"), store.exhausted_budget("other")) == (200, 0)
 
 
 def test_a_text_that_the_agent_never_wrote_is_a_persons(opened: Opening) -> None:
     with opened() as journal:
-        memo = Memo(journal)
-        memo.wrote("a", "first")
-        memo.wrote("a", "second")
+        store = StepStore(journal)
+        store.wrote("a", "first")
+        store.wrote("a", "second")
     with opened() as journal:
-        memo = Memo(journal)
-        assert memo.is_edited("a", "by hand")
-        assert not memo.is_edited("a", "first")
-        assert not memo.is_edited("a", "second\n\n")
+        store = StepStore(journal)
+        assert store.is_edited("a", "by hand")
+        assert not store.is_edited("a", "first")
+        assert not store.is_edited("a", "second\n\n")
 
 
 def test_a_text_of_an_agent_that_wrote_nothing_yet_is_nobodys_edit(opened: Opening) -> None:
     with opened() as journal:
-        assert not Memo(journal).is_edited("a", "by hand")
+        assert not StepStore(journal).is_edited("a", "by hand")
 
 
 def test_a_deliverable_written_again_takes_no_second_record(opened: Opening) -> None:
     with opened() as journal:
-        memo = Memo(journal)
-        memo.wrote("a", "text")
+        store = StepStore(journal)
+        store.wrote("a", "text")
         before = journal.path.read_bytes()
-        memo.wrote("a", "text\n")
+        store.wrote("a", "text\n")
         assert journal.path.read_bytes() == before
 
 
 def test_an_edit_is_on_record_without_its_text(opened: Opening) -> None:
     with opened() as journal:
-        Memo(journal).edited("a", "what a person wrote")
+        StepStore(journal).edited("a", "what a person wrote")
         records, _ = read(journal.path.read_bytes())
     assert [type(record) for record in records] == [EditRecord]
     assert "what a person wrote" not in str(records)
@@ -308,28 +308,28 @@ def test_an_edit_is_on_record_without_its_text(opened: Opening) -> None:
 
 def test_agents_that_are_forgotten_are_asked_again(opened: Opening) -> None:
     with opened() as journal:
-        memo = Memo(journal)
+        store = StepStore(journal)
         for number, (step, name) in enumerate([("first", "a"), ("second", "b")], 1):
-            memo.notify(call_ended(number, step, agent=name))
-        memo.forget(["a"])
+            store.notify(call_ended(number, step, agent=name))
+        store.forget(["a"])
     with opened() as journal:
-        memo = Memo(journal)
-        forgotten, kept = Vendor(memo, "first"), Vendor(memo, "second")
-        answer(memo, forgotten, "first")
-        answer(memo, kept, "second")
+        store = StepStore(journal)
+        forgotten, kept = Vendor(store, "first"), Vendor(store, "second")
+        answer(store, forgotten, "first")
+        answer(store, kept, "second")
     assert (forgotten.asked, kept.asked) == (1, 0)
 
 
 def test_an_answer_after_the_forgetting_is_remembered_again(opened: Opening) -> None:
     with opened() as journal:
-        memo = Memo(journal)
-        answer(memo, Vendor(memo))
-        memo.forget(["a"])
-        answer(memo, Vendor(memo))
+        store = StepStore(journal)
+        answer(store, Vendor(store))
+        store.forget(["a"])
+        answer(store, Vendor(store))
     with opened() as journal:
-        memo = Memo(journal)
-        vendor = Vendor(memo)
-        answer(memo, vendor)
+        store = StepStore(journal)
+        vendor = Vendor(store)
+        answer(store, vendor)
     assert vendor.asked == 0
 
 
@@ -347,4 +347,4 @@ def test_a_record_that_refers_to_none_is_damage(opened: Opening, record: Record,
     with opened() as journal:
         journal.append(record)
     with opened() as journal, pytest.raises(JournalCorrupt, match=rf"^journal\.jsonl: {why}"):
-        Memo(journal)
+        StepStore(journal)

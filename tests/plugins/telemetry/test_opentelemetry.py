@@ -21,7 +21,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from receiving import receiving
 
 from rolecall import LLM, Host, Observer, Request, Response, Settings, SettingsError, Stop, Usage
-from rolecall.observers.event_bus import Bus
+from rolecall.observers.event_bus import EventBus
 from rolecall.scheduling.session import Session
 from rolecall.storage.run_folder import RunFolder
 from rolecall.testing import FakeProvider
@@ -465,7 +465,7 @@ def test_a_receiver_that_takes_nothing_is_said_once_and_stops_nothing(
         asked = settings(OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=f"{received.url}/v1/traces")
         observers = list(otel.rolecall_observers(asked))
         ran = run(tmp_path, [agent("a")], FakeProvider("one"), keepers=observers)
-        asyncio.run(Bus([], observers).aclose())
+        asyncio.run(EventBus([], observers).aclose())
     assert ran.outcome.done == ("a",)
     assert [record.getMessage() for record in caplog.records] == [
         "spans do not arrive where OTEL_EXPORTER_OTLP_TRACES_ENDPOINT sends them; "

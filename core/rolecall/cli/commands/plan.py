@@ -32,14 +32,14 @@ def plan(
     import json
 
     from ...scheduling.session import Session
-    from ...storage.run_index import past_figures
+    from ...storage.run_index import past_history
     from ...types.run_options import RunOptions
 
     request = read_request(request_text, path)
     session = Session(app.host, app.settings, RunOptions(assign, only, skip))
     with suppress(UsageError):  # without a key there is nothing to run, but all to plan
         warn(*session.warnings)
-    estimate = session.estimate(request, past_figures(Path(app.settings.runs), ()))
+    estimate = session.estimate(request, past_history(Path(app.settings.runs), ()))
     if as_json:
         echo(json.dumps(plan_json(estimate, session.team), indent=2))
         return

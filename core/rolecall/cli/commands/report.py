@@ -24,8 +24,8 @@ from ..render import Grid, grid
 @click.pass_obj
 def report(app: App, name: str | None, as_json: bool, as_csv: bool) -> None:
     """Show what a run's calls came to: by agent, by model and in all."""
-    from ...execution.pricing import Prices
-    from ...observers.cost_comparison import Savings
+    from ...execution.pricing import Pricing
+    from ...observers.cost_comparison import CostComparison
     from ...observers.ledger import Ledger
     from ...plugin.manager import supplied
     from ...storage.run_folder import find_run
@@ -41,7 +41,7 @@ def report(app: App, name: str | None, as_json: bool, as_csv: bool) -> None:
     ledger = Ledger()
     providers = supplied(app.host.providers(app.settings))
     called = [Route(call.provider) for call in calls if call.provider in providers]
-    savings = Savings(Prices(app.settings, providers), called, ledger.notify)
+    savings = CostComparison(Pricing(app.settings, providers), called, ledger.notify)
     for call in calls:
         ledger.notify(call)
         savings.notify(call)

@@ -38,9 +38,9 @@ def rerun(
         raise UsageError("which agents? --from AGENT with all who need it, or --only AGENT alone")
     with reopened(app, name) as (folder, saved):
         session = open_session(app, saved.changed(assign))
-        again = Rerun.plan(session.team, folder.memo, start, only)
+        again = Rerun.plan(session.team, folder.store, start, only)
         warn(again.words)
         if not yes and sys.stdin.isatty() and not click.confirm("Go on?", err=True):
             return 0
-        folder.memo.forget(again.agents)
+        folder.store.forget(again.agents)
         return work(app, session, folder, as_json, again.frozen)

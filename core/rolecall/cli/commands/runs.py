@@ -15,7 +15,7 @@ from ..options import JSON, RUN
 from ..render import Grid, grid
 
 if TYPE_CHECKING:
-    from ...storage.run_index import State
+    from ...storage.run_index import RunState
 
 
 @click.group()
@@ -46,7 +46,7 @@ def show_(app: App, name: str | None) -> None:
     with RunFolder(path) as folder:
         echo(f"{path}: {state.state}, {state.done} of {state.agents} agents done\n")
         echo(folder.request)
-        for agent, spent in folder.memo.spent.items():
+        for agent, spent in folder.store.spent.items():
             echo(f"{agent:34}{spent.calls:4} calls  ${spent.cost:.4f}")
 
 
@@ -83,7 +83,7 @@ def rm(app: App, names: Sequence[str], yes: bool) -> None:
         remove(path)
 
 
-def runs_json(listed: "Iterable[tuple[Path, State]]") -> list[dict[str, Any]]:
+def runs_json(listed: "Iterable[tuple[Path, RunState]]") -> list[dict[str, Any]]:
     from attrs import asdict
 
     return [{"run": path.name, **asdict(state)} for path, state in listed]
