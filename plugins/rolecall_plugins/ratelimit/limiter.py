@@ -7,8 +7,9 @@ from typing import Any
 
 from rolecall import Call, Order, Outcome, Settings, SystemClock
 
-from .interval import LastStart, LocalInterval, MinInterval, SharedInterval
+from .interval import LastStart, LocalInterval, MinInterval
 from .provider_limiter import Admission, ProviderLimiter
+from .shared_interval import SharedInterval
 from .shared_state import FileState, LocalState, SharedState
 from .timers import LoopTimer, Timer, precise_timer
 from .wait_queue import Gate, Key, WaitQueue
@@ -29,7 +30,7 @@ def create_pacing_limiter(settings: Settings) -> "PacingLimiter":
     records = "rehearsal" if settings.rehearsal else "pacing"
     return PacingLimiter(
         settings,
-        SharedInterval(folder / "pacing", now) if settings.interval else LocalInterval(now),
+        SharedInterval(folder / "interval", now) if settings.interval else LocalInterval(now),
         now,
         precise_timer,
         lambda provider: FileState(folder / f"{records}-{provider}.json", now),

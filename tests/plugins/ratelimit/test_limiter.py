@@ -1,6 +1,7 @@
 """The built-in limiter: its laws on a clock that needs no waiting, and threads in real time."""
 
 import asyncio
+import os
 import threading
 import time
 from collections import Counter
@@ -16,13 +17,9 @@ from hypothesis import strategies as st
 from rolecall import Call, Cause, Order, Outcome, ProviderSettings, SendLimiter, Settings
 from rolecall.testing import FakeClock, LimiterContract
 from rolecall_plugins.ratelimit import rolecall_limiters
-from rolecall_plugins.ratelimit.interval import (
-    LastStart,
-    LocalInterval,
-    MinInterval,
-    SharedInterval,
-)
+from rolecall_plugins.ratelimit.interval import LastStart, LocalInterval, MinInterval
 from rolecall_plugins.ratelimit.limiter import ON_THE_WAY, PacingLimiter
+from rolecall_plugins.ratelimit.shared_interval import SharedInterval
 
 INTERVAL = 0.5
 APART = (1 + ON_THE_WAY) * INTERVAL  # of what is sent
@@ -229,7 +226,8 @@ def test_no_time_is_lost_between_permits() -> None:
 
 def test_limiters_of_one_process_share_the_file(tmp_path: Path) -> None:
     clock = FakeClock()
-    limiters = [pacing(clock, SharedInterval(tmp_path / "pacing", clock.now)) for _ in range(3)]
+    os.utime(tmp_path, (0, 0))
+    limiters = [pacing(clock, SharedInterval(tmp_path / "starts", clock.now)) for _ in range(3)]
     assert starts(clock, 12, *(limiter.acquire for limiter in limiters)) == pytest.approx(
         [number * INTERVAL for number in range(12)], abs=12 * ROUNDING
     )
@@ -263,7 +261,8 @@ def test_the_distance_counts_from_when_a_caller_was_really_let_go(
 
 def test_other_processes_hear_of_it_where_a_caller_was_held_up(tmp_path: Path) -> None:
     clock = FakeClock()
-    path = tmp_path / "pacing"
+    os.utime(tmp_path, (0, 0))
+    path = tmp_path / "starts"
 
     class Slow(SharedInterval):
         def attempt(self, change: Callable[[LastStart, float], LastStart | float]) -> float:
@@ -399,7 +398,7 @@ def test_the_plugin_shares_where_there_is_a_folder_to_share(tmp_path: Path, stat
     folder = str(tmp_path / state) if state else ""
     (limiter,) = rolecall_limiters(Settings(interval=0.001, state=folder))
     asyncio.run(limiter.acquire(call()))
-    assert [path.name for path in tmp_path.rglob("pacing")] == (["pacing"] if state else [])
+    assert [path.name for path in tmp_path.rglob("interval")] == (["interval"] if state else [])
 
 
 def test_what_a_simulator_refuses_holds_no_real_call_up(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """The built-in limiter over processes, in real time; each test starts a few interpreters."""
 
 import os
+import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,8 +13,6 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-
-from rolecall_plugins.ratelimit.lock import LockedFile
 
 pytestmark = pytest.mark.slow
 
@@ -64,6 +64,9 @@ class Process:
         assert self._process.stdin is not None
         self._process.stdin.write("go\n")
         self._process.stdin.flush()
+
+    def is_running(self) -> bool:
+        return self._process.poll() is None
 
     def kill(self) -> None:
         self._process.kill()
@@ -139,48 +142,73 @@ def test_a_process_that_is_stopped_stops_no_other(tmp_path: Path) -> None:
     assert len(times[0]) == 5
 
 
-def lose(path: Path) -> None:
-    path.unlink()
+def remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
-def empty(path: Path) -> None:
-    path.write_bytes(b"")
+def scribble(path: Path) -> None:
+    if path.is_file():
+        path.write_bytes(random.randbytes(random.choice([0, 16, 4096])))
+
+
+def make_a_folder(path: Path) -> None:
+    remove(path)
+    (path / "inside").mkdir(parents=True)
+
+
+def make_a_link(path: Path) -> None:
+    remove(path)
+    path.symlink_to("/dev/zero")
+
+
+def make_a_pipe(path: Path) -> None:
+    remove(path)
+    os.mkfifo(path)
+
+
+def anything(path: Path) -> None:
+    random.choice([remove, scribble, make_a_folder, make_a_link, make_a_pipe])(path)
+
+
+def again_and_again(damage: Callable[[Path], None], folder: Path) -> Doing:
+    """Damage all that lies in a folder in every half of an interval, while processes run."""
+
+    def strike(processes: list[Process]) -> None:
+        while any(process.is_running() for process in processes):
+            time.sleep(INTERVAL / 2)
+            with suppress(OSError):  # somebody may be faster
+                for path in folder.iterdir():
+                    damage(path)
+
+    return strike
 
 
 @not_windows
-@pytest.mark.parametrize("damage", [lose, empty])
-def test_damage_to_the_file_stops_no_process(
+@pytest.mark.parametrize("damage", [remove, scribble, anything])
+def test_whatever_is_done_to_the_file_processes_keep_the_distance(
     tmp_path: Path, damage: Callable[[Path], None]
 ) -> None:
-    times, said = run(tmp_path, 5, after(4, lambda _: damage(tmp_path / "pacing")))
-    assert [len(each) for each in times] == [5] * PROCESSES
-    assert said == [""] * PROCESSES
+    def runs() -> Iterator[list[list[float]]]:
+        for number in range(4):
+            folder = tmp_path / str(number) / "interval"
+            times, said = run(folder.parent, 5, again_and_again(damage, folder))
+            assert [len(each) for each in times] == [5] * PROCESSES
+            assert all(words.count("\n") <= 1 for words in said)
+            yield times
 
-
-def replace(path: Path) -> None:
-    while not path.is_dir():
-        path.unlink(missing_ok=True)
-        with suppress(FileExistsError):  # a process that just asks makes the file again
-            path.mkdir()
-
-
-def hold(path: Path) -> None:
-    while True:
-        try:
-            with LockedFile(path):
-                time.sleep(1.5)
-            return
-        except BlockingIOError:
-            pass
+    assert any(apart(times) for times in runs())
 
 
 @not_windows
-@pytest.mark.parametrize("spoil", [replace, hold])
-def test_where_the_file_cannot_be_used_each_process_warns_once_and_goes_on(
-    tmp_path: Path, spoil: Callable[[Path], None]
+def test_where_the_folder_cannot_be_used_each_process_warns_once_and_goes_on(
+    tmp_path: Path,
 ) -> None:
-    times, said = run(tmp_path, 10, after(4, lambda _: spoil(tmp_path / "pacing")))
-    assert [len(each) for each in times] == [10] * PROCESSES
+    (tmp_path / "state").write_text("no folder")
+    times, said = run(tmp_path / "state", 5, lambda _: None)
+    assert [len(each) for each in times] == [5] * PROCESSES
     assert all(
-        words.startswith(str(tmp_path / "pacing")) and words.count("\n") == 1 for words in said
+        words.startswith(str(tmp_path / "state")) and words.count("\n") == 1 for words in said
     )
