@@ -11,7 +11,6 @@ from .interval import LastStart, LocalInterval, MinInterval
 from .provider_limiter import Admission, ProviderLimiter
 from .shared_interval import SharedInterval
 from .shared_state import FileState, LocalState, SharedState
-from .timers import LoopTimer, Timer, precise_timer
 from .wait_queue import Gate, Key, WaitQueue
 
 HELD_UP = 0.005  # of the interval
@@ -24,7 +23,7 @@ def create_pacing_limiter(settings: Settings) -> "PacingLimiter":
     """Create the limiter that all of the user's processes share, beneath the settings' state."""
     now = SystemClock().now
     if not settings.state:
-        return PacingLimiter(settings, LocalInterval(now), now, precise_timer)
+        return PacingLimiter(settings, LocalInterval(now), now)
     folder = Path(settings.state)
     # What a simulator counts and refuses says nothing of the vendor.
     records = "rehearsal" if settings.rehearsal else "pacing"
@@ -32,7 +31,6 @@ def create_pacing_limiter(settings: Settings) -> "PacingLimiter":
         settings,
         SharedInterval(folder / "interval", now) if settings.interval else LocalInterval(now),
         now,
-        precise_timer,
         lambda provider: FileState(folder / f"{records}-{provider}.json", now),
     )
 
@@ -44,8 +42,6 @@ class PacingLimiter:
     are kept beneath it (see `ProviderLimiter`). It waits; it refuses only a call that a limit per
     day would hold up for longer than `settings.max_wait`.
 
-    timer: makes what wakes the first of a queue; the event loop's own timers keep to a test's
-        clock.
     state: makes what keeps a provider's record, by the provider's name.
     """
 
@@ -56,16 +52,14 @@ class PacingLimiter:
         settings: Settings,
         interval: MinInterval,
         now: Callable[[], float],
-        timer: Callable[[], Timer] = LoopTimer,
         state: Callable[[str], SharedState] = lambda provider: LocalState(),
     ) -> None:
         self._settings = settings
         self._now = now
-        self._timer = timer
         self._state = state
-        self._permits = IntervalQueue(settings.interval, interval, now, timer, _permitted)
+        self._permits = IntervalQueue(settings.interval, interval, now, _permitted)
         apart = (1 + ON_THE_WAY) * settings.interval
-        self._sends = IntervalQueue(apart, interval, now, timer, _sent)
+        self._sends = IntervalQueue(apart, interval, now, _sent)
         self._sent_gate = self._sends.gate(lambda last: last.sent)
         self._providers: dict[str, tuple[ProviderLimiter, Gate]] = {}
         self._admissions: dict[Call, list[Admission]] = {}
@@ -117,7 +111,7 @@ class PacingLimiter:
     def _provider(self, name: str) -> tuple[ProviderLimiter, Gate]:
         if name not in self._providers:
             own, longest = self._settings.provider(name), self._settings.max_wait
-            provider = ProviderLimiter(own, self._state(name), self._now, self._timer, longest)
+            provider = ProviderLimiter(own, self._state(name), self._now, longest)
             gate = self._permits.gate(partial(self._before, name))
             self._providers.setdefault(name, (provider, gate))
         return self._providers[name]
@@ -139,13 +133,12 @@ class IntervalQueue:
         interval: float,
         last_start: MinInterval,
         now: Callable[[], float],
-        timer: Callable[[], Timer],
         stamp: Callable[[LastStart, float], LastStart],
     ) -> None:
         self._interval = interval
         self._last_start = last_start
         self._now = now
-        self._queue = WaitQueue(timer)
+        self._queue = WaitQueue()
         self._stamp = stamp
         self._taken = 0.0
 

@@ -12,7 +12,6 @@ from rolecall import Call, Cause, Outcome, ProviderError, ProviderSettings
 from .cooldown import Cooldown
 from .quota import Quota, QuotaReservation
 from .shared_state import SharedState
-from .timers import Timer
 from .token_forecast import TokenForecast
 from .vendor_limits import VendorLimits, VendorReservation
 from .wait_queue import FOREVER, Key, WaitQueue
@@ -43,13 +42,12 @@ class ProviderLimiter:
         limits: ProviderSettings,
         state: SharedState,
         now: Callable[[], float],
-        timer: Callable[[], Timer],
         longest: float,
     ) -> None:
         self._at_once = limits.concurrency or FOREVER
         self._now = now
         self._longest = longest
-        self._queue = WaitQueue(timer)
+        self._queue = WaitQueue()
         self._lock = threading.RLock()
         self._active = 0
         self._quota = Quota(limits, state, now)

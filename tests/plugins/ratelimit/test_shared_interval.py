@@ -277,7 +277,7 @@ def test_no_names_in_the_folder_hold_anyone_up_for_longer(names: list[str]) -> N
         folder.date()
         interval = folder.interval()
         assert 0 <= folder.attempt(interval) <= INTERVAL
-        clock.advance(INTERVAL + TICK)
+        clock.advance(INTERVAL + TICK + ROUNDING)
         assert folder.attempt(interval) == 0
         assert folder.attempt(folder.interval()) == pytest.approx(INTERVAL)
 
@@ -313,7 +313,7 @@ def test_whatever_is_done_between_them_no_two_starts_are_too_close(
             if folder.attempt(processes[what]) == 0:
                 starts.append(clock.now())
         assert all(later - sooner > 0.999 * INTERVAL for sooner, later in pairwise(starts))
-        clock.advance(INTERVAL + TICK)
+        clock.advance(INTERVAL + TICK + ROUNDING)
         assert folder.attempt(processes[0]) == 0
 
 
@@ -349,7 +349,7 @@ def test_whatever_stands_in_the_folders_place_is_replaced(
 ) -> None:
     spoil(folder.path)
     folder.date()
-    clock.advance(INTERVAL + TICK)
+    clock.advance(INTERVAL + TICK + ROUNDING)
     interval = folder.interval()
     while wait := folder.attempt(interval):
         clock.advance(wait)

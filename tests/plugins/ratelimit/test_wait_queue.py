@@ -1,13 +1,10 @@
-"""The queue of callers, on a clock that needs no waiting; and the timers that wake its first."""
+"""The queue of callers, on a clock that needs no waiting."""
 
 import asyncio
 import gc
-import os
-import sys
 import threading
 import time
 from itertools import pairwise
-from typing import Any
 
 import pytest
 from attrs import frozen
@@ -15,13 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rolecall.testing import FakeClock
-from rolecall_plugins.ratelimit.timers import LATE, KernelTimer, LoopTimer, Timer, precise_timer
 from rolecall_plugins.ratelimit.wait_queue import FOREVER, WaitQueue, _Waiter
 
 INTERVAL = 0.5
 ROUNDING = 1e-5
-
-only_linux = pytest.mark.skipif(sys.platform != "linux", reason="a kind of timer of Linux")
 
 
 class Turnstile:
@@ -217,91 +211,6 @@ def test_who_waited_in_a_loop_that_was_closed_holds_nobody_up() -> None:
     assert len(gate.passed) == 1
     assert not left.done()
     left._log_destroy_pending = False  # type: ignore[attr-defined]
-
-
-def test_the_loops_timer_keeps_to_the_loops_time() -> None:
-    clock = FakeClock()
-    assert clock.run(expires_after(LoopTimer, 7200, clock.now)) == pytest.approx(7200)
-
-
-@only_linux
-def test_the_kernels_timer_expires_when_it_is_due_or_a_little_before() -> None:
-    assert asyncio.run(expires_after(KernelTimer, 0.02, time.monotonic)) > 0.019
-
-
-@only_linux
-@pytest.mark.parametrize("seconds", [1e-9, LATE, LATE + 1e-12])
-def test_the_kernels_timer_expires_after_the_shortest_of_times(seconds: float) -> None:
-    asyncio.run(expires_after(KernelTimer, seconds, time.monotonic))
-
-
-@only_linux
-def test_the_kernels_timer_forgets_the_time_before(caplog: pytest.LogCaptureFixture) -> None:
-    async def use() -> list[str]:
-        calls: list[str] = []
-        timer = KernelTimer()
-        timer.set(0.001, lambda: calls.append("first"))
-        time.sleep(0.005)
-        asyncio.get_running_loop().call_soon(timer.set, 0.001, lambda: calls.append("second"))
-        await asyncio.sleep(0.02)
-        timer.set(0.001, lambda: calls.append("third"))
-        timer.close()
-        await asyncio.sleep(0.02)
-        return calls
-
-    assert asyncio.run(use()) == ["second"]
-    assert caplog.records == []
-
-
-@only_linux
-def test_one_timer_after_another_leaves_no_file_open() -> None:
-    async def use() -> tuple[int, int]:
-        KernelTimer().close()
-        before = len(os.listdir("/proc/self/fd"))
-        for _ in range(10):
-            KernelTimer().close()
-        queue = WaitQueue(precise_timer)
-        gate = iter([0.001, 0.0, 0.001, 0.0])
-        await asyncio.gather(queue.wait(gate.__next__), queue.wait(gate.__next__))
-        return before, len(os.listdir("/proc/self/fd"))
-
-    before, after = asyncio.run(use())
-    assert before == after
-
-
-def test_an_event_loop_that_watches_no_files_uses_its_own_timers() -> None:
-    class Blind(asyncio.SelectorEventLoop):
-        def add_reader(self, *_: object) -> None:
-            raise NotImplementedError
-
-    with asyncio.Runner(loop_factory=Blind) as runner:
-        assert isinstance(runner.run(make_precise()), LoopTimer)
-
-
-def test_an_event_loop_with_a_time_of_its_own_uses_its_own_timers() -> None:
-    assert isinstance(FakeClock().run(make_precise()), LoopTimer)
-
-
-@only_linux
-def test_on_linux_the_kernel_is_more_precise() -> None:
-    assert isinstance(asyncio.run(make_precise()), KernelTimer)
-
-
-async def make_precise() -> Timer:
-    timer = precise_timer()
-    timer.close()
-    return timer
-
-
-async def expires_after(timer: type[LoopTimer | KernelTimer], seconds: float, now: Any) -> float:
-    """Set a timer and return how long it took to expire."""
-    done = asyncio.Event()
-    one = timer()
-    before = now()
-    one.set(seconds, done.set)
-    await done.wait()
-    one.close()
-    return float(now() - before)
 
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=20))
