@@ -6,6 +6,7 @@ from attrs import evolve
 
 from ..types.agents import Agent
 from ..types.messages import Message, Request, Response, Stop
+from .blocks import block, mark
 
 CONTINUE = (
     "Your answer was cut off by the output limit. Continue it exactly where it stopped: "
@@ -47,12 +48,12 @@ def material(
     request: str, deliverables: Mapping[str, tuple[str, str]], left_out: Sequence[str] = ()
 ) -> str:
     """Write out what agents get to read."""
-    parts = [f"<request>\n{request.strip()}\n</request>"]
+    parts = [block("request", request)]
     parts += [
-        f'<deliverable agent="{name}" title="{title}">\n{text.strip()}\n</deliverable>'
+        block("deliverable", text, agent=name, title=title)
         for name, (title, text) in deliverables.items()
     ]
-    parts += [f'<left-out agent="{name}"/>' for name in left_out]
+    parts += [mark("left-out", agent=name) for name in left_out]
     return "\n\n".join(parts)
 
 

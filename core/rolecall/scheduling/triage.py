@@ -9,6 +9,7 @@ from ..errors import UsageError
 from ..types.agents import Agent, Team
 from ..types.messages import Message, Request
 from ..types.update import Update
+from .blocks import block
 from .prompts import material
 
 REVISE = (
@@ -61,10 +62,9 @@ def revisers(team: Team, touched: Mapping[str, str]) -> frozenset[str]:
 def revision(asked: Request, agent: str, updates: Sequence[Update]) -> Request:
     """Let an agent revise what it wrote before the last of these updates."""
     changes = "\n\n".join(
-        f'<change number="{each.number}" date="{each.date}">\n{each.change.strip()}\n</change>'
-        for each in updates
+        block("change", each.change, number=each.number, date=each.date) for each in updates
     )
-    previous = f"<previous>\n{updates[-1].former[agent].strip()}\n</previous>"
+    previous = block("previous", updates[-1].former[agent])
     message = asked.messages[-1]
     text = f"{message.text}\n\n{previous}\n\n{changes}\n\n{REVISE}"
     return evolve(asked, messages=(*asked.messages[:-1], Message(message.role, text)))
@@ -83,7 +83,7 @@ def triage(
     listed = "\n".join(f"- {agent.name}: {agent.goal}" for agent in others)
     parts = (
         material(request, deliverables),
-        f"<change>\n{update.change.strip()}\n</change>",
+        block("change", update.change),
         TRIAGE.format(roots=", ".join(roots(team)), agents=listed),
     )
     return evolve(

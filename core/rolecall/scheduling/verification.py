@@ -17,6 +17,7 @@ from ..storage.workspace import GitWorkspace
 from ..types.events import WorkspaceVerified
 from ..types.tools import Work
 from ..types.verification import Check
+from .blocks import block
 
 FILE = "verification.json"
 CHECKS = "rolecall-checks.json"  # in the workspace: a list of commands, which an agent registered
@@ -122,7 +123,7 @@ def facts(verifications: Sequence[WorkspaceVerified]) -> str:
     if not verifications:
         return ""
     lines = [_line(check) for check in verifications[-1].checks]
-    return f"<verification>\n{_verdict(verifications)}\n{chr(10).join(lines)}\n</verification>"
+    return block("verification", "\n".join([_verdict(verifications), *lines]))
 
 
 def section(verifications: Sequence[WorkspaceVerified]) -> str:
@@ -160,7 +161,8 @@ def _line(check: Check) -> str:
 
 
 def _report(check: Check) -> str:
-    return f"$ {check.command}\n{check.output.strip()}\n[{_ending(check)}]"
+    output = block("output", check.output, command=check.command)
+    return f"{output}\n[{_ending(check)}]"
 
 
 def _ending(check: Check) -> str:

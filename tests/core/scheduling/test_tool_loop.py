@@ -345,7 +345,7 @@ def test_what_the_checks_find_goes_back_and_is_mended(tmp_path: Path) -> None:
     assert [verified.has_passed for verified in found] == [False, True]
     asked = provider.requests[2].messages[-1].text
     assert "rolecall ran the checks" in asked
-    assert "$ python3 app.py" in asked
+    assert '<output command="python3 app.py">' in asked
     verification = json.loads(ran.read("verification.json"))
     assert (verification["passed"], verification["sandbox"]) == (True, "shell")
     assert [round["passed"] for round in verification["rounds"]] == [False, True]
