@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     from .observers.ledger import Ledger, Totals
     from .plugin.assignment import current_team
     from .plugin.manager import Host
+    from .plugin.rehearsal import Rehearsal
+    from .plugin.run_option import CommandLine, RunOption
+    from .plugin.run_setup import RunSetup
     from .plugin.spec import hookimpl
     from .storage.safe_folder import SafeFolder
     from .types.agents import Agent, Route
@@ -94,6 +97,7 @@ if TYPE_CHECKING:
         Usage,
     )
     from .types.parts import Attachment, Part, Text, ToolCall, ToolResult, ToolSpec, Verbatim
+    from .types.run_options import RunOptions
     from .types.tools import (
         ChangesOutside,
         CommandLimits,
@@ -136,6 +140,7 @@ __all__ = [
     "Clock",
     "Closeable",
     "CommandLimits",
+    "CommandLine",
     "CommandResult",
     "CostsCompared",
     "DeliverableKept",
@@ -165,6 +170,7 @@ __all__ = [
     "ProviderError",
     "ProviderSettings",
     "Redactor",
+    "Rehearsal",
     "Repeatable",
     "Request",
     "Response",
@@ -179,6 +185,9 @@ __all__ = [
     "RunBusy",
     "RunEnded",
     "RunError",
+    "RunOption",
+    "RunOptions",
+    "RunSetup",
     "RunStarted",
     "SafeFolder",
     "Sandbox",
@@ -236,8 +245,12 @@ _NAMES = {
     "plugin.spec": "hookimpl",
     "storage.safe_folder": "SafeFolder",
     "plugin.manager": "Host",
+    "plugin.rehearsal": "Rehearsal",
+    "plugin.run_option": "CommandLine RunOption",
+    "plugin.run_setup": "RunSetup",
     "observers.ledger": "Ledger Totals",
     "api.team": "Result Run Team",
+    "types.run_options": "RunOptions",
     "types.limits": "Call Clock Limiter Outcome SendLimiter SystemClock",
     "api.llm": "LLM",
     "types.parts": "Attachment Part Text ToolCall ToolResult ToolSpec Verbatim",

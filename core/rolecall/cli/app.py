@@ -1,51 +1,56 @@
-"""What commands work with: the plugins, the settings and the clock."""
+"""What commands work with: the plugins, their options and the settings."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ..plugin.manager import Host
+from ..plugin.run_option import RunOption
 
 if TYPE_CHECKING:
     from ..config.layers import Layer
     from ..config.settings import Settings
-    from ..types.limits import Clock
 
 
 class App:
-    """What commands find in `ctx.obj`; options may replace each before a command runs.
+    """What commands find in `ctx.obj`.
 
-    flags: of a run that is gone on with, the options of plugins that it was started with.
+    run_options: those of plugins, by name, with their plugins. given: the values of those that the
+    command line gives.
     """
 
-    flags: Sequence[str] | None = None
-
-    def __init__(self, host: Host, settings: "Settings | None" = None) -> None:
+    def __init__(
+        self,
+        host: Host,
+        run_options: Mapping[str, tuple[str, RunOption[Any]]] = MappingProxyType({}),
+        settings: "Settings | None" = None,
+    ) -> None:
         self.host = host
-        if settings is not None:
-            self.settings = settings
+        self.run_options = run_options
+        self.given: dict[str, object] = {}
+        self._settings = settings
+        self._layers: list[Layer] = []
 
     @cached_property
     def settings(self) -> "Settings":
-        """The current folder's settings, which a command that only helps does not need."""
+        """The current folder's settings beneath the options; from its first use on it stays.
+
+        A command that only helps does without.
+        """
         from ..config.loading import load_settings
 
-        return load_settings(Path.cwd())
-
-    @cached_property
-    def clock(self) -> "Clock":
-        """What waits for a retry."""
-        from ..types.limits import SystemClock
-
-        return SystemClock()
+        settings = self._settings or load_settings(Path.cwd())
+        for layer in self._layers:
+            settings = settings.with_layer(layer)
+        return settings
 
     def lay(self, layer: "Layer") -> None:
-        """Put what an option sets over the settings."""
-        self.settings = self.settings.with_layer(layer)
+        """Put what an option sets over the settings, before they are used."""
+        assert "settings" not in self.__dict__, "the settings are in use"
+        self._layers.append(layer)
 
-    def change(self, **settings: Any) -> None:
-        """Give settings other values, as options do."""
-        from attrs import evolve
-
-        self.settings = evolve(self.settings, **settings)
+    def options_of(self, command: str | None) -> list[RunOption[Any]]:
+        """List the options of plugins that a command has."""
+        return [option for _, option in self.run_options.values() if command in option.commands]

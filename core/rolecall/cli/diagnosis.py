@@ -1,4 +1,4 @@
-"""Looks at all that is configured, what is missing, and what falls back to what."""
+"""Diagnoses all that is configured: what is missing, where it came from, what falls back."""
 
 import asyncio
 import os
@@ -16,11 +16,11 @@ from ..errors import RolecallError
 from ..execution.attempt import Attempts, Step
 from ..execution.context import CallContext, close
 from ..plugin.assignment import current_team
+from ..plugin.run_setup import RunSetup
 from ..scheduling.session import SharedResources
 from ..types.agents import Agent, Route, Team
 from ..types.events import CallEnded, Event
 from ..types.messages import Message, Request, diagnosed, lacking
-from .app import App
 
 PACKAGES = ("rolecall", "litellm", "pluggy", "vcrpy")
 NAMED = ("providers", "agents", "limiters")  # hooks whose results have names of their own
@@ -28,11 +28,11 @@ LIMITS = tuple(field.name for field in fields(ProviderSettings) if "_per_" in fi
 HELLO = "Answer with the one word OK."
 
 
-def examine(app: App) -> dict[str, Any]:
-    """Look at all that can be known without a call; what cannot be looked at is a problem."""
-    problems = [plugin.failure for plugin in app.host.plugins if plugin.failure]
+def diagnose(setup: RunSetup) -> dict[str, Any]:
+    """Find out all that can be known without a call; what cannot be found out is a problem."""
+    problems = [plugin.failure for plugin in setup.host.plugins if plugin.failure]
     found: dict[str, Any] = {
-        "environment": _environment(app.settings),
+        "environment": _environment(setup.settings),
         "providers": [],
         "plugins": [
             {
@@ -41,23 +41,23 @@ def examine(app: App) -> dict[str, Any]:
                 "supplies": [hook.removeprefix("rolecall_") for hook in each.hooks],
                 "state": "blocked" if each.blocked else "failed" if each.failure else "loaded",
             }
-            for each in app.host.plugins
+            for each in setup.host.plugins
         ],
-        "settings": list(_settings(app.settings)),
+        "settings": list(_settings(setup.settings)),
         "fallbacks": [],
         "problems": problems,
     }
     try:
-        _examine_team(app, found)
+        _diagnose_team(setup, found)
     except RolecallError as error:
         if str(error) not in problems:
             problems.append(str(error))
-    problems += _examine_folders(app.settings)
+    problems += _diagnose_folders(setup.settings)
     return found
 
 
-def _examine_team(app: App, found: dict[str, Any]) -> None:
-    host, settings = app.host, app.settings
+def _diagnose_team(setup: RunSetup, found: dict[str, Any]) -> None:
+    host, settings = setup.host, setup.settings
     providers = host.providers(settings)
     supplied: dict[str, list[str]] = {}
     for name, (provider, plugin) in providers.items():
@@ -117,9 +117,9 @@ def _environment(settings: Settings) -> dict[str, str]:
 def _settings(settings: Settings) -> Iterator[dict[str, Any]]:
     """List every setting, and every entry of a table, with where its value came from."""
     for setting in fields(Settings):
-        if setting.name in UNSET:
-            continue
         value = getattr(settings, setting.name)
+        if setting.name in UNSET and not (setting.name == "rehearsal" and value):
+            continue
         if isinstance(value, Mapping):
             for key, entry in value.items():
                 source = settings.source_of(setting.name, key)
@@ -146,7 +146,7 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _examine_folders(settings: Settings) -> Iterator[str]:
+def _diagnose_folders(settings: Settings) -> Iterator[str]:
     for what, folder in (("runs", settings.runs), ("state", settings.state)):
         wanted = Path(folder).absolute()
         there = next(each for each in (wanted, *wanted.parents) if each.exists())
@@ -157,11 +157,11 @@ def _examine_folders(settings: Settings) -> Iterator[str]:
             )
 
 
-def call(app: App, found: dict[str, Any]) -> int:
+def call_providers(setup: RunSetup, found: dict[str, Any]) -> int:
     """Make one small call to each provider that can be called, inside the limits; count them."""
     ready = [row for row in found["providers"] if row["state"] == "ready"]
-    settings = app.settings
-    shared = SharedResources.collect(app.host, settings)
+    settings = setup.settings
+    shared = SharedResources.collect(setup.host, settings)
     ends: list[CallEnded] = []
 
     def hear(event: Event) -> None:
@@ -172,7 +172,7 @@ def call(app: App, found: dict[str, Any]) -> int:
         providers=shared.providers,
         limiters=shared.limiters,
         settings=settings,
-        clock=app.clock,
+        clock=setup.clock,
         emit=hear,
     )
     attempts = Attempts(context)

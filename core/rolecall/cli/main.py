@@ -3,9 +3,8 @@
 import gc
 import sys
 from collections.abc import Sequence
-from copy import copy
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
@@ -26,11 +25,14 @@ from .commands.run import run
 from .commands.runs import runs
 from .commands.update import update
 from .console import encode_anything, results_alone, warn
-from .options import BLOCK, asks_for_help, blocked
+from .options import asks_for_help, without_blocked
 from .working import INTERRUPTED
 
+if TYPE_CHECKING:
+    from ..config.settings import Settings
+
 SELDOM = 50_000  # objects; what is imported lasts, and looking it through for garbage takes time
-C = TypeVar("C", bound=click.Command)
+COMMANDS = (run, resume, rerun, update, plan, report, runs, agents, providers, plugins, doctor)
 
 
 def main() -> None:
@@ -63,30 +65,30 @@ def main() -> None:
 
 
 def _main(arguments: Sequence[str]) -> int:
-    without = blocked(arguments)
-    if asks_for_help(arguments):
-        with results_alone():
-            app = App(Host(block=(*_blocked_here(), *without)))
-    else:
-        from ..config.layers import Layer, Level
-        from ..config.loading import load_settings
-
-        settings = load_settings(Path.cwd())
-        if without:
-            skipped = ", ".join(f"-p no:{name}" for name in without)
-            layer = Layer(Level.COMMAND_LINE, skipped, {"block": tuple(without)})
-            settings = settings.with_layer(layer)
-        with results_alone():
-            app = App(Host(block=settings.block), settings)
+    arguments, without = without_blocked(arguments)
+    settings = None if asks_for_help(arguments) else _settings(without)
+    block = (*_blocked_here(), *without) if settings is None else settings.block
     with results_alone():
-        cli = build(app.host)
+        host = Host(block=block)
+        cli = CommandLine(host, COMMANDS)
     result = cli.main(
-        args=list(arguments),
+        args=arguments,
         prog_name="rolecall",
-        obj=app,
+        obj=App(host, cli.run_options, settings),
         standalone_mode=False,
     )
     return result if isinstance(result, int) else 0
+
+
+def _settings(without: Sequence[str]) -> "Settings":
+    from ..config.layers import Layer, Level
+    from ..config.loading import load_settings
+
+    settings = load_settings(Path.cwd())
+    if not without:
+        return settings
+    skipped = ", ".join(f"-p no:{name}" for name in without)
+    return settings.with_layer(Layer(Level.COMMAND_LINE, skipped, {"block": tuple(without)}))
 
 
 def _blocked_here() -> Sequence[str]:
@@ -99,27 +101,3 @@ def _blocked_here() -> Sequence[str]:
         return ()
     found = [block] if isinstance(block, str) else block
     return [each for each in found if isinstance(each, str)] if isinstance(found, list) else ()
-
-
-def build(host: Host) -> CommandLine:
-    """Make the command line: core's commands, then what plugins add."""
-    cli = CommandLine(
-        "rolecall",
-        help="A team of LLM roles on one request, inside one rate limit.",
-        context_settings={"help_option_names": ["-h", "--help"]},
-    )
-    click.version_option(package_name="rolecall")(cli)
-    core = (run, resume, rerun, update, plan, report, runs, agents, providers, plugins, doctor)
-    for command in core:
-        cli.add_command(_copied(command))  # plugins may add options
-    host.commands(cli)
-    return _copied(cli, BLOCK)
-
-
-def _copied(command: C, *options: click.Option) -> C:
-    """Copy a command, for command lines share it, and give it further options."""
-    own = copy(command)
-    own.params = [*command.params, *options]
-    if isinstance(own, click.Group):
-        own.commands = {name: _copied(each, *options) for name, each in own.commands.items()}
-    return own

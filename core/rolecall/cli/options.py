@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from itertools import pairwise
 from math import isfinite
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,23 +11,38 @@ import click
 from ..errors import UsageError
 
 
-def blocked(arguments: Sequence[str]) -> list[str]:
-    """Find `-p no:NAME` before the parser runs, for plugins add to the parser."""
-    before_dashes = list(arguments[: arguments.index("--")] if "--" in arguments else arguments)
-    values = [value for flag, value in pairwise(before_dashes) if flag == "-p"]
-    values += [each[2:] for each in before_dashes if each.startswith("-p") and len(each) > 2]
+def without_blocked(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Take each `-p no:NAME` out of the arguments; return them, and the names.
+
+    It goes with every command, also of plugins, and is read before they are loaded.
+    """
+    kept: list[str] = []
+    values: list[str] = []
+    rest = iter(arguments)
+    for each in rest:
+        if each == "--":
+            kept += [each, *rest]
+        elif each == "-p":
+            value = next(rest, None)
+            if value is None:
+                raise UsageError("-p wants the name of a plugin: write -p no:PLUGIN")
+            values.append(value)
+        elif each.startswith("-p"):
+            values.append(each[2:])
+        else:
+            kept.append(each)
     for value in values:
         if not value.startswith("no:") or value == "no:":
             raise UsageError(f"-p {value}: write -p no:PLUGIN")
-    return [value.removeprefix("no:") for value in values]
+    return kept, [value.removeprefix("no:") for value in values]
 
 
 def asks_for_help(arguments: Sequence[str]) -> bool:
     return bool({"--help", "-h", "--version"} & set(arguments))
 
 
-def read_request(text: str | None, path: str | None, what: str = "request") -> str:
-    """Get the request from the argument, a file or standard input (`-`)."""
+def read_text(text: str | None, path: str | None, what: str = "request") -> str:
+    """Get a text from an argument, a file or standard input (`-`); empty where none is given."""
     if text is not None and path is not None:
         raise UsageError(f"give the {what} as an argument or with -f, not both")
     if text == "-" or path == "-":
@@ -41,40 +55,14 @@ def read_request(text: str | None, path: str | None, what: str = "request") -> s
     elif text is not None:
         content = text.encode("utf-8", "surrogateescape")
     else:
-        raise UsageError("what shall the team do? rolecall run 'REQUEST', or -f FILE, or -f -")
+        return ""
     try:
-        request = content.decode("utf-8").strip()
+        found = content.decode("utf-8").strip()
     except UnicodeDecodeError as error:
         raise UsageError(f"the {what} is not UTF-8 text: {error.reason}") from error
-    if not request:
+    if not found:
         raise UsageError(f"the {what} is empty")
-    return request
-
-
-def spelled(ctx: click.Context, own: click.Command) -> list[str]:
-    """Spell the options that plugins added to a command and the user gave.
-
-    A run keeps them, so that `resume` can repeat them where it knows them too.
-    """
-    core = {option.name for option in own.params}
-    flags = []
-    for option in ctx.command.params:
-        value = ctx.params.get(option.name or "")
-        if not isinstance(option, click.Option) or option.name in core or not value:
-            continue
-        name = option.opts[-1]
-        if option.is_flag:
-            flags.append(name)
-        else:
-            values = value if option.multiple else [value]
-            flags += [f"{name}={each}" for each in values]
-    return flags
-
-
-def known(flags: Sequence[str], command: click.Command) -> list[str]:
-    """Keep those flags that a command has an option for."""
-    names = {name for option in command.params for name in option.opts}
-    return [flag for flag in flags if flag.partition("=")[0] in names]
+    return found
 
 
 def _assignments(
@@ -87,6 +75,24 @@ def _assignments(
             raise click.BadParameter(f"{value!r} is not AGENT=ROUTE", param_hint="--assign")
         routes[agent.strip()] = [each.strip() for each in route.split(",")]
     return routes
+
+
+BLOCK = click.Option(
+    ["-p", "block"],
+    multiple=True,
+    metavar="no:PLUGIN",
+    expose_value=False,
+    help="Do not load a plugin.",
+)
+
+
+class Command(click.Command):
+    """A command of ours: shows the option that goes with all of them."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        params = list(super().get_params(ctx))
+        params.insert(len(self.params), BLOCK)
+        return params
 
 
 class Dollars(click.FloatRange):
@@ -111,13 +117,6 @@ ASSIGN = click.option(
     metavar="AGENT=ROUTE",
     callback=_assignments,
     help="Run an agent elsewhere: provider or provider/model; several in order, with commas.",
-)
-BLOCK = click.Option(
-    ["-p", "block"],
-    multiple=True,
-    metavar="no:PLUGIN",
-    expose_value=False,
-    help="Do not load a plugin.",
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -162,6 +161,9 @@ BUDGET = _setting(
 ONLY = click.option("--only", multiple=True, metavar="AGENT", help="Run these agents alone.")
 SKIP = click.option("--skip", multiple=True, metavar="AGENT", help="Leave an agent out.")
 RUN = click.argument("name", metavar="[RUN]", required=False)
+REQUEST = click.argument("request_text", metavar="[REQUEST]", required=False)
+FILE = click.option("-f", "--file", "path", metavar="FILE", help="Read the request; - is stdin.")
+OUTPUT = click.option("-o", "--output", metavar="DIR", help="The run's folder, new or empty.")
 
 
 def options(*decorators: Callable[[F], F]) -> Callable[[F], F]:

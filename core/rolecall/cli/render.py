@@ -21,6 +21,11 @@ def printable(text: str) -> str:
     return text.replace("\r\n", "\n").translate(_UNSAFE)
 
 
+def counted(number: int, thing: str) -> str:
+    """Write a number of things: `1 call`, `2 calls`."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
 class Column(NamedTuple):
     """A column's heading, and how its cells are set."""
 

@@ -12,9 +12,17 @@ from ..types.causes import DEFAULT_ACTIONS, Action, Cause
 from ..types.messages import Request, Usage
 from ..types.tools import CommandLimits
 from .layers import DEFAULT, Layer, Level, Source, path
+from .secrets import is_telling
 
 AGENT_VARIABLE = "ROLECALL_AGENT_"
-UNSET = {"environment", "rehearsal", "source", "sources"}  # settings that no table sets
+PLACEHOLDER = "rehearsed"
+UNSET = {
+    "environment",
+    "hides_secrets",
+    "rehearsal",
+    "source",
+    "sources",
+}  # settings that no table sets
 
 
 def _at_least(low: float, above: bool = False) -> Any:
@@ -154,6 +162,7 @@ class Settings:
     runs: folder of the run folders.
     reuse: run folders, or folders of them, whose answers are taken where they fit.
     state: folder of what the user's processes share; empty shares nothing.
+    hides_secrets: `variable` returns a placeholder for each variable that holds a secret.
     environment: variables, those of `.env` beneath those of the process; never shown.
     source: the file the settings came from, for messages.
     sources: setting, or `setting.entry` of a table, to where its value came from, if not a default.
@@ -191,6 +200,7 @@ class Settings:
     debug: bool = False
     quiet: bool = False
     rehearsal: bool = False
+    hides_secrets: bool = False
     environment: Mapping[str, str] = field(factory=dict, repr=False)
     source: str = "the settings"
     sources: Mapping[str, Source] = field(factory=dict, repr=False, eq=False)
@@ -213,6 +223,10 @@ class Settings:
             stream=self.stream,
         )
 
+    def with_environment(self, **variables: str) -> "Settings":
+        """Return settings in which these variables have these values."""
+        return evolve(self, environment={**self.environment, **variables})
+
     def with_layer(self, layer: Layer) -> "Settings":
         """Return these settings with what a layer sets; raise SettingsError where that is wrong."""
         values, sources = layer.over(self, self.sources)
@@ -234,10 +248,11 @@ class Settings:
         return self.providers.get(name, ProviderSettings())
 
     def variable(self, *names: str) -> str:
-        """Return the first of these environment variables that is set, or an empty text."""
+        """Return the first of these environment variables that is set, or an empty text.
+
+        In a rehearsal nobody looks at a key, so providers are given a placeholder for each.
+        """
+        if self.hides_secrets and any(map(is_telling, names)):
+            return PLACEHOLDER
         values = (self.environment.get(name, "").strip() for name in names)
         return next(filter(None, values), "")
-
-    def with_environment(self, **variables: str) -> "Settings":
-        """Return settings in which these variables have these values."""
-        return evolve(self, environment={**self.environment, **variables})

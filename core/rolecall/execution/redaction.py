@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 
 from attrs import evolve
 
+from ..config.secrets import is_telling
 from ..types.parts import Part, Text, Verbatim, from_json, to_json
 from .call_recorder import CallResult
 
 MASK = "[secret]"
 SHORTEST = 8
-_TELLING = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL", re.IGNORECASE)
 
 
 class Redactor:
@@ -28,11 +28,6 @@ class Redactor:
 
     def __call__(self, text: str) -> str:
         return self._secret.sub(MASK, text)
-
-
-def is_telling(name: str) -> bool:
-    """Tell whether a variable of this name holds a secret."""
-    return _TELLING.search(name) is not None
 
 
 def redacted(result: CallResult, redact: Redactor) -> CallResult:

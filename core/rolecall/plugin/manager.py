@@ -3,8 +3,10 @@
 import inspect
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from copy import copy
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import pluggy
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from ..types.limits import Limiter
     from ..types.messages import Provider
     from ..types.tools import Sandbox, Tool
+    from .rehearsal import Rehearsal
 
 OWN = "rolecall"
 
@@ -41,6 +44,12 @@ class Plugin(NamedTuple):
     seconds: float = 0.0
 
 
+class Adding(Protocol):
+    """A command line that wants to know which plugin adds to it."""
+
+    def adding(self, plugin: str) -> AbstractContextManager[None]: ...
+
+
 class Host:
     """The plugins that are at work.
 
@@ -53,6 +62,7 @@ class Host:
         self._manager.add_hookspecs(hookspecs)
         self.plugins: list[Plugin] = []
         self._failures: list[PluginError] = []
+        self._rehearsal: Rehearsal | None = None
         for point in sorted(installed() if points is None else points, key=_order):
             self._load(point, block)
         unknown = set(block) - {plugin.name for plugin in self.plugins}
@@ -111,6 +121,10 @@ class Host:
         from ..types.agents import NAME
 
         found: dict[str, tuple[Provider, str]] = {}
+        if self._rehearsal is not None:
+            from attrs import evolve
+
+            settings = evolve(settings, hides_secrets=True)
         for plugin, item in self._collect("rolecall_providers", settings=settings):
             _expect(plugin, item, "a provider", "complete", is_async=True)
             if not NAME.fullmatch(item.name):
@@ -122,10 +136,15 @@ class Host:
                     f"{settings.source}: tool.rolecall.providers.{name}: "
                     f"no such provider{nearest(name, found)}"
                 )
+        if self._rehearsal is not None:
+            stand_in = self._rehearsal.provider
+            return {name: (stand_in(item), plugin) for name, (item, plugin) in found.items()}
         return found
 
     def limiters(self, settings: "Settings") -> "dict[str, tuple[Limiter, str]]":
         """Collect the limiters: name to the limiter and the plugin that supplied it."""
+        if self._rehearsal is not None and self._rehearsal.limiters is not None:
+            return {each.name: (each, "a rehearsal") for each in self._rehearsal.limiters}
         found: dict[str, tuple[Limiter, str]] = {}
         for plugin, item in self._collect("rolecall_limiters", settings=settings):
             _expect(plugin, item, "a limiter", "acquire", is_async=True)
@@ -162,11 +181,18 @@ class Host:
             found.append(item)
         return found
 
-    def commands(self, cli: object) -> None:
-        """Let the plugins add to the command line; remember those that fail."""
-        for plugin in self._askable("rolecall_commands"):
+    def rehearsing(self, rehearsal: "Rehearsal") -> "Host":
+        """Return these plugins as a run finds them whose calls are simulated or replayed."""
+        host = copy(self)
+        host._rehearsal = rehearsal
+        return host
+
+    def commands(self, cli: "Adding") -> None:
+        """Ask the plugins to add to the command line; remember those that fail."""
+        for plugin in self._in_order("rolecall_commands"):
             try:
-                self._ask(plugin, "rolecall_commands", cli=cli)
+                with cli.adding(plugin):
+                    self._ask(plugin, "rolecall_commands", cli=cli)
             except PluginError as error:
                 self._failures.append(error)
 

@@ -109,8 +109,8 @@ class Session:
         shared: "SharedResources | None" = None,
     ) -> None:
         host.check()
-        self._clock = clock or SystemClock()
-        self._settings = settings
+        self.clock = clock or SystemClock()
+        self.settings = settings
         self._options = options
         self._closes = shared is None
         shared = shared or SharedResources.collect(host, settings)
@@ -161,10 +161,10 @@ class Session:
         """Give what run.toml keeps: the settings as they were resolved, and no secret."""
         kept = {
             name: value
-            for name, value in asdict(self._settings, filter=filters.include(*KEPT)).items()
+            for name, value in asdict(self.settings, filter=filters.include(*KEPT)).items()
             if value is not None
         }
-        actions = {str(cause): str(action) for cause, action in self._settings.actions.items()}
+        actions = {str(cause): str(action) for cause, action in self.settings.actions.items()}
         return {
             "rolecall": __version__,
             "flags": list(flags),
@@ -179,12 +179,23 @@ class Session:
     @property
     def _own_budget(self) -> Mapping[str, float]:
         """Return the budget that was set for this run alone, not for the whole project."""
-        budget, source = self._settings.budget, self._settings.source_of("budget")
+        budget, source = self.settings.budget, self.settings.source_of("budget")
         return {} if budget is None or source.level < Level.RUN else {"budget": budget}
 
     def estimate(self, request: str, past: Mapping[str, AgentHistory]) -> Estimate:
         """Say what a run will come to, from what past ones did."""
-        return estimate_run(self.team, request, self._settings, self.prices, past)
+        return estimate_run(self.team, request, self.settings, self.prices, past)
+
+    def reopening(self, folder: RunFolder) -> list[str]:
+        """List what is odd about a run's folder that is opened again."""
+        odd = []
+        if folder.torn:
+            odd.append(f"{folder.path}: the journal's last line was unfinished and is dropped")
+        if folder.store.in_doubt:
+            billed = "" if self.settings.rehearsal else ", perhaps billed,"
+            doubtful = ", ".join(folder.store.in_doubt)
+            odd.append(f"cut off under way{billed} and asked again: {doubtful}")
+        return odd
 
     def edits(self, folder: RunFolder) -> list[str]:
         """Say whose deliverables a person edited since the last time, and who is asked again."""
@@ -228,20 +239,20 @@ class Session:
 
         frozen: agents that are not asked; their deliverables stand as they are.
         """
-        if self._settings.reuse:
-            folder.store.use_cache(StepCache(map(Path, self._settings.reuse), folder.path))
+        if self.settings.reuse:
+            folder.store.use_cache(StepCache(map(Path, self.settings.reuse), folder.path))
         flags = read_about(folder.path).get("flags", ())
         bus = EventBus([folder.store, self.ledger, StateKeeper(folder, flags)], self._observers)
         providers = {route.provider: Route(route.provider) for a in self.team for route in a.routes}
         bus.keep(CostComparison(self.prices, providers.values(), bus))
         past = past_history(folder.path.parent, flags)
         seconds = expected(self.team.agents, {name: each.seconds for name, each in past.items()})
-        is_new = not folder.store.calls and not self._settings.rehearsal
+        is_new = not folder.store.calls and not self.settings.rehearsal
         context = RunContext(
             providers=self._providers,
             limiters=self._limiters,
-            settings=self._settings,
-            clock=self._clock,
+            settings=self.settings,
+            clock=self.clock,
             emit=bus,
             pricing=self.prices,
             calls=folder.store.calls,

@@ -22,11 +22,8 @@ class RunOptions:
         """Read what run.toml keeps."""
         return cls(about.get("assign", {}), about.get("only", ()), about.get("skip", ()))
 
-    def changed(
-        self,
-        assign: Mapping[str, Sequence[str]],
-        only: Sequence[str] = (),
-        skip: Sequence[str] = (),
-    ) -> "RunOptions":
+    def changed(self, chosen: "RunOptions") -> "RunOptions":
         """Return these options with what is newly chosen in their place."""
-        return RunOptions({**self.assign, **assign}, only or self.only, skip or self.skip)
+        return RunOptions(
+            {**self.assign, **chosen.assign}, chosen.only or self.only, chosen.skip or self.skip
+        )

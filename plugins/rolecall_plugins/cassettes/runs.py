@@ -4,11 +4,11 @@ import asyncio
 import shlex
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from attrs import evolve
 
@@ -16,75 +16,119 @@ from rolecall import (
     Action,
     AgentSettings,
     Cause,
-    Host,
-    Limiter,
     Redactor,
-    Settings,
+    Rehearsal,
+    RunOptions,
+    RunSetup,
+    UsageError,
     echo,
     warn,
 )
 
 from .current_call import CurrentCallLimiter
 from .files.reader import load
-from .interactions import CassetteMetadata
+from .interactions import CassetteMetadata, Interaction
 from .player import Player
 from .recording import patched, recorded_in
 from .redaction import Redaction
 from .staleness import describe_team
 
 DEMO = "demo"
-PLACEHOLDER = "replayed"
 # A replay keeps to the recorded path, so nothing of its own leaves a route alone or gives up.
 NEVER = 10**9
 REPLAYED = ("max_output_tokens", "temperature", "stream", "continuations", "attempts")
 
 
 @contextmanager
-def recording(app: Any, file: str, add: bool) -> Iterator[None]:
+def recording(setup: RunSetup, path: Path) -> Iterator[RunSetup]:
     """Record what is called while the command runs, and save it however that ends.
 
-    add: to what the file holds, as a resumed run does.
+    A run that goes on adds to what the file holds.
     """
-    path = Path(file)
-    redaction = Redaction(Redactor(app.settings.environment).secrets)
+    redaction = Redaction(Redactor(setup.settings.environment).secrets)
 
     def describe(metadata: CassetteMetadata) -> CassetteMetadata:
-        return describe_team(metadata, app.host, app.settings)
+        return describe_team(metadata, setup.host, setup.settings)
 
+    unfinished: Literal["add", "keep"] = "keep" if setup.kept is None else "add"
     recorder = None
     try:
-        with recorded_in(path, redaction, "add" if add else "keep", describe) as recorder:
-            yield
+        with recorded_in(path, redaction, unfinished, describe) as recorder:
+            yield setup
     finally:
         if recorder is not None:
             warn(*recorder.complaint.splitlines())
-            if recorder.saved and not app.settings.quiet:
+            if recorder.saved and not setup.settings.quiet:
                 warn(f"recorded {len(recorder.interactions)} calls in {path}")
 
 
 @contextmanager
-def replaying(app: Any, file: str, speed: float | None) -> Iterator[None]:
+def replaying(setup: RunSetup, file: str, speed: float | None) -> Iterator[RunSetup]:
     """Answer every call from a cassette; speed: times as fast as it was, None without waiting."""
     path = find(file)
     metadata, interactions = load(path)
-    redaction = Redaction(Redactor(app.settings.environment).secrets)
+    _check_recorded(setup, file, metadata, interactions)
     clock = Hurried(speed)
+    secrets = Redactor(setup.settings.environment).secrets | {Rehearsal.placeholder}
     record_again = (
         f'rolecall run "REQUEST" --record {"FILE" if file == DEMO else shlex.quote(file)}'
     )
     player = Player(
-        path, metadata, interactions, redaction, record_again, clock.sleep if speed else None
+        path,
+        metadata,
+        interactions,
+        Redaction(secrets),
+        record_again,
+        clock.sleep if speed else None,
     )
-    app.settings = _as_recorded(app.settings, metadata, app.host, speed)
-    app.clock = clock
-    if speed is None:
-        app.host = Unlimited(app.host, player)
     since = f" on {metadata.recorded}" if metadata.recorded else ""
-    if not app.settings.quiet:
+    if not setup.settings.quiet:
         warn(f"replaying {path}, recorded from {metadata.source}{since}")
-    with patched(player):
-        yield
-    _report(player)
+    rehearsal = Rehearsal(
+        _as_recorded(setup, metadata, speed),
+        # What is replayed costs nobody anything.
+        limiters=None if speed else [CurrentCallLimiter(player)],
+        clock=clock,
+    )
+    try:
+        with patched(player):
+            yield _completed(setup, metadata).rehearsing("--replay", rehearsal)
+    finally:
+        _report(player)
+
+
+def _completed(setup: RunSetup, metadata: CassetteMetadata) -> RunSetup:
+    """Take what a new run's command line leaves open from what was recorded."""
+    if setup.kept is not None:
+        return setup
+    options = RunOptions(
+        setup.options.assign,
+        setup.options.only or metadata.only,
+        setup.options.skip or metadata.skip,
+    )
+    return evolve(setup, request=setup.request or metadata.request, options=options)
+
+
+def _check_recorded(
+    setup: RunSetup,
+    file: str,
+    metadata: CassetteMetadata,
+    interactions: Sequence[Interaction],
+) -> None:
+    """Refuse, before a run is begun or changed, what the cassette was never asked."""
+    recorded = metadata.request.strip()
+    if setup.request and recorded and setup.request != recorded:
+        raise UsageError(
+            f"{file} was recorded for another request; leave out yours, or record it with --record"
+        )
+    if setup.command == "update" and any(interaction.agent for interaction in interactions):
+        planners = {name for name, (agent, _) in setup.host.agents().items() if agent.plan}
+        plans = {each.canonical for each in interactions if each.agent in planners}
+        if len(plans) < 2:
+            raise UsageError(
+                f"no change was recorded in {file}, so it has no answers to one; "
+                "change a run that was not replayed"
+            )
 
 
 def find(file: str) -> Path:
@@ -108,63 +152,34 @@ class Hurried:
         await asyncio.sleep(seconds / self._speed if self._speed else 0)
 
 
-class Unlimited:
-    """A host whose limiters do not limit: what is replayed costs nobody anything."""
-
-    def __init__(self, host: Host, player: Player) -> None:
-        self._host = host
-        self._player = player
-
-    def limiters(self, settings: Settings) -> dict[str, tuple[Limiter, str]]:
-        limiter = CurrentCallLimiter(self._player)
-        return {limiter.name: (limiter, "cassettes")}
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._host, name)
-
-
-class Keyless(dict[str, str]):
-    """An environment in which every key is set, to a word that is none."""
-
-    def get(self, name: str, default: Any = None) -> Any:
-        placed = PLACEHOLDER if Redactor({name: PLACEHOLDER}).secrets else default
-        return super().get(name, "").strip() or placed
-
-
 def _as_recorded(
-    settings: Settings, metadata: CassetteMetadata, host: Host, speed: float | None
-) -> Settings:
+    setup: RunSetup, metadata: CassetteMetadata, speed: float | None
+) -> Mapping[str, Any]:
     """Ask as it was asked when it was recorded, wherever that differs from here."""
-    recorded = metadata.settings
-    routes = {name: tuple(agent.routes) for name, agent in metadata.team.items() if agent.routes}
-    known = host.agents()
-    changed: dict[str, Any] = {name: recorded[name] for name in REPLAYED if name in recorded}
+    settings, recorded = setup.settings, metadata.settings
+    routes = {name: tuple(agent.routes) for name, agent in metadata.team.items()}
+    known = setup.host.agents()
+    values: dict[str, Any] = {name: recorded[name] for name in REPLAYED if name in recorded}
     if recorded:
-        changed.setdefault("temperature", None)
-        changed["on"] = {
+        values.setdefault("temperature", None)
+        values["on"] = {
             Cause(cause): Action(does) for cause, does in recorded.get("on", {}).items()
         }
-    return evolve(
-        settings,
-        **changed,
-        agents={
-            **settings.agents,
-            **{
-                name: evolve(settings.agents.get(name, AgentSettings()), routes=own)
-                for name, own in routes.items()
-                if name in known
-            },
+    return {
+        **values,
+        "agents": {
+            name: evolve(settings.agents.get(name, AgentSettings()), routes=own)
+            for name, own in routes.items()
+            if own and name in known
         },
-        rehearsal=True,
-        interval=settings.interval / speed if speed else 0.0,
-        max_wait=float(NEVER),
-        breaker_failures=NEVER,
-        environment=Keyless(
-            (name, value)
-            for name, value in settings.environment.items()
-            if not name.startswith("ROLECALL_AGENT_")  # the routes are those of the recording
-        ),
-    )
+        "interval": settings.interval / speed if speed else 0.0,
+        "max_wait": float(NEVER),
+        "breaker_failures": NEVER,
+        # The routes are those of the recording.
+        "environment": {
+            name: "" for name in settings.environment if name.startswith("ROLECALL_AGENT_")
+        },
+    }
 
 
 def _report(player: Player) -> None:

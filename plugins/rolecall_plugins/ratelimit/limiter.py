@@ -25,13 +25,11 @@ def create_pacing_limiter(settings: Settings) -> "PacingLimiter":
     if not settings.state:
         return PacingLimiter(settings, LocalInterval(now), now)
     folder = Path(settings.state)
-    # What a simulator counts and refuses says nothing of the vendor.
-    records = "rehearsal" if settings.rehearsal else "pacing"
     return PacingLimiter(
         settings,
         SharedInterval(folder / "interval", now) if settings.interval else LocalInterval(now),
         now,
-        lambda provider: FileState(folder / f"{records}-{provider}.json", now),
+        lambda provider: FileState(folder / f"pacing-{provider}.json", now),
     )
 
 

@@ -1,19 +1,21 @@
 """`rolecall plugins new`: the project of a new plugin, with tests that pass."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from rolecall import echo, hookimpl
 
+if TYPE_CHECKING:
+    from rolecall import CommandLine
+
 KINDS = ("provider", "limiter", "agents", "observer", "command", "tool")
 
 
 @hookimpl
-def rolecall_commands(cli: click.Group) -> None:
-    plugins = cli.commands["plugins"]
-    assert isinstance(plugins, click.Group)
-    plugins.add_command(new)
+def rolecall_commands(cli: "CommandLine") -> None:
+    cli.add_command(new, group="plugins")
 
 
 @click.command()

@@ -1,63 +1,61 @@
 """`rolecall simulator`, and `--offline` for the commands that run a team."""
 
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from rolecall import echo, hookimpl, warn
+from rolecall import CommandLine, RunOption, echo, hookimpl, warn
 
 from .errors import ScenarioError
 
-# What a run is told so that every call goes to the simulator and no key leaves the machine.
-KEYS = {"ANTHROPIC_API_KEY": "offline", "GEMINI_API_KEY": "offline"}
+if TYPE_CHECKING:
+    from rolecall import RunSetup
+
+    from .scenario import Scenario
+
 LIMITS = ("requests_per_minute", "tokens_per_minute")
 
 
 @hookimpl
-def rolecall_commands(cli: click.Group) -> None:
+def rolecall_commands(cli: CommandLine) -> None:
     cli.add_command(simulator)
-    for name in ("run", "resume", "rerun", "update", "doctor"):
-        cli.commands[name].params.append(
-            click.Option(
-                ["--offline"],
-                is_flag=True,
-                callback=_offline,
-                help="Run against the simulator, on a free local port: no key, no network.",
-            )
-        )
-    cli.commands["run"].params.append(
-        click.Option(
-            ["--fault"],
-            multiple=True,
-            is_eager=True,  # before --offline, which takes them
-            metavar="PROVIDER:CAUSE[:COUNT]",
-            help="With --offline: let calls fail, as `rolecall simulator --fault` does.",
-        )
-    )
+    cli.add_run_option(OFFLINE)
+    cli.add_run_option(FAULT)
 
 
-def _offline(ctx: click.Context, _: click.Parameter, offline: bool) -> bool:
-    faults = ctx.params.get("fault", ())
-    if not offline:
-        if faults:
-            raise click.UsageError("--fault only goes with --offline")
-        return False
-    if ctx.obj.flags is not None and "--offline" not in ctx.obj.flags:
+@contextmanager
+def _offline(_: bool, setup: "RunSetup") -> "Iterator[RunSetup]":
+    if setup.kept is not None and OFFLINE.name not in setup.kept:
         raise click.UsageError(
             "this run was not started offline, and its rest would be simulated; start another one"
         )
-    from .only import OnlySimulated
+    from .rehearsal import simulated
     from .server import serve_in_thread
 
-    served = ctx.with_resource(serve_in_thread(_scenario(None, {"faults": faults})))
-    ctx.obj.settings = ctx.obj.settings.with_environment(
-        **KEYS, ANTHROPIC_API_BASE=served.anthropic_base, GEMINI_API_BASE=served.gemini_base
-    )
-    ctx.obj.change(rehearsal=True)
-    ctx.obj.host = OnlySimulated(ctx.obj.host)
-    if not ctx.obj.settings.quiet:
-        warn(f"offline, every reply is simulated by {served.url}")
-    return True
+    faults = FAULT.value_in(setup) or ()
+    with serve_in_thread(_scenario(None, {"faults": faults})) as served:
+        if not setup.settings.quiet:
+            warn(f"offline, every reply is simulated by {served.url}")
+        yield setup.rehearsing(OFFLINE.name, simulated(served))
+
+
+OFFLINE = RunOption(
+    "--offline",
+    "Run against the simulator, on a free local port: no key, no network.",
+    bool,
+    _offline,
+    commands=("run", "resume", "rerun", "update", "doctor"),
+)
+FAULT = RunOption(
+    "--fault",
+    "With --offline: let calls fail, as `rolecall simulator --fault` does.",
+    tuple,
+    metavar="PROVIDER:CAUSE[:COUNT]",
+    commands=("run",),
+    needs=OFFLINE.name,
+)
 
 
 @click.command()
@@ -106,7 +104,7 @@ def simulator(port: int, scenario: str | None, **flags: Any) -> None:
         raise click.UsageError(f"--port {port}: {why}") from error
 
 
-def _scenario(path: str | None, table: dict[str, Any]) -> Any:
+def _scenario(path: str | None, table: dict[str, Any]) -> "Scenario":
     """Read a scenario file, if there is one, and let the flags win over it."""
     from attrs import evolve
 

@@ -10,7 +10,8 @@ import pytest
 from building import full_disk
 from installing import ECHO, FAST, Ended, Shell
 
-from rolecall.cli.main import build
+from rolecall.cli.command_line import CommandLine
+from rolecall.cli.main import COMMANDS
 from rolecall.plugin.manager import Host
 from rolecall_plugins.simulator.scenario import Scenario
 from rolecall_plugins.simulator.server import serve_in_thread
@@ -343,25 +344,30 @@ def test_an_option_of_a_plugin_is_repeated_when_a_run_is_resumed(shell: Shell) -
         "echo",
         ECHO
         + """
-import click
+from contextlib import contextmanager
+
+from rolecall import RunOption
 
 given = []
 
 
-def _keep(ctx, option, value):
-    given.append(value)
-    return value
+@contextmanager
+def colour(value, setup):
+    given.append((value, setup.command, setup.kept))
+    yield setup
 
 
 @hookimpl
 def rolecall_commands(cli):
-    for name in ("run", "resume"):
-        cli.commands[name].params.append(click.Option(["--colour"], callback=_keep))
+    cli.add_run_option(RunOption("--colour", "Paint it.", str, colour, commands=("run", "resume")))
 """,
     )
     shell("run", "Build it", "--only", AGENTS[0], "--colour", "deep red")
     shell("resume")
-    assert sys.modules["tested_echo"].given == ["deep red", "deep red"]
+    assert sys.modules["tested_echo"].given == [
+        ("deep red", "run", None),
+        ("deep red", "resume", {"--colour": "deep red"}),
+    ]
 
 
 def test_a_rerun_asks_an_agent_and_all_who_need_it(echo: Shell) -> None:
@@ -429,7 +435,7 @@ def test_a_run_is_not_deleted_without_a_word(echo: Shell) -> None:
         (["run", "Build it", "-o", "full"], "full is there already and is not an empty folder"),
         (["run", "Build it", "-p", "report"], "-p report: write -p no:PLUGIN"),
         (["run", "Build it", "-p", "no:"], "-p no:: write -p no:PLUGIN"),
-        (["run", "Build it", "-p"], "Option '-p' requires"),
+        (["run", "Build it", "-p"], "-p wants the name of a plugin"),
         (["run", "Build it", "-p", "no:reprot"], "no plugin is called 'reprot'; did you mean"),
         (["run", "Build it", "--fault", "gemini:empty"], "--fault only goes with --offline"),
         (["run", "Build it", "--offline", "--fault", "gemini:emty"], "'emty'"),
@@ -625,10 +631,13 @@ def test_the_plugins_are_listed_with_where_they_come_from(echo: Shell) -> None:
     assert "rolecall-echo 1.0" in echo("plugins").out
 
 
+GROUPS = ("plugins", "runs")
+
+
 def commands() -> list[str]:
     host = Host()
     names = []
-    for name, command in build(host).commands.items():
+    for name, command in CommandLine(host, COMMANDS).commands.items():
         below = getattr(command, "commands", {})
         names += [name, *(f"{name} {each}" for each in below)]
     return names
@@ -639,7 +648,8 @@ def test_every_command_has_help(shell: Shell, command: str) -> None:
     ended = shell(*command.split(), "--help")
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.startswith(f"Usage: rolecall {command}".rstrip())
-    assert "-p no:PLUGIN" in ended.out
+    is_ours = command.partition(" ")[0] in {each.name for each in COMMANDS}
+    assert ("-p no:PLUGIN" in ended.out) == (not command or (is_ours and command not in GROUPS))
 
 
 def test_the_version_is_that_of_the_distribution(shell: Shell) -> None:

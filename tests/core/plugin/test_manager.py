@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any, ClassVar
 
@@ -588,18 +589,37 @@ def test_an_opinion_that_raises_is_named(raising: Any) -> None:
 # Commands.
 
 
-def test_commands_are_added_by_those_who_have_some() -> None:
-    got: list[object] = []
-    host = hosting(echo=plugin(commands=lambda cli: got.append(cli)))
-    host.commands(group := object())
+class Adding:
+    """A command line that notes who adds to it, and when."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    @contextmanager
+    def adding(self, plugin: str) -> Iterator[None]:
+        self.heard.append(f"{plugin} begins")
+        yield
+        self.heard.append(f"{plugin} has added")
+
+
+def test_commands_are_added_by_those_who_have_some_in_the_order_of_plugins() -> None:
+    host = hosting(
+        one=plugin(commands=lambda cli: cli.heard.append("one adds")),
+        none=plugin(agents=[]),
+        two=plugin(commands=lambda cli: cli.heard.append("two adds")),
+    )
+    host.commands(cli := Adding())
     host.check()
-    assert got == [group]
+    assert cli.heard == [
+        *("one begins", "one adds", "one has added"),
+        *("two begins", "two adds", "two has added"),
+    ]
 
 
 def test_commands_that_fail_are_named_later_and_the_others_added_now() -> None:
     got: list[str] = []
     host = hosting(bad=plugin(commands=raising), good=plugin(commands=lambda: got.append("asked")))
-    host.commands(object())
+    host.commands(Adding())
     assert got == ["asked"]
     with pytest.raises(PluginError, match=r"'bad' .*rolecall_commands raised KeyError: 'oh'"):
         host.check()

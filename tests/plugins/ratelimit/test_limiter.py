@@ -401,21 +401,6 @@ def test_the_plugin_shares_where_there_is_a_folder_to_share(tmp_path: Path, stat
     assert [path.name for path in tmp_path.rglob("interval")] == (["interval"] if state else [])
 
 
-def test_what_a_simulator_refuses_holds_no_real_call_up(tmp_path: Path) -> None:
-    settings = Settings(interval=0.001, state=str(tmp_path))
-    (real,) = rolecall_limiters(settings)
-    (rehearsing,) = rolecall_limiters(evolve(settings, rehearsal=True))
-
-    async def refused() -> None:
-        await rehearsing.acquire(call())
-        rehearsing.ended(call(), Outcome(cause=Cause.RATE_LIMITED, retry_after=3600.0))
-        await asyncio.wait_for(real.acquire(call()), 10)
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(rehearsing.acquire(call()), 0.1)
-
-    asyncio.run(refused())
-
-
 @pytest.mark.parametrize("shared", [False, True])
 def test_threads_with_event_loops_of_their_own_keep_the_distance(
     tmp_path: Path, shared: bool

@@ -7,7 +7,7 @@ import click
 
 from ..app import App
 from ..console import show
-from ..options import ASSIGN, JSON
+from ..options import ASSIGN, JSON, Command
 from ..render import Grid, grid
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 WIDE = 120  # columns
 
 
-@click.command()
+@click.command(cls=Command)
 @ASSIGN
 @JSON
 @click.pass_obj

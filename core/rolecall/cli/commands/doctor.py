@@ -1,4 +1,4 @@
-"""The command that says what is configured, what is missing, and what falls back to what."""
+"""The command that shows what is configured, what is missing, and what falls back to what."""
 
 import json
 from collections.abc import Mapping
@@ -9,33 +9,40 @@ import click
 from ..app import App
 from ..console import echo, show_tables, warn, warn_of_logged
 from ..options import BUDGET, DEBUG, JSON, QUIET, REUSE, options
-from ..render import Grid, grid
+from ..plugin_options import TeamCommand, prepared
+from ..render import Grid, counted, grid
 
 
-@click.command()
+@click.command(cls=TeamCommand)
 @click.option("--live", is_flag=True, help="Make one small call per provider; it is billed.")
 @options(BUDGET, REUSE, JSON, QUIET, DEBUG)
 @click.pass_obj
-def doctor(app: App, /, live: bool, as_json: bool, **added: Any) -> int:
-    """Say what is configured, what is missing and how to mend it."""
-    from ..diagnosis import call, examine
+def doctor(app: App, /, live: bool, as_json: bool) -> int:
+    """Show what is configured, from where, what is missing and how to mend it."""
+    from ...plugin.run_setup import RunSetup
+    from ..diagnosis import call_providers, diagnose
 
     warn_of_logged()
-    found = examine(app)
-    if live and not call(app, found):
-        warn("no provider can be called, so no call was made")
+    setup = RunSetup("doctor", app.host, app.settings, given=app.given)
+    with prepared(app, setup) as ready:
+        found = diagnose(ready)
+        if live and not call_providers(ready, found):
+            warn("no provider can be called, so no call was made")
     if as_json:
         echo(json.dumps(found, indent=2))
     else:
-        show_tables(_tables(found))
-        for line in found["fallbacks"]:
-            echo(line)
-        problems = found["problems"]
-        count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}:"
-        echo(f"\n{count}" if problems else "\nNo problem found.")
-        for number, problem in enumerate(problems, 1):
-            echo(f"{number}. {problem}")
+        _show(found)
     return 1 if found["problems"] else 0
+
+
+def _show(found: Mapping[str, Any]) -> None:
+    show_tables(_tables(found))
+    for line in found["fallbacks"]:
+        echo(line)
+    problems = found["problems"]
+    echo(f"\n{counted(len(problems), 'problem')}:" if problems else "\nNo problem found.")
+    for number, problem in enumerate(problems, 1):
+        echo(f"{number}. {problem}")
 
 
 def _tables(found: Mapping[str, Any]) -> list[Grid]:

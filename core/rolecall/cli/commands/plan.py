@@ -1,23 +1,26 @@
-"""The command that says what a run will come to, and spends nothing."""
+"""The command that shows what a run will come to, and spends nothing."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ...errors import UsageError
 from ..app import App
 from ..console import echo, show_tables, warn
-from ..options import ASSIGN, BUDGET, JSON, ONLY, SKIP, options, read_request
+from ..options import ASSIGN, BUDGET, FILE, JSON, ONLY, REQUEST, SKIP, Command, options, read_text
 from ..render import Grid, grid
 
+if TYPE_CHECKING:
+    from ...scheduling.estimate import Estimate
+    from ...types.agents import Team
 
-@click.command()
-@click.argument("request_text", metavar="[REQUEST]", required=False)
-@click.option("-f", "--file", "path", metavar="FILE", help="Read the request; - is stdin.")
-@options(ASSIGN, ONLY, SKIP, BUDGET, JSON)
+
+@click.command(cls=Command)
+@options(REQUEST, FILE, ASSIGN, ONLY, SKIP, BUDGET, JSON)
 @click.pass_obj
 def plan(
     app: App,
@@ -28,14 +31,14 @@ def plan(
     skip: Sequence[str],
     as_json: bool,
 ) -> None:
-    """Say what a run would do, take and cost, before the first call."""
-    import json
-
+    """Show what a run would do, take and cost, before the first call."""
     from ...scheduling.session import Session
     from ...storage.run_index import past_history
     from ...types.run_options import RunOptions
 
-    request = read_request(request_text, path)
+    request = read_text(request_text, path)
+    if not request:
+        raise UsageError("what shall the team do? rolecall plan 'REQUEST', or -f FILE, or -f -")
     session = Session(app.host, app.settings, RunOptions(assign, only, skip))
     with suppress(UsageError):  # without a key there is nothing to run, but all to plan
         warn(*session.warnings)
@@ -48,7 +51,7 @@ def plan(
         echo(line)
 
 
-def plan_json(estimate: Any, team: Any) -> dict[str, Any]:
+def plan_json(estimate: "Estimate", team: "Team") -> dict[str, Any]:
     """Give the plan for programs; costs that are not known are null."""
     forecast = estimate.forecast
     return {
@@ -76,7 +79,7 @@ def plan_json(estimate: Any, team: Any) -> dict[str, Any]:
     }
 
 
-def plan_table(estimate: Any, team: Any) -> Grid:
+def plan_table(estimate: "Estimate", team: "Team") -> Grid:
     """Show who runs where, after whom, and what that will take."""
     place = {each.agent.name: f"{number}" for number, each in enumerate(estimate.agents, 1)}
     everyone = len(team) - 1
@@ -101,7 +104,7 @@ def plan_table(estimate: Any, team: Any) -> Grid:
     )
 
 
-def _words(estimate: Any, continuations: int) -> Iterator[str]:
+def _words(estimate: "Estimate", continuations: int) -> Iterator[str]:
     known = sum(each.known for each in estimate.agents)
     yield f"Expected: {estimate.forecast.words}"
     yield (

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ...plugin.manager import Host
+from ..command_line import Group
 from ..console import show
 from ..options import JSON
 from ..render import Grid, grid
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from ...plugin.manager import Plugin
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Group, invoke_without_command=True)
 @JSON
 @click.option("--timings", is_flag=True, help="Say how long each took to import.")
 @click.pass_context

@@ -7,14 +7,14 @@ import click
 
 from ..app import App
 from ..console import show
-from ..options import JSON
+from ..options import JSON, Command
 from ..render import Grid, grid
 
 if TYPE_CHECKING:
     from ...types.messages import Provider
 
 
-@click.command()
+@click.command(cls=Command)
 @JSON
 @click.pass_obj
 def providers(app: App, as_json: bool) -> None:

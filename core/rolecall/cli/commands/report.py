@@ -6,18 +6,22 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ...errors import RunError
 from ..app import App
 from ..console import echo, show_tables
-from ..options import JSON, RUN
+from ..options import JSON, RUN, Command
 from ..render import Grid, grid
 
+if TYPE_CHECKING:
+    from ...observers.ledger import Ledger, Totals
+    from ...types.events import CallEnded
 
-@click.command()
+
+@click.command(cls=Command)
 @RUN
 @JSON
 @click.option("--csv", "as_csv", is_flag=True, help="Print a line per call.")
@@ -77,11 +81,11 @@ def _planned(path: Path) -> dict[str, str]:
     }
 
 
-def report_json(ledger: Any, calls: Sequence[Any]) -> dict[str, Any]:
+def report_json(ledger: "Ledger", calls: "Sequence[CallEnded]") -> dict[str, Any]:
     """Give the sums for programs, and each call without its text."""
     from ..summary import comparison_json, sums_json
 
-    def each(totals: Mapping[str, Any]) -> dict[str, Any]:
+    def each(totals: "Mapping[str, Totals]") -> dict[str, Any]:
         return {name: sums_json(one) for name, one in totals.items()}
 
     return {
@@ -94,7 +98,7 @@ def report_json(ledger: Any, calls: Sequence[Any]) -> dict[str, Any]:
     }
 
 
-def report_tables(ledger: Any) -> list[Grid]:
+def report_tables(ledger: "Ledger") -> list[Grid]:
     """Show the sums by agent and by model."""
     columns = "calls> failed> in> cached> out> thought> cost_$> time_s> first_s> wait_s>"
     total = ("all", *_cells(ledger.total))
@@ -104,11 +108,11 @@ def report_tables(ledger: Any) -> list[Grid]:
     ]
 
 
-def _rows(totals: Iterable[tuple[str, Any]]) -> Iterable[tuple[str, ...]]:
+def _rows(totals: "Iterable[tuple[str, Totals]]") -> Iterable[tuple[str, ...]]:
     return ((name, *_cells(one)) for name, one in totals)
 
 
-def _cells(totals: Any) -> tuple[str, ...]:
+def _cells(totals: "Totals") -> tuple[str, ...]:
     usage = totals.usage
     return (
         f"{totals.calls}",
@@ -124,7 +128,7 @@ def _cells(totals: Any) -> tuple[str, ...]:
     )
 
 
-def _csv(calls: Sequence[Any]) -> str:
+def _csv(calls: "Sequence[CallEnded]") -> str:
     """Write a line per call; what is not known stays empty."""
     text = io.StringIO()
     rows = [_row(call) for call in calls]
@@ -134,7 +138,7 @@ def _csv(calls: Sequence[Any]) -> str:
     return text.getvalue().rstrip("\n")
 
 
-def _row(call: Any) -> dict[str, Any]:
+def _row(call: "CallEnded") -> dict[str, Any]:
     return {
         "call": call.call,
         "agent": call.agent,

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import click
 
@@ -10,11 +9,12 @@ from ...errors import UsageError
 from ..app import App
 from ..console import warn
 from ..options import ASSIGN, BUDGET, DEBUG, JSON, QUIET, REUSE, RUN, options
-from ..working import Again, open_session, reopened, work
+from ..plugin_options import TeamCommand
+from ..working import reopened, work
 
 
-@click.command(cls=Again)
-@RUN
+@click.command(cls=TeamCommand)
+@options(RUN)
 @click.option("--from", "start", multiple=True, metavar="AGENT", help="And all who need it.")
 @click.option("--only", multiple=True, metavar="AGENT", help="And leave the others as they are.")
 @click.option("--yes", is_flag=True, help="On a terminal, do not ask first.")
@@ -29,18 +29,17 @@ def rerun(
     yes: bool,
     assign: Mapping[str, Sequence[str]],
     as_json: bool,
-    **added: Any,
-) -> int:
+) -> None:
     """Ask agents of a run again although nothing has changed."""
     from ...scheduling.session import Rerun
+    from ...types.run_options import RunOptions
 
     if bool(start) == bool(only):
         raise UsageError("which agents? --from AGENT with all who need it, or --only AGENT alone")
-    with reopened(app, name) as (folder, saved):
-        session = open_session(app, saved.changed(assign))
+    with reopened(app, "rerun", name, RunOptions(assign)) as (session, folder):
         again = Rerun.plan(session.team, folder.store, start, only)
         warn(again.words)
         if not yes and sys.stdin.isatty() and not click.confirm("Go on?", err=True):
-            return 0
+            return
         folder.store.forget(again.agents)
-        return work(app, session, folder, as_json, again.frozen)
+        work(session, folder, as_json, again.frozen)

@@ -1,19 +1,18 @@
 """The command that finishes a run."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import click
 
 from ..app import App
 from ..console import warn
 from ..options import ASSIGN, BUDGET, DEBUG, JSON, ONLY, QUIET, REUSE, RUN, SKIP, options
-from ..working import Again, open_session, reopened, work
+from ..plugin_options import TeamCommand
+from ..working import reopened, work
 
 
-@click.command(cls=Again)
-@RUN
-@options(ASSIGN, ONLY, SKIP, BUDGET, REUSE, JSON, QUIET, DEBUG)
+@click.command(cls=TeamCommand)
+@options(RUN, ASSIGN, ONLY, SKIP, BUDGET, REUSE, JSON, QUIET, DEBUG)
 @click.pass_obj
 def resume(
     app: App,
@@ -23,10 +22,11 @@ def resume(
     only: Sequence[str],
     skip: Sequence[str],
     as_json: bool,
-    **added: Any,
-) -> int:
+) -> None:
     """Finish a run, the latest if none is named."""
-    with reopened(app, name) as (folder, saved):
-        session = open_session(app, saved.changed(assign, only, skip))
+    from ...types.run_options import RunOptions
+
+    chosen = RunOptions(assign, only, skip)
+    with reopened(app, "resume", name, chosen) as (session, folder):
         warn(*session.edits(folder))
-        return work(app, session, folder, as_json)
+        work(session, folder, as_json)

@@ -1,8 +1,6 @@
 """The command that puts the team to work on a request."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
 
 import click
 
@@ -11,26 +9,26 @@ from ..options import (
     ASSIGN,
     BUDGET,
     DEBUG,
+    FILE,
     JSON,
     ONLY,
+    OUTPUT,
     QUIET,
+    REQUEST,
     REUSE,
     SKIP,
     options,
-    read_request,
-    spelled,
+    read_text,
 )
-from ..working import open_session, work
+from ..plugin_options import TeamCommand
+from ..working import begun, work
 
 
-@click.command()
-@click.argument("request_text", metavar="[REQUEST]", required=False)
-@click.option("-f", "--file", "path", metavar="FILE", help="Read the request; - is stdin.")
-@click.option("-o", "--output", metavar="DIR", help="The run's folder, new or empty.")
-@options(ASSIGN, ONLY, SKIP, BUDGET, REUSE, JSON, QUIET, DEBUG)
-@click.pass_context
+@click.command(cls=TeamCommand)
+@options(REQUEST, FILE, OUTPUT, ASSIGN, ONLY, SKIP, BUDGET, REUSE, JSON, QUIET, DEBUG)
+@click.pass_obj
 def run(
-    ctx: click.Context,
+    app: App,
     /,
     request_text: str | None,
     path: str | None,
@@ -39,15 +37,10 @@ def run(
     only: Sequence[str],
     skip: Sequence[str],
     as_json: bool,
-    **added: Any,
-) -> int:
+) -> None:
     """Put the team to work on a request."""
-    from ...storage.run_folder import RunFolder
     from ...types.run_options import RunOptions
 
-    app: App = ctx.obj
-    request = read_request(request_text, path)
-    session = open_session(app, RunOptions(assign, only, skip))
-    about = session.describe(spelled(ctx, run))
-    with RunFolder.begin(Path(app.settings.runs), request, about, output) as opened:
-        return work(app, session, opened, as_json)
+    chosen = RunOptions(assign, only, skip)
+    with begun(app, chosen, read_text(request_text, path), output) as (session, folder):
+        work(session, folder, as_json)

@@ -10,20 +10,21 @@ import click
 
 from ...errors import UsageError
 from ..app import App
+from ..command_line import Group
 from ..console import echo, show
-from ..options import JSON, RUN
+from ..options import JSON, RUN, Command
 from ..render import Grid, grid
 
 if TYPE_CHECKING:
     from ...storage.run_index import RunState
 
 
-@click.group()
+@click.group(cls=Group)
 def runs() -> None:
     """List, compare and delete runs."""
 
 
-@runs.command("list")
+@runs.command("list", cls=Command)
 @JSON
 @click.pass_obj
 def list_(app: App, as_json: bool) -> None:
@@ -33,7 +34,7 @@ def list_(app: App, as_json: bool) -> None:
     show(runs_json(list_runs(Path(app.settings.runs))), runs_table, as_json)
 
 
-@runs.command("show")
+@runs.command("show", cls=Command)
 @RUN
 @click.pass_obj
 def show_(app: App, name: str | None) -> None:
@@ -50,7 +51,7 @@ def show_(app: App, name: str | None) -> None:
             echo(f"{agent:34}{spent.calls:4} calls  ${spent.cost:.4f}")
 
 
-@runs.command()
+@runs.command(cls=Command)
 @click.argument("name")
 @click.argument("other", required=False)
 @click.pass_obj
@@ -65,7 +66,7 @@ def diff(app: App, name: str, other: str | None) -> None:
         echo(line.rstrip("\n"))
 
 
-@runs.command()
+@runs.command(cls=Command)
 @click.argument("names", metavar="RUN...", nargs=-1, required=True)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj

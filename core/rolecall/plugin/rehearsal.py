@@ -1,0 +1,34 @@
+"""What stands between a run and the vendors while nobody is to be called, and nothing billed."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from attrs import field, frozen
+
+from ..config.settings import PLACEHOLDER
+
+if TYPE_CHECKING:
+    from ..types.limits import Clock, Limiter
+    from ..types.messages import Provider
+
+
+def _itself(provider: "Provider") -> "Provider":
+    return provider
+
+
+@frozen
+class Rehearsal:
+    """A run whose calls are simulated or replayed; providers are given `placeholder` for each key.
+
+    settings: settings' values instead of the user's.
+    provider: returns what is called instead of a provider; by default the provider itself.
+    limiters: are asked instead of the plugins' own; None asks those.
+    clock: passes the time that is waited; None is the system's.
+    """
+
+    placeholder: ClassVar[str] = PLACEHOLDER
+
+    settings: Mapping[str, Any] = field(factory=dict)
+    provider: "Callable[[Provider], Provider]" = _itself
+    limiters: "Sequence[Limiter] | None" = None
+    clock: "Clock | None" = None
