@@ -64,13 +64,13 @@ def _from_table(lines: Sequence[str]) -> Iterator[str]:
     if len(rows) < 3:  # a heading, what parts it from the rows, and no row
         return
     heading = [cell.lower() for cell in rows[0]]
-    asked = next((place for place, name in enumerate(heading) if "question" in name), 0)
-    default = next((place for place, name in enumerate(heading) if "default" in name), -1)
+    question_column = next((place for place, name in enumerate(heading) if "question" in name), 0)
+    default_column = next((place for place, name in enumerate(heading) if "default" in name), -1)
     for row in rows[2:]:
         cells = dict(enumerate(row))
-        question, answer = cells.get(asked, ""), cells.get(default, "")
+        question, default = cells.get(question_column, ""), cells.get(default_column, "")
         if question not in _NOTHING:
-            yield question if answer in _NOTHING else f"{question} (default: {answer})"
+            yield question if default in _NOTHING else f"{question} (default: {default})"
 
 
 def _from_list(lines: Sequence[str]) -> Iterator[str]:

@@ -145,10 +145,10 @@ def _rows(levels: Mapping[str, int], most: int) -> dict[str, int]:
     first = 0
     for level in sorted(by_level):
         names = by_level[level]
-        number = -(-len(names) // most)
-        each = -(-len(names) // number)
-        rows |= {name: first + place // each for place, name in enumerate(names)}
-        first += number
+        height = -(-len(names) // most)  # rounded up
+        width = -(-len(names) // height)
+        rows |= {name: first + place // width for place, name in enumerate(names)}
+        first += height
     return rows
 
 
@@ -260,11 +260,11 @@ def _spread(
 
 
 def _neighbours(links: Iterable[tuple[Node, Node]]) -> dict[Node, list[Node]]:
-    found: dict[Node, list[Node]] = {}
+    neighbours: dict[Node, list[Node]] = {}
     for above, below in links:
-        found.setdefault(above, []).append(below)
-        found.setdefault(below, []).append(above)
-    return found
+        neighbours.setdefault(above, []).append(below)
+        neighbours.setdefault(below, []).append(above)
+    return neighbours
 
 
 def _mean(values: Sequence[float]) -> float:

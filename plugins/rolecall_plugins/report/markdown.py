@@ -57,7 +57,7 @@ def _unbroken(
 ) -> str:
     """Render text in which an id like REQ-01 is not broken at the end of a line."""
     text = escape(tokens[number].content)
-    return _ID.sub(lambda found: f'<span class="id">{found[0]}</span>', text)
+    return _ID.sub(lambda match: f'<span class="id">{match[0]}</span>', text)
 
 
 def _headings(tokens: "Sequence[Token]") -> "Sequence[Token]":

@@ -41,7 +41,7 @@ class Share:
 
 STAGES = (
     ("waiting", "waits for a permit"),
-    ("asked", "asked, no text yet"),
+    ("sent", "sent, no text yet"),
     ("failed", "failed"),
 )
 MEASURES: Mapping[str, Callable[[ProviderRecord], float]] = {
@@ -73,10 +73,10 @@ def render_page(run: RunRecord) -> str:
         plan=Markup(to_html(run.plan, deeper=2)),
         texts=_texts(run),
         dependants=_reverse(needs),
-        color={each.name: number % COLORS for number, each in enumerate(run.providers)},
+        color={provider.name: number % COLORS for number, provider in enumerate(run.providers)},
         bars=bars,
         stages=STAGES,
-        used={span.stage for each in bars.values() for bar in each for span in bar.spans},
+        used={span.stage for row in bars.values() for bar in row for span in bar.spans},
         ticks=draw_ticks(length),
         resumed=round(100 * run.resumed / length, 2),
         graph=None if is_large else draw_graph(needs, levels, run.critical_path),

@@ -29,24 +29,24 @@ NOT_RUN = "not run"
 
 @frozen
 class CallRecord:
-    """A call; times are seconds since the first call of the run was asked for.
+    """A call; times are seconds since the first call of the run asked for its permit.
 
     first: when the first piece of its text came, None where it was not streamed.
     """
 
     event: CallEnded
-    asked: float
+    queued: float
     permitted: float
     first: float | None
     ended: float
 
     @classmethod
     def of(cls, event: CallEnded, origin: float) -> "CallRecord":
-        """Record a call of a run whose first call was asked for at `origin`."""
+        """Record a call of a run whose first call asked for its permit at `origin`."""
         permitted = event.at - event.took - origin
         return cls(
             event=event,
-            asked=permitted - event.waited,
+            queued=permitted - event.waited,
             permitted=permitted,
             first=None if event.first_text is None else permitted + event.first_text,
             ended=event.at - origin,
@@ -227,7 +227,7 @@ class RunRecorder:
 
 
 def _read(folder: SafeFolder, name: str) -> str:
-    """Read a file of a run as far as there is one; what cannot be read is said in its place."""
+    """Read a file of a run, empty where there is none; an error is told in its place."""
     try:
         return folder.read_text(name) or ""
     except RunError as error:

@@ -55,7 +55,8 @@ SUMS = (
 def by_provider(run: RunRecord) -> Table:
     """Sum up the calls by provider, by model and in all."""
     rows = [
-        (each.name, (f"{each.answered}", f"{each.planned}"), each.totals) for each in run.providers
+        (provider.name, (f"{provider.answered}", f"{provider.planned}"), provider.totals)
+        for provider in run.providers
     ]
     rows += [(name, ("", ""), totals) for name, totals in sorted(run.ledger.models.items())]
     agents = (f"{len(run.ledger.answered)}", f"{len(run.agents)}")
@@ -98,7 +99,7 @@ def by_call(run: RunRecord) -> Table:
                 "failed" if event.cause else "",
             )
         )
-    columns = ("agent", "cost", "from", "to", "tokens in", "tokens out", "asked, result")
+    columns = ("agent", "cost", "from", "to", "tokens in", "tokens out", "route, result")
     return Table(columns, rows, has_words=True)
 
 

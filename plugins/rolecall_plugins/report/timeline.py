@@ -17,7 +17,7 @@ IN_A_UNIT = 3  # of a unit must fit into the line for ticks to be in it
 
 @frozen
 class Span:
-    """A part of a call; `stage` is waiting, asked, answering or failed."""
+    """A part of a call; `stage` is waiting, sent, answering or failed."""
 
     stage: str
     provider: str
@@ -60,7 +60,7 @@ def draw_calls(calls: Iterable[CallRecord], seconds: float) -> Mapping[str, Sequ
 
 def draw_ticks(seconds: float) -> list[Tick]:
     """Choose round times on a line of that many seconds, at most TICKS beside 0."""
-    unit, name = next((each for each in UNITS if seconds >= IN_A_UNIT * each[0]), UNITS[-1])
+    unit, name = next((row for row in UNITS if seconds >= IN_A_UNIT * row[0]), UNITS[-1])
     length = seconds / unit
     step = _round_up(length / TICKS)
     digits = max(0, -floor(log10(step)))
@@ -83,14 +83,14 @@ def describe_call(call: CallRecord) -> str:
 
 
 def _stages(call: CallRecord) -> Iterator[tuple[str, float, float]]:
-    if call.permitted - call.asked >= NOTHING:
-        yield "waiting", call.asked, call.permitted
+    if call.permitted - call.queued >= NOTHING:
+        yield "waiting", call.queued, call.permitted
     if call.event.cause:
         yield "failed", call.permitted, call.ended
         return
     answering = call.permitted if call.first is None else call.first
     if answering - call.permitted >= NOTHING:
-        yield "asked", call.permitted, answering
+        yield "sent", call.permitted, answering
     yield "answering", answering, call.ended
 
 

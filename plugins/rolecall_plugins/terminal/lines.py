@@ -119,10 +119,10 @@ class DebugLines:
         }
         if isinstance(event, CallEnded):
             values["characters"] = len(event.text)
-        told = " ".join(
+        shown = " ".join(
             f"{name}={_shorten(value)}" for name, value in values.items() if value not in ("", None)
         )
-        echo(f"{event.at:8.3f} {type(event).__name__} {told}", file=self._stream)
+        echo(f"{event.at:8.3f} {type(event).__name__} {shown}", file=self._stream)
 
 
 def _shorten(value: object) -> str:

@@ -64,8 +64,8 @@ def test_a_run_ends_with_what_was_made_the_summary_questions_and_where_to_look(
         "  1. Which one?\n"
         "\n"
         "2 of 2 agents in 4.0 s for $0.5000; rolecall report shows calls, tokens and costs\n"
-        f"{tmp_path}/one/PLAN.md\n"
-        f"{tmp_path}/one"
+        f"{tmp_path / 'one' / 'PLAN.md'}\n"
+        f"{tmp_path / 'one'}"
     )
 
 

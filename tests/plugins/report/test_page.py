@@ -144,7 +144,7 @@ def test_the_page_tells_what_the_run_came_to(failed: str) -> None:
 
 def test_a_call_is_timed_from_the_first_call_of_all_processes(tmp_path: Path) -> None:
     run = recorded(failing_run(tmp_path / "run"))
-    assert [call.asked for call in run.calls] == [0.0, 3.0, 5.0]
+    assert [call.queued for call in run.calls] == [0.0, 3.0, 5.0]
     assert [call.ended for call in run.calls] == [1.5, 4.5, 6.5]
     assert (run.resumed, run.seconds) == (2.5, 9.5)
 

@@ -1,6 +1,7 @@
 """The report as Markdown, and when both reports are written."""
 
 import asyncio
+import shlex
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,8 @@ def test_the_text_begins_with_the_request_and_the_plan(tmp_path: Path) -> None:
 
 def test_the_text_of_a_run_that_is_not_whole_says_what_is_missing(tmp_path: Path) -> None:
     text = render_text(recorded(failing_run(tmp_path / "run")))
-    assert f"**The run was interrupted.** Go on with `rolecall resume {tmp_path}/run`.\n\n" in text
+    run = shlex.quote(str(tmp_path / "run"))
+    assert f"**The run was interrupted.** Go on with `rolecall resume {run}`.\n\n" in text
     assert (
         "- security: failed: no route <i>left</i>\n"
         "- writer: not run\n"

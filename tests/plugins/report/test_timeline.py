@@ -22,9 +22,9 @@ def words(event: CallEnded) -> str:
     return bar.words
 
 
-def test_a_call_waits_is_asked_and_answers() -> None:
+def test_a_call_waits_is_sent_and_answers() -> None:
     event = ended("architect", at=4.0, first_text=0.4)
-    assert spans(event) == [("waiting", 25, 5), ("asked", 30, 4), ("answering", 34, 6)]
+    assert spans(event) == [("waiting", 25, 5), ("sent", 30, 4), ("answering", 34, 6)]
     assert words(event) == (
         "architect on claude/m: waited 0.5 s, first text after 0.4 s, 50 tokens, 3.0 s to 4.0 s"
     )

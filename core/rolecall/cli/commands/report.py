@@ -82,17 +82,17 @@ def _planned(path: Path) -> dict[str, str]:
 
 
 def report_json(ledger: "Ledger", calls: "Sequence[CallEnded]") -> dict[str, Any]:
-    """Give the sums for programs, and each call without its text."""
+    """Return the sums for programs, and each call without its text."""
     from ..summary import comparison_json, sums_json
 
-    def each(totals: "Mapping[str, Totals]") -> dict[str, Any]:
-        return {name: sums_json(one) for name, one in totals.items()}
+    def by_name(totals: "Mapping[str, Totals]") -> dict[str, Any]:
+        return {name: sums_json(sums) for name, sums in totals.items()}
 
     return {
         "total": sums_json(ledger.total),
-        "agents": each(ledger.agents),
-        "providers": each(ledger.providers),
-        "models": each(ledger.models),
+        "agents": by_name(ledger.agents),
+        "providers": by_name(ledger.providers),
+        "models": by_name(ledger.models),
         "calls": [_row(call) for call in calls],
         **comparison_json(ledger),
     }
