@@ -7,8 +7,6 @@ command line and a plugin pay for what they use.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .deprecations import current
-
 if TYPE_CHECKING:
     from ._version import __version__
     from .api.llm import LLM
@@ -271,7 +269,6 @@ _MODULES = {name: module for module, names in _NAMES.items() for name in names.s
 
 
 def __getattr__(name: str) -> Any:
-    name = current(name) or name
     if name in globals():
         return globals()[name]
     if name not in _MODULES:

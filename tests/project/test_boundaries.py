@@ -29,7 +29,7 @@ EXAMPLES = sorted((ROOT / "examples").rglob("*.py"))
 
 # The rooms of core from the ground; a file imports from its own room and from floors beneath it.
 FLOORS = (
-    {"_version", "deprecations", "errors"},
+    {"_version", "errors"},
     {"types"},
     {"config", "storage"},
     {"execution", "plugin"},

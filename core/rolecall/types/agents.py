@@ -142,12 +142,6 @@ class Team:
                     ready.append(dependant)
         return tuple(ready)
 
-    @cached_property
-    def remaining(self) -> Mapping[str, int]:
-        """Map each agent to the number of agents on the longest path from it to the end."""
-        paths = self.paths(dict.fromkeys(self.agents, 1.0))
-        return {name: round(path) for name, path in paths.items()}
-
     def paths(self, seconds: Mapping[str, float]) -> Mapping[str, float]:
         """Map each agent to the seconds of the longest path from it to the end, itself included.
 

@@ -57,8 +57,9 @@ def test_agents_that_are_free_to_start_keep_the_teams_order() -> None:
 
 
 @given(dags())
-def test_remaining_is_the_longest_path_to_the_end(graph: Graph) -> None:
-    assert dict(team(graph).remaining) == {name: longest(graph, name) for name in graph}
+def test_the_longest_path_to_the_end_counts_the_agent_itself(graph: Graph) -> None:
+    paths = team(graph).paths(dict.fromkeys(graph, 1.0))
+    assert paths == {name: longest(graph, name) for name in graph}
 
 
 @given(dags())

@@ -23,7 +23,8 @@ def test_the_coordinator_hears_everyone_and_writes_the_plan() -> None:
 
 
 def test_the_longest_path_has_seven_agents() -> None:
-    assert max(Team(AGENTS).remaining.values()) == 7
+    team = Team(AGENTS)
+    assert max(team.paths(dict.fromkeys(team.agents, 1.0)).values()) == 7
 
 
 @pytest.mark.parametrize("agent", AGENTS, ids=lambda agent: agent.name)
