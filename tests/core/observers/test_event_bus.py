@@ -2,12 +2,14 @@
 
 import asyncio
 import logging
+from contextlib import suppress
 
 import pytest
 from building import Heard
 
 from rolecall import Event, RunError
 from rolecall.observers.event_bus import EventBus
+from rolecall.testing import FakeClock
 
 FIRST, SECOND = Event(at=1.0), Event(at=2.0)
 
@@ -74,11 +76,24 @@ def test_an_interrupt_is_no_fault_of_the_observer() -> None:
         EventBus([], [Broken(KeyboardInterrupt())])(FIRST)
 
 
-class Finishing(Heard):
-    finished = 0
+class Finishing(Broken):
+    """An observer that takes no event, and has work to finish."""
+
+    def __init__(self, error: BaseException | None = None, closing: float = 0.0) -> None:
+        super().__init__(error or ZeroDivisionError("oh"))
+        self.finished = 0
+        self._closing = closing
 
     async def aclose(self) -> None:
+        await asyncio.sleep(self._closing)
         self.finished += 1
+
+
+class Releasing(Broken):
+    released = 0
+
+    def close(self) -> None:
+        self.released += 1
 
 
 class BreaksAtTheEnd(Heard):
@@ -86,10 +101,78 @@ class BreaksAtTheEnd(Heard):
         raise ZeroDivisionError("oh")
 
 
+class ExitsAtTheEnd(Heard):
+    def close(self) -> None:
+        raise SystemExit(1)
+
+
+class Deaf(Heard):
+    """An observer that goes on closing although it is cancelled."""
+
+    async def aclose(self) -> None:
+        for _ in range(2):
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(3600)
+
+
 def test_observers_with_work_to_finish_do_so_once_the_run_is_over(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    finishing = Finishing()
-    asyncio.run(EventBus([], [BreaksAtTheEnd(), finishing, Heard()]).aclose())
+    finishing, releasing = Finishing(), Releasing(ZeroDivisionError("oh"))
+    observers = [BreaksAtTheEnd(), ExitsAtTheEnd(), finishing, releasing, Heard()]
+    asyncio.run(EventBus([], observers).aclose())
+    assert (finishing.finished, releasing.released) == (1, 1)
+    assert "BreaksAtTheEnd did not close: ZeroDivisionError: oh" in caplog.text
+    assert "ExitsAtTheEnd did not close: SystemExit: 1" in caplog.text
+
+
+def test_a_dropped_observer_is_closed_while_the_run_goes_on() -> None:
+    finishing, releasing = Finishing(), Releasing(ZeroDivisionError("oh"))
+
+    async def run() -> None:
+        bus = EventBus([], [finishing, releasing])
+        bus(FIRST)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert (finishing.finished, releasing.released) == (1, 1)
+        await bus.aclose()
+
+    FakeClock().run(run())
+    assert (finishing.finished, releasing.released) == (1, 1)
+
+
+def test_a_run_waits_for_dropped_observers_that_take_a_while_to_close() -> None:
+    finishing = Finishing(closing=5.0)
+
+    async def run() -> None:
+        bus = EventBus([], [finishing])
+        bus(FIRST)
+        await bus.aclose()
+
+    FakeClock().run(run())
     assert finishing.finished == 1
-    assert "BreaksAtTheEnd broke and is dropped: ZeroDivisionError: oh" in caplog.text
+
+
+def test_an_observer_that_is_dropped_outside_of_a_loop_is_closed_at_the_end() -> None:
+    finishing = Finishing()
+    bus = EventBus([], [finishing])
+    bus(FIRST)
+    asyncio.run(bus.aclose())
+    assert finishing.finished == 1
+
+
+def test_an_observer_that_hangs_keeps_no_run_from_ending(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clock = FakeClock()
+    slow = Finishing(closing=4.0)
+
+    async def run() -> float:
+        began = clock.now()
+        await EventBus([], [Deaf(), slow], patience=5.0).aclose()
+        return clock.now() - began
+
+    assert clock.run(run()) == 5.0
+    assert slow.finished == 1
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert message.endswith("Deaf did not close within 5 s; it is not waited for")
