@@ -49,7 +49,8 @@ def reopened(
     """Open a run's folder again, as the run was started but for what is chosen otherwise now."""
     from ..plugin.run_setup import RunSetup
     from ..scheduling.session import started_with
-    from ..storage.run_folder import RunFolder, find_run, read_about
+    from ..storage.run_folder import RunFolder, read_about
+    from ..storage.run_paths import find_run
     from ..types.run_options import RunOptions
 
     path = find_run(Path(app.settings.runs), name)

@@ -1,40 +1,21 @@
 """A run's folder: what is in it, who may write it, and where it is found."""
 
 import os
-import re
-import threading
 import tomllib
-import unicodedata
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
-from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
-from ..errors import RunBusy, RunError, UsageError
+from ..errors import RunError, UsageError
 from .journal import Journal
+from .run_lock import HOLDER, note_holder, take_lock
+from .run_paths import claim_folder, name_run, point_latest
 from .step_store import StepStore
 
-if TYPE_CHECKING:
-    from filelock import FileLock
-
-LATEST = "latest"
 HISTORY = "history"
-HOLDER = ".holder"
-
-
-def name_run(request: str, now: datetime) -> str:
-    """Name a run's folder after its time and the request's first words."""
-    plain = unicodedata.normalize("NFKD", request).encode("ascii", "ignore").decode().lower()
-    words = re.findall(r"[a-z0-9]+", plain)
-    slug = ""
-    for word in words:
-        if len(slug) + len(word) > 48:
-            break
-        slug = f"{slug}-{word}"
-    return f"{now:%Y%m%d-%H%M%S}{slug or '-run'}"
 
 
 def deliverable_file(number: int, agent: str) -> str:
@@ -48,7 +29,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = take_lock(path)
-        _note_holder(path)
+        note_holder(path)
         try:
             self._journal = Journal(path / "journal.jsonl")
         except BaseException:
@@ -153,48 +134,6 @@ def _write(path: str, content: bytes) -> None:
         file.write(content)
 
 
-def claim_folder(runs: Path, name: str) -> Path:
-    """Make a folder of this name, with a number added as long as another run has it already."""
-    path, numbers = runs / name, count(2)
-    while True:
-        try:
-            path.mkdir(parents=True)
-            return path
-        except FileExistsError:
-            path = runs / f"{name}-{next(numbers)}"
-        except OSError as error:
-            raise RunError(f"{path}: cannot be written: {error.strerror}") from error
-
-
-def point_latest(path: Path) -> None:
-    """Let `latest` beside a run's folder lead to it: a link, or a file where links are barred."""
-    latest = path.parent / LATEST
-    partial = path.parent / f"{LATEST}.{os.getpid()}.{threading.get_ident()}"
-    try:
-        partial.symlink_to(path.name, target_is_directory=True)
-    except OSError:
-        partial.write_text(path.name, "utf-8")
-    try:
-        os.replace(partial, latest)
-    except OSError as error:
-        partial.unlink()
-        raise RunError(f"{latest}: cannot be written: {error.strerror}") from error
-
-
-def find_run(runs: Path, name: str | None) -> Path:
-    """Find a run by path or by name in the folder of runs; the latest where none is named."""
-    candidates = [Path(name), runs / name] if name else [runs / LATEST]
-    for path in candidates:
-        if path.is_file() and path.name == LATEST:
-            path = runs / path.read_text("utf-8").strip()
-        if (path / "journal.jsonl").is_file():
-            return path.parent / path.readlink() if path.is_symlink() else path
-    if name is None:
-        raise UsageError(f"there is no run in {runs}; start one with: rolecall run 'REQUEST'")
-    nor = "" if candidates[0] == candidates[1] else f", nor has {candidates[1]}"
-    raise UsageError(f"{name} is no run: it has no journal.jsonl{nor}")
-
-
 def read_about(path: Path) -> dict[str, Any]:
     """Read a run's run.toml."""
     try:
@@ -214,35 +153,3 @@ _KINDS = {
     "assign": (dict, "table"),
     "budget": (int | float, "number"),
 }
-
-
-def take_lock(path: Path) -> "FileLock":
-    """Take the folder's lock, which the system frees when the process dies.
-
-    Raises RunBusy, which names the holder as far as it left a note of itself.
-    """
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(path / ".lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        who = f"another rolecall{_holder(path)}"
-        raise RunBusy(f"{path} is being written by {who}; wait for it") from error
-    except OSError as error:
-        raise RunError(f"{path}: cannot be locked: {error.strerror}") from error
-    return lock
-
-
-def _note_holder(path: Path) -> None:
-    """Leave a note of who writes a run; the lock is what counts, so it may fail or be stale."""
-    since = datetime.now().isoformat(" ", "seconds")
-    with suppress(OSError):
-        (path / HOLDER).write_text(f"process {os.getpid()}, since {since}\n", "utf-8")
-
-
-def _holder(path: Path) -> str:
-    try:
-        return f" ({(path / HOLDER).read_text('utf-8').strip()})"
-    except (OSError, UnicodeDecodeError):
-        return ""

@@ -25,7 +25,9 @@ from ..types.events import (
 )
 from ..types.messages import Usage
 from .history import AgentHistory, average
-from .run_folder import HISTORY, LATEST, RunFolder, take_lock
+from .run_folder import HISTORY, RunFolder
+from .run_lock import take_lock
+from .run_paths import LATEST
 from .step_store import StepStore
 
 STATE = "state.json"

@@ -14,14 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rolecall import RunBusy, RunError, UsageError
-from rolecall.storage.run_folder import (
-    RunFolder,
-    claim_folder,
-    find_run,
-    name_run,
-    point_latest,
-    read_about,
-)
+from rolecall.storage.run_folder import RunFolder, read_about
+from rolecall.storage.run_paths import claim_folder, find_run, name_run, point_latest
 
 NOON = datetime(2026, 11, 23, 12, 0, 5)
 

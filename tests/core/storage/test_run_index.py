@@ -18,7 +18,7 @@ from rolecall import (
     RunStarted,
     Usage,
 )
-from rolecall.storage.run_folder import RunFolder, point_latest
+from rolecall.storage.run_folder import RunFolder
 from rolecall.storage.run_index import (
     PAUSE,
     RunState,
@@ -30,6 +30,7 @@ from rolecall.storage.run_index import (
     read_state,
     remove,
 )
+from rolecall.storage.run_paths import point_latest
 from rolecall.testing import FakeProvider
 
 

@@ -39,8 +39,9 @@ def list_(app: App, as_json: bool) -> None:
 @click.pass_obj
 def show_(app: App, name: str | None) -> None:
     """Show a run: its request, its state, and what each agent cost."""
-    from ...storage.run_folder import RunFolder, find_run
+    from ...storage.run_folder import RunFolder
     from ...storage.run_index import read_state
+    from ...storage.run_paths import find_run
 
     path = find_run(Path(app.settings.runs), name)
     state = read_state(path)
@@ -57,8 +58,8 @@ def show_(app: App, name: str | None) -> None:
 @click.pass_obj
 def diff(app: App, name: str, other: str | None) -> None:
     """Compare two runs, or a run with what its last change replaced."""
-    from ...storage.run_folder import find_run
     from ...storage.run_index import differences, last_change
+    from ...storage.run_paths import find_run
 
     path = find_run(Path(app.settings.runs), name)
     second = find_run(Path(app.settings.runs), other) if other else None
@@ -72,8 +73,8 @@ def diff(app: App, name: str, other: str | None) -> None:
 @click.pass_obj
 def rm(app: App, names: Sequence[str], yes: bool) -> None:
     """Delete runs, with all that was paid for in them."""
-    from ...storage.run_folder import find_run
     from ...storage.run_index import remove
+    from ...storage.run_paths import find_run
 
     paths = [find_run(Path(app.settings.runs), name) for name in names]
     if not yes and not sys.stdin.isatty():
