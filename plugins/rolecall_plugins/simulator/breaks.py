@@ -19,12 +19,12 @@ def unanswered(ending: Ending) -> Break:
 
 def midway(ending: Ending) -> Break:
     """Send the beginning of a good answer."""
-    return lambda framing, case: broken_off(framing.reply(case.query, case.beginning), ending)
+    return lambda framing, case: broken_off(_begun(framing, case), ending)
 
 
 def cut_json(framing: Framing, case: Case) -> HttpReply:
     """End properly, with JSON that does not."""
-    whole = framing.reply(case.query, case.beginning)
+    whole = _begun(framing, case)
     if not whole.streamed:
         return evolve(whole, chunks=(Chunk(_most(whole.body)),))
     *opening, last = broken_off(whole, Ending.DONE).chunks or whole.chunks
@@ -44,6 +44,11 @@ def broken_off(answer: HttpReply, ending: Ending) -> HttpReply:
         return evolve(answer, chunks=opening, ending=ending)
     chunks = (Chunk(_most(answer.body)),)
     return evolve(answer, chunks=chunks, ending=ending, promised=len(answer.body))
+
+
+def _begun(framing: Framing, case: Case) -> HttpReply:
+    """Frame the good answer as far as it is to come; calls stand at its end, and are broken off."""
+    return framing.reply(case.query, case.beginning, case.calls)
 
 
 def _most(data: bytes) -> bytes:

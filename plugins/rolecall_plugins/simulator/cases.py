@@ -5,7 +5,7 @@ from typing import Any
 from attrs import field, frozen
 
 from .errors import ScenarioError
-from .exchange import Query
+from .exchange import FunctionCall, Query
 
 
 def _not_negative(_instance: object, attribute: object, value: Any) -> None:
@@ -37,6 +37,7 @@ class Case:
     query: Query
     text: str
     options: Options
+    calls: tuple[FunctionCall, ...] = ()
 
     @property
     def beginning(self) -> str:

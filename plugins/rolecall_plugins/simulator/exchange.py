@@ -1,11 +1,12 @@
 """Requests and replies, after and before any vendor's framing."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 from typing import Any, Literal, Protocol
 
-from attrs import frozen
+from attrs import field, frozen
 
 from .limits import Denial
 
@@ -28,19 +29,90 @@ class Incoming:
 
 
 @frozen
+class FunctionCall:
+    """A call of a tool; `id` is empty where the vendor sent none."""
+
+    name: str
+    arguments: Mapping[str, Any] = field(factory=dict)
+    id: str = ""
+
+
+@frozen
+class FunctionResult:
+    """What a caller sends back for a call."""
+
+    name: str
+    text: str
+    id: str = ""
+    is_error: bool = False
+
+
+@frozen
+class OfferedTool:
+    """A tool that a request offers; `parameters` is the schema of its arguments."""
+
+    name: str
+    parameters: Mapping[str, Any] = field(factory=dict)
+
+
+@frozen
 class Turn:
-    """One message of a conversation."""
+    """One message of a conversation; `media` is what its images and documents cost in tokens."""
 
     role: Literal["user", "assistant"]
+    text: str = ""
+    calls: tuple[FunctionCall, ...] = ()
+    results: tuple[FunctionResult, ...] = ()
+    media: int = 0
+
+    @property
+    def tokens(self) -> int:
+        arguments = (json.dumps(dict(call.arguments)) + call.name for call in self.calls)
+        texts = [self.text, *arguments, *(result.text for result in self.results)]
+        return sum(map(count_tokens, texts)) + self.media
+
+
+@frozen
+class PromptBlock:
+    """A piece of a prompt, in the order in which a vendor's cache sees them.
+
+    lifetime: seconds for which the prompt up to here is to be cached; None is not marked.
+    """
+
     text: str
+    tokens: int
+    lifetime: float | None = None
+
+
+@frozen
+class CacheUse:
+    """Tokens of a prompt that came from the cache, and that went into it, by lifetime."""
+
+    read: int = 0
+    written: int = 0
+    written_for_an_hour: int = 0
+
+
+@frozen
+class SignedPart:
+    """A part of the conversation that came back with a vendor's signature, or without one.
+
+    place: as the vendor's errors have it. content: what the signature is made of.
+    """
+
+    place: str
+    content: str
+    signature: str
 
 
 @frozen(kw_only=True)
 class Query:
     """A valid request; max_tokens None is no limit.
 
-    marked: whether its system prompt is to be cached. read, written: tokens of it that were read
-        from or written to the cache.
+    tools: those that may be called. forced: whether one of them must be.
+    schema: what the answer has to fit, where it is to be JSON.
+    blocks: the prompt as the vendor's cache sees it; empty where it keeps none.
+    cache: what of the prompt the cache gave and took.
     """
 
     model: str
@@ -49,13 +121,38 @@ class Query:
     form: Form = "json"
     max_tokens: int | None = None
     thinking: bool = False
-    marked: bool = False
-    read: int = 0
-    written: int = 0
+    tools: tuple[OfferedTool, ...] = ()
+    forced: bool = False
+    schema: Mapping[str, Any] | None = None
+    blocks: tuple[PromptBlock, ...] = ()
+    cache: CacheUse = CacheUse()
+    signed: tuple[SignedPart, ...] = ()
 
     @property
     def input_tokens(self) -> int:
-        return count_tokens(self.system) + sum(count_tokens(turn.text) for turn in self.turns)
+        if self.blocks:
+            return sum(block.tokens for block in self.blocks)
+        tools = sum(count_tokens(json.dumps(dict(tool.parameters))) for tool in self.tools)
+        return count_tokens(self.system) + tools + sum(turn.tokens for turn in self.turns)
+
+    @property
+    def question(self) -> str:
+        """Return the last text that a user wrote, results of tools aside."""
+        return self.turns[self._asked_at].text if self._asked_at >= 0 else ""
+
+    @property
+    def round(self) -> int:
+        """Count the answers with tool calls since the last question."""
+        return sum(bool(turn.calls) for turn in self.turns[self._asked_at + 1 :])
+
+    @property
+    def _asked_at(self) -> int:
+        questions = (
+            place
+            for place, turn in enumerate(self.turns)
+            if turn.role == "user" and not turn.results
+        )
+        return max(questions, default=-1)
 
 
 class Rejected(Exception):
@@ -113,7 +210,9 @@ class HttpReply:
 class Framing(Protocol):
     """Frames the replies to one call as a vendor does."""
 
-    def reply(self, query: Query, text: str) -> HttpReply: ...
+    def reply(self, query: Query, text: str, calls: Sequence[FunctionCall] = ()) -> HttpReply:
+        """Answer with a text and calls of tools, cut where the caller's limit ends it."""
+        ...
 
     def rejected(self, rejection: Rejected) -> HttpReply: ...
 

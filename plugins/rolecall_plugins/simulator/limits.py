@@ -46,7 +46,7 @@ class Limits:
 
 
 @frozen
-class Level:
+class BucketLevel:
     """How full one token bucket is, and in how many seconds it will be full."""
 
     family: str
@@ -104,11 +104,13 @@ class QuotaMeter:
         self._buckets["output-tokens"].level -= output_tokens
         self._buckets["tokens"].level -= output_tokens
 
-    def levels(self) -> tuple[Level, ...]:
+    def levels(self) -> tuple[BucketLevel, ...]:
         """Return what is left of every limit per minute."""
         self._refill(self._clock())
         return tuple(
-            Level(family, bucket.capacity, max(0, int(bucket.level)), bucket.wait(bucket.capacity))
+            BucketLevel(
+                family, bucket.capacity, max(0, int(bucket.level)), bucket.wait(bucket.capacity)
+            )
             for family, bucket in self._buckets.items()
         )
 

@@ -1,22 +1,34 @@
 """A scenario: how fast the simulator answers, how often calls fail, which limits hold."""
 
 import math
-import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from attrs import field, frozen
 
 from .cases import Options
+from .content.scripts import Round, Script, load_texts
 from .errors import ScenarioError, unknown, within
+from .exchange import FunctionCall
 from .faults import PROVIDERS
 from .injection import Fault
 from .latency import Latency
 from .limits import Limits
 
-__all__ = ["Fault", "Latency", "Limits", "Options", "Scenario", "ScenarioError", "load_scenario"]
+__all__ = [
+    "Fault",
+    "FunctionCall",
+    "Latency",
+    "Limits",
+    "Options",
+    "Round",
+    "Scenario",
+    "ScenarioError",
+    "Script",
+    "load_scenario",
+]
 
 
 @frozen(kw_only=True)
@@ -24,6 +36,8 @@ class Scenario:
     """The simulator's configuration; limits are by provider.
 
     replies: agent to its text, instead of one that declares itself simulated.
+    scripts: agent to its scripts, of which the first that fits a question counts; "*" stands for
+        every agent that has none.
     """
 
     seed: int = 0
@@ -32,6 +46,7 @@ class Scenario:
     faults: tuple[Fault, ...] = ()
     limits: Mapping[str, Limits] = field(factory=dict)
     replies: Mapping[str, str] = field(factory=dict)
+    scripts: Mapping[str, Sequence[Script]] = field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
         if self.tokens_per_second is not None and not 0 < self.tokens_per_second < math.inf:
@@ -50,6 +65,7 @@ class Scenario:
             "faults": _faults,
             "limits": _limits,
             "replies": _replies,
+            "scripts": _scripts,
         }
         values: dict[str, Any] = {}
         for name, value in table.items():
@@ -58,9 +74,6 @@ class Scenario:
             with within(name):
                 values[name] = readers[name](value)
         return cls(**values)
-
-
-_NUMBER = re.compile(r"^\d+-")
 
 
 def load_scenario(path: str | Path) -> Scenario:
@@ -91,16 +104,18 @@ def _limits(value: Any) -> dict[str, Limits]:
 
 
 def _replies(value: Any) -> dict[str, str]:
-    """Read a folder of texts, each called after its agent: `05-solution-architect.md`."""
-    folder = Path(_checked(str, "a folder of texts", value))
-    try:
-        files = sorted(folder.glob("*.md"))
-        texts = {_NUMBER.sub("", file.stem): file.read_text("utf-8") for file in files}
-    except (OSError, UnicodeDecodeError) as error:
-        raise ScenarioError(f"{folder} cannot be read: {error}") from error
-    if not texts:
-        raise ScenarioError(f"{folder} holds no text, as in solution-architect.md")
-    return texts
+    return load_texts(Path(_checked(str, "a folder of texts", value)))
+
+
+def _scripts(value: Any) -> dict[str, list[Script]]:
+    scripts: dict[str, list[Script]] = {}
+    for agent, tables in _checked(dict, "a table of agents", value).items():
+        with within(agent):
+            scripts[agent] = [
+                Script.parse(_checked(dict, "a list of tables", table))
+                for table in _checked(list, "a list of tables", tables)
+            ]
+    return scripts
 
 
 def _whole(value: Any) -> Any:

@@ -9,17 +9,19 @@ from attrs import evolve, frozen
 
 from .anthropic import requests as anthropic_requests
 from .anthropic import service as anthropic
+from .anthropic import turns as anthropic_turns
 from .cases import Case
-from .content.replies import agent_of, reply
-from .exchange import Framing, HttpReply, Incoming, Query, Rejected, count_tokens
+from .content.answers import Answers
+from .content.prompt_cache import PromptCache
+from .content.replies import agent_of
+from .exchange import Framing, HttpReply, Incoming, Query, Rejected
 from .faults import PROVIDERS, failure
 from .gemini import requests as gemini_requests
 from .gemini import service as gemini
+from .gemini import turns as gemini_turns
 from .injection import Injector
-from .limits import Level, Limits, QuotaMeter
+from .limits import BucketLevel, Limits, QuotaMeter
 from .scenario import Scenario
-
-CACHE_LIFETIME = 300.0  # seconds
 
 
 @frozen(kw_only=True)
@@ -46,7 +48,8 @@ class Service:
         self._clock = clock
         self._injector = Injector(scenario.faults, scenario.seed)
         self._arrived: Counter[str] = Counter()
-        self._cached_until: dict[tuple[str, str], float] = {}
+        self._cache = PromptCache()
+        self._answers = Answers(scenario.replies, scenario.scripts)
         self._meters = {
             provider: QuotaMeter(scenario.limits.get(provider, Limits()), clock)
             for provider in PROVIDERS
@@ -59,9 +62,11 @@ class Service:
 
     def decide(self, incoming: Incoming, ordinal: int) -> Decision:
         """Answer one request; one that is admitted must be given to `finish` afterwards."""
-        meter = self._meters[incoming.provider]
+        provider = incoming.provider
+        meter = self._meters[provider]
         try:
-            query = _READ[incoming.provider](incoming)
+            query = _READ[provider](incoming)
+            _VERIFY[provider](query)
         except Rejected as rejection:
             answer = self._framing(incoming, ordinal, ()).rejected(rejection)
             return Decision(answer=answer, model=incoming.model, cause=rejection.cause)
@@ -71,12 +76,13 @@ class Service:
             cause = "quota_exhausted" if denial.family == "requests-per-day" else "rate_limited"
             answer = framing.limited(query, denial)
             return Decision(answer=answer, model=query.model, cause=cause, query=query)
-        query = self._cached(query)
-        answer, cause_of_fault = self._answer(incoming.provider, ordinal, framing, query)
+        delay = self._delay(provider, ordinal)
+        query = self._cached(query, delay)
+        answer, cause_of_fault = self._answer(provider, ordinal, framing, query)
         return Decision(
             answer=answer,
             model=query.model,
-            delay=self._delay(incoming.provider, ordinal),
+            delay=delay,
             cause=cause_of_fault,
             query=query,
             admitted=True,
@@ -90,23 +96,21 @@ class Service:
         self, provider: str, ordinal: int, framing: Framing, query: Query
     ) -> tuple[HttpReply, str | None]:
         agent = agent_of(query.system, query.turns)
-        text = self._scenario.replies.get(agent or "") or reply(query.system, query.turns)
+        answer = self._answers.choose(query)
         fault = self._injector.choose(provider, ordinal, query.model, agent)
         if fault is None:
-            return framing.reply(query, text), None
-        return failure(framing, fault.cause, Case(query, text, fault.options)), fault.cause
+            return framing.reply(query, answer.text, answer.calls), None
+        case = Case(query, answer.text, fault.options, answer.calls)
+        return failure(framing, fault.cause, case), fault.cause
 
-    def _cached(self, query: Query) -> Query:
-        """Cache a marked system prompt for five minutes from its last use."""
-        if not query.marked:
-            return query
-        now, prompt = self._clock(), (query.model, query.system)
-        fresh = now < self._cached_until.get(prompt, 0.0)
-        self._cached_until[prompt] = now + CACHE_LIFETIME
-        tokens = count_tokens(query.system)
-        return evolve(query, read=tokens) if fresh else evolve(query, written=tokens)
+    def _cached(self, query: Query, delay: float) -> Query:
+        """Read from and write to the prompt cache, which knows a prompt once its reply begins."""
+        now = self._clock()
+        return evolve(query, cache=self._cache.use(query.model, query.blocks, now, now + delay))
 
-    def _framing(self, incoming: Incoming, ordinal: int, levels: tuple[Level, ...]) -> Framing:
+    def _framing(
+        self, incoming: Incoming, ordinal: int, levels: tuple[BucketLevel, ...]
+    ) -> Framing:
         identity = f"{self._scenario.seed}/{incoming.provider}/{ordinal}"
         call = hashlib.sha256(identity.encode()).hexdigest()[:20]
         return _FRAMING[incoming.provider](incoming, call, self._clock(), levels)
@@ -120,7 +124,11 @@ _READ: dict[str, Callable[[Incoming], Query]] = {
     "claude": anthropic_requests.read,
     "gemini": gemini_requests.read,
 }
-_FRAMING: dict[str, Callable[[Incoming, str, float, tuple[Level, ...]], Framing]] = {
+_VERIFY: dict[str, Callable[[Query], None]] = {
+    "claude": anthropic_turns.check_signatures,
+    "gemini": gemini_turns.check_signatures,
+}
+_FRAMING: dict[str, Callable[[Incoming, str, float, tuple[BucketLevel, ...]], Framing]] = {
     "claude": anthropic.framing,
     "gemini": gemini.framing,
 }

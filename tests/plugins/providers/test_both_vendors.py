@@ -239,11 +239,11 @@ def ask(name: str, simulator: Simulator, **more: Any) -> Response:
 def test_claude_is_told_to_keep_a_long_system_prompt_that_others_share(
     simulator: Simulator,
 ) -> None:
-    shared: dict[str, Any] = {"system": "word " * 800, "shares_system": True}
+    shared: dict[str, Any] = {"system": "word " * 900, "shares_system": True}
     response = ask("claude", simulator, **shared)
-    assert response.usage.cache_write == 1000
+    assert response.usage.cache_write == 1125
     again = ask("claude", simulator, **shared)
-    assert again.usage == evolve(response.usage, cache_write=0, cache_read=1000)
+    assert again.usage == evolve(response.usage, cache_write=0, cache_read=1125)
     assert again.cost is not None
     assert response.cost is not None
     assert again.cost < response.cost
@@ -252,7 +252,7 @@ def test_claude_is_told_to_keep_a_long_system_prompt_that_others_share(
 @pytest.mark.parametrize(
     ("name", "asked"),
     [
-        ("claude", {"system": "word " * 800}),
+        ("claude", {"system": "word " * 900}),
         ("claude", {"system": "short", "shares_system": True}),
         ("gemini", {"system": "word " * 5000, "shares_system": True}),
     ],

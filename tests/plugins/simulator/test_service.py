@@ -104,21 +104,3 @@ def test_a_fault_for_one_agent_spares_the_others(provider: str) -> None:
         other = {"systemInstruction": {"parts": [{"text": other["system"]}]}}
     spared = call(told, provider, **other)
     assert (spared.cause, spared.agent) == (None, "technical-writer")
-
-
-def test_a_marked_system_prompt_is_kept_for_five_minutes_from_its_last_use() -> None:
-    now = [1_800_000_000.0]
-    one = Service(Scenario(), lambda: now[0])
-    marked = [{"type": "text", "text": "word " * 800, "cache_control": {"type": "ephemeral"}}]
-
-    def cached(system: Any = marked) -> tuple[int, int]:
-        query = call(one, system=system).query
-        assert query is not None
-        return query.written, query.read
-
-    assert [cached(), cached()] == [(1000, 0), (0, 1000)]
-    now[0] += 299
-    assert cached() == (0, 1000)
-    now[0] += 300
-    assert cached() == (1000, 0)
-    assert cached("word " * 800) == (0, 0)

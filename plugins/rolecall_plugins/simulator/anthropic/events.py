@@ -1,19 +1,21 @@
 """Blocks of content, and the server-sent events that carry them, as Anthropic sends both."""
 
+import hashlib
 import json
 import zlib
-from collections.abc import Iterator
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..exchange import Chunk, count_tokens, pieces
-
-SIGNATURE = "U2ltdWxhdGVkIHNpZ25hdHVyZTsgaXQgdmVyaWZpZXMgbm90aGluZy4="
 
 Block = dict[str, Any]
 
 _SIZES = (5, 23, 48, 96, 71, 112)
 _PING = Chunk(b'event: ping\ndata: {"type": "ping"}\n\n')
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+# What models write themselves has blanks.
+_arguments = json.JSONEncoder(separators=(", ", ": "), ensure_ascii=False).encode
 
 
 def text_block(text: str) -> Block:
@@ -22,13 +24,25 @@ def text_block(text: str) -> Block:
 
 
 def thinking_block(thought: str) -> Block:
-    """Hold a thought, with a signature that verifies nothing."""
-    return {"type": "thinking", "thinking": thought, "signature": SIGNATURE}
+    """Hold a thought, signed."""
+    return {"type": "thinking", "thinking": thought, "signature": signature_of(thought)}
 
 
-def tool_block(call: str, name: str, arguments: Block) -> Block:
-    """Hold a call of a tool."""
-    return {"type": "tool_use", "id": f"toolu_01sim{call}", "name": name, "input": arguments}
+def signature_of(thought: str) -> str:
+    """Sign a thought, so that it can be told whether it came back as it was sent."""
+    digest = hashlib.sha256(thought.encode("utf-8", "surrogatepass")).digest()
+    return b64encode(b"signed by the simulator, as claude: " + digest).decode()
+
+
+def tool_block(call: str, name: str, arguments: Mapping[str, Any]) -> Block:
+    """Hold a call of a tool that the model itself makes."""
+    return {
+        "type": "tool_use",
+        "id": call,
+        "name": name,
+        "input": dict(arguments),
+        "caller": {"type": "direct"},
+    }
 
 
 def block_tokens(block: Block) -> int:
@@ -54,11 +68,13 @@ def block_events(index: int, block: Block, *, last: bool) -> Iterator[Chunk]:
     if index == 0:
         yield _PING
     for field, content in _contents(block):
-        first = [""] if field == "partial_json" else []
-        for piece in [*first, *pieces(content, _SIZES)]:
+        is_call = field == "partial_json"
+        parts = [*([""] if is_call else []), *pieces(content, _SIZES)]
+        for number, piece in enumerate(parts, start=1):
             delta = {"type": _DELTAS[field], field: piece}
             data = event("content_block_delta", index=index, delta=delta)
-            yield Chunk(data, text=len(piece))
+            # A stream that breaks off leaves the arguments of its last call unfinished.
+            yield Chunk(data, text=len(piece), closing=last and is_call and number == len(parts))
     if "signature" in block:
         delta = {"type": "signature_delta", "signature": block["signature"]}
         yield Chunk(event("content_block_delta", index=index, delta=delta))
@@ -74,7 +90,11 @@ _DELTAS = {
 
 def _contents(block: Block) -> list[tuple[str, str]]:
     if block["type"] == "tool_use":
-        return [("partial_json", _encode(block["input"]))]
+        arguments = block["input"]
+        if isinstance(arguments, str):  # malformed on purpose
+            return [("partial_json", arguments)]
+        # A call without arguments comes as no JSON at all.
+        return [("partial_json", _arguments(arguments) if arguments else "")]
     return [(block["type"], block[block["type"]])]
 
 

@@ -1,13 +1,14 @@
 """How the Anthropic Messages API fails: every cause, in every form, in its own framing."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from attrs import evolve
 
 from ..breaks import broken_off, cut_json, html, midway, unanswered
 from ..cases import Case
-from ..exchange import Chunk, Ending, HttpReply
-from ..limits import Level
+from ..content.answers import UNINVITED, some_call, unfitting_call
+from ..exchange import Chunk, Ending, FunctionCall, HttpReply
+from ..limits import BucketLevel
 from .events import Block, event, text_block, thinking_block, tool_block
 from .service import THOUGHT, AnthropicFraming, over_limit
 
@@ -40,28 +41,52 @@ def _refused_midway(framing: AnthropicFraming, case: Case) -> HttpReply:
     return _refused(framing, case, text_block(case.beginning))
 
 
-def _tool_call(framing: AnthropicFraming, case: Case) -> HttpReply:
-    block = tool_block(framing.call, "a_tool_nobody_offered", {"path": "README.md"})
+def _calls(make: Callable[[Case], Sequence[FunctionCall]]) -> Build:
+    return lambda framing, case: framing.reply(case.query, "", make(case))
+
+
+def _malformed(framing: AnthropicFraming, case: Case) -> HttpReply:
+    """Call a tool with arguments that are no JSON; a plain reply has their text in their place."""
+    block = tool_block(framing.call_id(), some_call(case.query).name, {})
+    block["input"] = '{"path": "README.md", "lines": [1, 2'
     return framing.message(case.query, [block], "tool_use")
+
+
+def _same_id(framing: AnthropicFraming, case: Case) -> HttpReply:
+    call = evolve(some_call(case.query), id=framing.call_id())
+    return framing.reply(case.query, "", [call, call])
+
+
+def _written_out(framing: AnthropicFraming, case: Case) -> HttpReply:
+    """Write a call, and the result it would like, as text: nothing of it was called."""
+    name = some_call(case.query).name
+    text = (
+        f'<function_calls>\n<invoke name="{name}">\n<parameter name="path">README.md</parameter>\n'
+        "</invoke>\n</function_calls>\n<function_results>\nAll tests passed. (Simulated.)\n"
+        "</function_results>"
+    )
+    return framing.reply(case.query, text)
 
 
 def _rate_limited(framing: AnthropicFraming, case: Case) -> HttpReply:
     wait = case.wait(_WAIT)
     # The bucket is full again only some time after the wait is over.
-    return _refusal(framing, case, Level("input-tokens", _PER_MINUTE, 0, wait + 7), wait)
+    return _refusal(framing, case, BucketLevel("input-tokens", _PER_MINUTE, 0, wait + 7), wait)
 
 
 def _full_quota(framing: AnthropicFraming, case: Case) -> HttpReply:
     # Seen in the wild: a 429 whose headers say that nothing is used, with a reset in 1970.
-    full = Level("input-tokens", _PER_MINUTE, _PER_MINUTE, -framing.now)
+    full = BucketLevel("input-tokens", _PER_MINUTE, _PER_MINUTE, -framing.now)
     return _refusal(framing, case, full, case.wait(_WAIT))
 
 
 def _no_retry(framing: AnthropicFraming, case: Case) -> HttpReply:
-    return _refusal(framing, case, Level("input-tokens", _PER_MINUTE, _PER_MINUTE, 0), None)
+    return _refusal(framing, case, BucketLevel("input-tokens", _PER_MINUTE, _PER_MINUTE, 0), None)
 
 
-def _refusal(framing: AnthropicFraming, case: Case, level: Level, wait: float | None) -> HttpReply:
+def _refusal(
+    framing: AnthropicFraming, case: Case, level: BucketLevel, wait: float | None
+) -> HttpReply:
     levels = [level if own.family == level.family else own for own in framing.levels]
     message = over_limit(level.limit, level.family, case.query.model)
     return framing.refusal(message, levels, wait)
@@ -89,7 +114,7 @@ def _error_event(kind: str, message: str, *, text: bool, plain: Build) -> Build:
         if case.query.form == "json":
             return plain(framing, case)
         error = {"details": None, "type": kind, "message": message}
-        begun = broken_off(framing.reply(case.query, case.beginning), Ending.DONE)
+        begun = broken_off(framing.reply(case.query, case.beginning, case.calls), Ending.DONE)
         chunks = begun.chunks if text else ()
         return evolve(begun, chunks=(*chunks, Chunk(event("error", error=error))))
 
@@ -113,7 +138,14 @@ FAULTS: Mapping[str, Mapping[str, Build]] = {
     # Claude has no filter beside the model; its refusal comes closest.
     "safety": {"refusal": _refused, "midway": _refused_midway},
     "refusal": {"refusal": _refused, "midway": _refused_midway},
-    "bad_tool_call": {"uninvited": _tool_call},
+    "bad_tool_call": {
+        "uninvited": _calls(lambda _case: [UNINVITED]),
+        "malformed": _malformed,
+        "unfitting": _calls(lambda case: [unfitting_call(case.query)]),
+        "endless": _calls(lambda case: [some_call(case.query)]),
+        "same_id": _same_id,
+        "written_out": _written_out,
+    },
     "rate_limited": {
         "retry_after": _rate_limited,
         "concurrency": lambda framing, _case: framing.crowded(),

@@ -9,6 +9,7 @@ from attrs import frozen
 from ..exchange import (
     CHARACTERS_PER_TOKEN,
     Chunk,
+    FunctionCall,
     Headers,
     HttpReply,
     Incoming,
@@ -17,8 +18,17 @@ from ..exchange import (
     count_tokens,
     first_tokens,
 )
-from ..limits import Denial, Level
-from .events import Block, block_events, block_tokens, body, event, text_block, thinking_block
+from ..limits import BucketLevel, Denial
+from .events import (
+    Block,
+    block_events,
+    block_tokens,
+    body,
+    event,
+    text_block,
+    thinking_block,
+    tool_block,
+)
 
 ORGANIZATION = "00000000-0000-4000-8000-000000000000"
 THOUGHT = "A model would think here; the simulator only says so."
@@ -30,16 +40,30 @@ class AnthropicFraming:
 
     call: str
     now: float = 0.0
-    levels: tuple[Level, ...] = ()
+    levels: tuple[BucketLevel, ...] = ()
 
-    def reply(self, query: Query, text: str) -> HttpReply:
-        """Answer with a text, cut where the caller's max_tokens ends it."""
+    def reply(self, query: Query, text: str, calls: Sequence[FunctionCall] = ()) -> HttpReply:
+        """Answer with a text and calls of tools, cut where the caller's max_tokens ends it."""
         thought = first_tokens(THOUGHT, query.max_tokens) if query.thinking else ""
-        left = None if query.max_tokens is None else query.max_tokens - count_tokens(thought)
-        kept = first_tokens(text, left)
+        left = math.inf if query.max_tokens is None else query.max_tokens
+        left -= count_tokens(thought)
+        kept = text if left == math.inf else first_tokens(text, int(left))
+        left -= count_tokens(kept)
         blocks = [thinking_block(thought)] if thought else []
         blocks += [text_block(kept)] if kept else []
-        return self.message(query, blocks, "end_turn" if kept == text else "max_tokens")
+        stop = "max_tokens" if kept != text else "tool_use" if calls else "end_turn"
+        for number, call in enumerate(calls if kept == text else ()):
+            block = tool_block(call.id or self.call_id(number), call.name, call.arguments)
+            left -= block_tokens(block)
+            if left < 0:
+                stop = "max_tokens"
+                break
+            blocks.append(block)
+        return self.message(query, blocks, stop)
+
+    def call_id(self, number: int = 0) -> str:
+        """Return the id of a call of a tool; `number` counts those of one answer from 0."""
+        return f"{self._id('toolu')}{number or ''}"
 
     def message(
         self,
@@ -75,7 +99,7 @@ class AnthropicFraming:
         """Answer with an error in plain JSON, also where events were asked for."""
         return self._error(status, kind, message, _should_retry(retry), ())
 
-    def refusal(self, message: str, levels: Iterable[Level], wait: float | None) -> HttpReply:
+    def refusal(self, message: str, levels: Iterable[BucketLevel], wait: float | None) -> HttpReply:
         """Answer with a 429; a wait of None says that retrying is no use."""
         after = () if wait is None else (("retry-after", str(math.ceil(wait))),)
         headers = (*_should_retry(wait is not None), *after)
@@ -98,7 +122,7 @@ class AnthropicFraming:
         return self.refusal(message, self.levels, None if denial.hopeless else denial.wait)
 
     def _error(
-        self, status: int, kind: str, message: str, headers: Headers, levels: Iterable[Level]
+        self, status: int, kind: str, message: str, headers: Headers, levels: Iterable[BucketLevel]
     ) -> HttpReply:
         error = {"type": kind, "message": message}
         chunk = Chunk(body({"type": "error", "error": error, "request_id": self._id("req")}))
@@ -106,7 +130,7 @@ class AnthropicFraming:
             status=status, headers=self._headers(_PLAIN + headers, levels), chunks=(chunk,)
         )
 
-    def _headers(self, first: Headers, levels: Iterable[Level]) -> Headers:
+    def _headers(self, first: Headers, levels: Iterable[BucketLevel]) -> Headers:
         own = (("request-id", self._id("req")), ("anthropic-organization-id", ORGANIZATION))
         return (*first, *own, *(pair for level in levels for pair in _rate(level, self.now)))
 
@@ -116,6 +140,7 @@ class AnthropicFraming:
     def _envelope(
         self, query: Query, blocks: Sequence[Block], stop: Block, output_tokens: int
     ) -> Block:
+        cache = query.cache
         return {
             "model": query.model,
             "id": self._id("msg"),
@@ -126,8 +151,8 @@ class AnthropicFraming:
             "usage": {
                 **_usage(query),
                 "cache_creation": {
-                    "ephemeral_5m_input_tokens": query.written,
-                    "ephemeral_1h_input_tokens": 0,
+                    "ephemeral_5m_input_tokens": cache.written - cache.written_for_an_hour,
+                    "ephemeral_1h_input_tokens": cache.written_for_an_hour,
                 },
                 "output_tokens": output_tokens,
                 "service_tier": "standard",
@@ -148,7 +173,7 @@ class AnthropicFraming:
 
 
 def framing(
-    _incoming: Incoming, call: str, now: float, levels: tuple[Level, ...]
+    _incoming: Incoming, call: str, now: float, levels: tuple[BucketLevel, ...]
 ) -> AnthropicFraming:
     """Frame the answers to one request."""
     return AnthropicFraming(call=call, now=now, levels=levels)
@@ -173,9 +198,9 @@ _STREAM: Headers = (
 
 def _usage(query: Query) -> Block:
     return {
-        "input_tokens": query.input_tokens - query.read - query.written,
-        "cache_creation_input_tokens": query.written,
-        "cache_read_input_tokens": query.read,
+        "input_tokens": query.input_tokens - query.cache.read - query.cache.written,
+        "cache_creation_input_tokens": query.cache.written,
+        "cache_read_input_tokens": query.cache.read,
     }
 
 
@@ -183,7 +208,7 @@ def _should_retry(retry: bool) -> Headers:
     return (("x-should-retry", "true" if retry else "false"),)
 
 
-def _rate(level: Level, now: float) -> Headers:
+def _rate(level: BucketLevel, now: float) -> Headers:
     reset = datetime.fromtimestamp(max(0.0, now + level.reset), UTC)
     name = f"anthropic-ratelimit-{level.family}"
     return (

@@ -25,7 +25,7 @@ def reply(system: str, turns: Sequence[Turn]) -> str:
     for position, turn in enumerate(turns):
         if turn.role == "user" and (rest := _rest(system, turns, position)) is not None:
             return rest
-    users = [turn.text for turn in turns if turn.role == "user"]
+    users = [turn.text for turn in turns if turn.role == "user" and not turn.results]
     return _whole(system, users[-1] if users else "")
 
 

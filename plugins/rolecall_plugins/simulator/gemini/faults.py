@@ -1,12 +1,13 @@
 """How the Gemini API fails: every cause, in every form, in its own framing."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from attrs import evolve
 
 from ..breaks import broken_off, cut_json, html, midway, unanswered
 from ..cases import Case
-from ..exchange import Chunk, Ending, HttpReply
+from ..content.answers import UNINVITED, some_call, unfitting_call
+from ..exchange import Chunk, Ending, FunctionCall, HttpReply
 from .bodies import Body, candidate, detail, plain
 from .requests import not_found
 from .service import THOUGHT_TOKENS, GeminiFraming
@@ -63,10 +64,23 @@ def _declined(framing: GeminiFraming, case: Case) -> HttpReply:
     return framing.text(case.query, "I can't help with that request. (Simulated.)", "STOP")
 
 
-def _uninvited(framing: GeminiFraming, case: Case) -> HttpReply:
-    part = {"functionCall": {"name": "a_tool_nobody_offered", "args": {"path": "README.md"}}}
-    made = candidate(part, finishReason="STOP", finishMessage="Model generated function call(s).")
-    return _one(made)(framing, case)
+def _calls(make: Callable[[Case], Sequence[FunctionCall]]) -> Build:
+    return lambda framing, case: framing.reply(case.query, "", make(case))
+
+
+def _same_id(framing: GeminiFraming, case: Case) -> HttpReply:
+    call = evolve(some_call(case.query), id=framing.call_id())
+    return framing.reply(case.query, "", [call, call])
+
+
+def _written_out(framing: GeminiFraming, case: Case) -> HttpReply:
+    """Write a call, and the result it would like, as text: nothing of it was called."""
+    name = some_call(case.query).name
+    text = (
+        f"```tool_code\nprint(default_api.{name}(path='README.md'))\n```\n"
+        "```tool_output\nAll tests passed. (Simulated.)\n```"
+    )
+    return framing.reply(case.query, text)
 
 
 def _rate_limited(framing: GeminiFraming, case: Case) -> HttpReply:
@@ -103,7 +117,7 @@ def _error_midway(code: int, status: str, message: str) -> Build:
         error = framing.error(code, status, message)
         if not framing.streamed:
             return error
-        begun = broken_off(framing.reply(case.query, case.beginning), Ending.DONE)
+        begun = broken_off(framing.reply(case.query, case.beginning, case.calls), Ending.DONE)
         body = plain({"error": {"code": code, "message": message, "status": status}})
         closed = b",\r\n" + body + b"]" if framing.form == "array" else body
         return evolve(begun, chunks=(*begun.chunks, Chunk(closed)))
@@ -153,7 +167,11 @@ FAULTS: Mapping[str, Mapping[str, Build]] = {
                 finishMessage="Unexpected tool call: a_tool_nobody_offered(path='README.md')",
             )
         ),
-        "uninvited": _uninvited,
+        "uninvited": _calls(lambda _case: [UNINVITED]),
+        "unfitting": _calls(lambda case: [unfitting_call(case.query)]),
+        "endless": _calls(lambda case: [some_call(case.query)]),
+        "same_id": _same_id,
+        "written_out": _written_out,
     },
     "rate_limited": {
         "per_minute": _rate_limited,

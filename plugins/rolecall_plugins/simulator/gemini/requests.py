@@ -1,10 +1,13 @@
 """Parse a request to the Gemini generateContent API, or reject it as the API does."""
 
 import json
-from typing import Any, Literal
+from typing import Any
 
-from ..exchange import Incoming, Query, Rejected, Turn
-from .bodies import detail
+from ..exchange import Incoming, Query, Rejected
+from .contents import read_content
+from .errors import either, invalid, invalid_field, message_field
+from .tools import read_choice, read_format, read_tools
+from .turns import check_calls, signed_parts
 
 
 def read(incoming: Incoming) -> Query:
@@ -14,21 +17,34 @@ def read(incoming: Incoming) -> Query:
     if not incoming.model.startswith("gemini"):
         message = not_found(incoming.model, incoming.version)
         raise Rejected("unknown_model", 404, "NOT_FOUND", message)
-    data = _object(incoming.body)
-    contents = data.get("contents")
-    if not contents:
-        raise _invalid("* GenerateContentRequest.contents: contents is not specified\n")
-    if not isinstance(contents, list):
-        contents = [contents]
-    config = _message(data, "generationConfig", "generation_config")
-    system = _either(data, "systemInstruction", "system_instruction")
+    return read_body(_object(incoming.body), incoming)
+
+
+def read_body(data: dict[str, Any], incoming: Incoming) -> Query:
+    """Check the fields; raises Rejected."""
+    sent = data.get("contents")
+    if not sent:
+        raise invalid("* GenerateContentRequest.contents: contents is not specified\n")
+    contents = [
+        read_content(content, f"contents[{number}]", incoming.version)
+        for number, content in enumerate(sent if isinstance(sent, list) else [sent])
+    ]
+    config = message_field(data, "generationConfig", "generation_config")
+    system = either(data, "systemInstruction", "system_instruction")
+    tools = read_tools(data)
+    callable_tools, forced = read_choice(data, tools)
+    check_calls(contents)
     return Query(
         model=incoming.model,
-        system=_text(system, "system_instruction"),
-        turns=tuple(_turn(content, f"contents[{n}]") for n, content in enumerate(contents)),
+        system=read_content(system, "system_instruction").turn.text,
+        turns=tuple(content.turn for content in contents),
         form=incoming.form,
         max_tokens=_max_tokens(config),
         thinking=_thinks(config),
+        tools=callable_tools,
+        forced=forced,
+        schema=read_format(config, tools, incoming.model),
+        signed=tuple(signed_parts(contents, incoming.model)),
     )
 
 
@@ -50,71 +66,21 @@ def _object(body: bytes) -> dict[str, Any]:
     try:
         data = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise _invalid(f"Invalid JSON payload received. {error}") from None
+        raise invalid(f"Invalid JSON payload received. {error}") from None
     if not isinstance(data, dict):
-        raise _invalid("Invalid JSON payload received. Root element must be a message.")
+        raise invalid("Invalid JSON payload received. Root element must be a message.")
     return data
 
 
-def _either(data: dict[str, Any], camel: str, snake: str) -> Any:
-    # The API takes both spellings of every name, and clients use both.
-    return data.get(camel) or data.get(snake) or {}
-
-
-def _turn(content: Any, place: str) -> Turn:
-    role: Literal["user", "assistant"]
-    match content.get("role") if isinstance(content, dict) else None:
-        case "model":
-            role = "assistant"
-        case None | "" | "user" | "function":
-            role = "user"
-        case _:
-            raise _invalid("Please use a valid role: user, model.")
-    # A cut answer may come back in several parts, and must still read as it was sent.
-    return Turn(role, _text(content, place, "" if role == "assistant" else "\n\n"))
-
-
-def _text(content: Any, place: str, between: str = "\n\n") -> str:
-    if not isinstance(content, dict):
-        raise _field(place, f"Invalid value at '{place}': it must be a Content.")
-    parts = content.get("parts") or []
-    texts = [_part(part, place) for part in (parts if isinstance(parts, list) else [parts])]
-    return between.join(filter(None, texts))
-
-
-def _part(part: Any, place: str) -> str:
-    text = part.get("text", "") if isinstance(part, dict) else None
-    if not isinstance(text, str):
-        raise _field(f"{place}.parts", f"Invalid value at '{place}.parts': text must be a string.")
-    return "" if part.get("thought") else text
-
-
 def _max_tokens(config: dict[str, Any]) -> int | None:
-    value = _either(config, "maxOutputTokens", "max_output_tokens")
+    value = either(config, "maxOutputTokens", "max_output_tokens")
     if not value:
         return None
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise _field("generation_config", f"Invalid value at 'max_output_tokens': {value!r}")
+        raise invalid_field("generation_config", f"Invalid value at 'max_output_tokens': {value!r}")
     return value
 
 
 def _thinks(config: dict[str, Any]) -> bool:
-    thinking = _message(config, "thinkingConfig", "thinking_config")
+    thinking = message_field(config, "thinkingConfig", "thinking_config")
     return thinking.get("thinkingBudget", thinking.get("thinking_budget")) != 0
-
-
-def _message(data: dict[str, Any], camel: str, snake: str) -> dict[str, Any]:
-    value = _either(data, camel, snake)
-    if not isinstance(value, dict):
-        raise _field(snake, f"Invalid value at '{snake}': it must be an object.")
-    return value
-
-
-def _field(field: str, message: str) -> Rejected:
-    violation = {"field": field, "description": message}
-    details = [detail("BadRequest", fieldViolations=[violation])]
-    return Rejected("invalid_request", 400, "INVALID_ARGUMENT", message, details)
-
-
-def _invalid(message: str) -> Rejected:
-    return Rejected("invalid_request", 400, "INVALID_ARGUMENT", message)

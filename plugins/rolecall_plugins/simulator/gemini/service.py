@@ -8,6 +8,7 @@ from ..exchange import (
     CHARACTERS_PER_TOKEN,
     Chunk,
     Form,
+    FunctionCall,
     Headers,
     HttpReply,
     Incoming,
@@ -17,8 +18,10 @@ from ..exchange import (
     first_tokens,
     pieces,
 )
-from ..limits import Denial, Level
+from ..limits import BucketLevel, Denial
 from .bodies import Body, candidate, duration, event, plain, quota_details
+from .contents import content_of
+from .turns import signature_of
 
 THOUGHT_TOKENS = 64
 
@@ -67,32 +70,81 @@ class GeminiFraming:
     version: str = "v1beta"
     form: Form = "json"
 
-    def reply(self, query: Query, text: str) -> HttpReply:
-        """Answer with a text, cut where the caller's maxOutputTokens ends it."""
+    def reply(self, query: Query, text: str, calls: Sequence[FunctionCall] = ()) -> HttpReply:
+        """Answer with a text and calls, cut where the caller's maxOutputTokens ends it."""
         thoughts, left = 0, query.max_tokens
         if query.thinking:
             # Thinking comes first and counts; here it never takes more than a quarter.
             thoughts = THOUGHT_TOKENS if left is None else min(THOUGHT_TOKENS, left // 4)
             left = None if left is None else left - thoughts
         kept = first_tokens(text, left)
-        finish = "STOP" if kept == text else "MAX_TOKENS"
-        return self.text(query, kept, finish, thoughts=thoughts)
+        if kept != text or not calls:
+            finish = "STOP" if kept == text else "MAX_TOKENS"
+            return self.text(query, kept, finish, thoughts=thoughts)
+        cost = count_tokens(kept) + sum(count_tokens(content_of(call)) for call in calls)
+        if left is not None and cost > left:
+            return self.text(query, kept, "MAX_TOKENS", thoughts=thoughts)
+        return self._calling(query, kept, calls, cost, thoughts)
 
     def text(self, query: Query, text: str, finish: str, *, thoughts: int = 0) -> HttpReply:
         """Answer with a text and a reason to finish; a stream has the reason in an empty part."""
         whole = count_tokens(text) + thoughts
-        last = "" if self.streamed else text
-        bodies, texts, sent = [], [], 0
+        bodies, texts = self._streamed_text(query, text, thoughts)
+        usage = self.usage(query, count_tokens(text), thoughts)
+        last: Body = {"text": "" if self.streamed else text}
+        if query.thinking and query.tools:
+            last["thoughtSignature"] = signature_of(text)
+        bodies.append(self.body(usage, candidates=[candidate(last, finishReason=finish)]))
+        texts.append(0 if self.streamed else whole * CHARACTERS_PER_TOKEN)
+        return self.answer(bodies, texts, whole)
+
+    def _streamed_text(
+        self, query: Query, text: str, thoughts: int
+    ) -> tuple[list[Body], list[int]]:
+        """Return the bodies that bring a text in pieces, and how long each piece is."""
+        bodies: list[Body] = []
+        texts: list[int] = []
+        sent = 0
         for piece in pieces(text, _SIZES) if self.streamed else ():
             sent += len(piece)
             usage = self.usage(query, count_tokens(text[:sent]), thoughts)
             bodies.append(self.body(usage, candidates=[candidate({"text": piece})]))
             texts.append(len(piece))
-        usage = self.usage(query, count_tokens(text), thoughts)
-        ending = candidate({"text": last}, finishReason=finish)
-        bodies.append(self.body(usage, candidates=[ending]))
-        texts.append(0 if self.streamed else whole * CHARACTERS_PER_TOKEN)
-        return self.answer(bodies, texts, whole)
+        return bodies, texts
+
+    def _calling(
+        self, query: Query, text: str, calls: Sequence[FunctionCall], cost: int, thoughts: int
+    ) -> HttpReply:
+        """Answer with calls, all of one answer in one body; the first of them is signed."""
+        parts: list[Body] = []
+        for number, call in enumerate(calls):
+            made = {
+                "name": call.name,
+                "args": dict(call.arguments),
+                "id": call.id or self.call_id(number),
+            }
+            part: Body = {"functionCall": made}
+            if query.thinking and number == 0:
+                part["thoughtSignature"] = signature_of(content_of(call))
+            parts.append(part)
+        usage = self.usage(query, cost, thoughts)
+        whole = cost + thoughts
+        if not self.streamed:
+            first: list[Body] = [{"text": text}] if text else []
+            message = "Model generated function call(s)."
+            made_of = candidate(*first, *parts, finishReason="STOP", finishMessage=message)
+            body = self.body(usage, candidates=[made_of])
+            return self.answer([body], [whole * CHARACTERS_PER_TOKEN], whole)
+        bodies, texts = self._streamed_text(query, text, thoughts)
+        bodies.append(self.body(usage, candidates=[candidate(*parts)]))
+        bodies.append(self.body(usage, candidates=[candidate({"text": ""}, finishReason="STOP")]))
+        return self.answer(
+            bodies, [*texts, (cost - count_tokens(text)) * CHARACTERS_PER_TOKEN, 0], whole
+        )
+
+    def call_id(self, number: int = 0) -> str:
+        """Return the id of a call; `number` counts those of one answer from 0."""
+        return f"{self.call[:7]}{number}"
 
     def answer(
         self, bodies: Sequence[Body], texts: Sequence[int] = (0,), output_tokens: int = 0
@@ -187,7 +239,7 @@ class GeminiFraming:
 
 
 def framing(
-    incoming: Incoming, call: str, _now: float, _levels: tuple[Level, ...]
+    incoming: Incoming, call: str, _now: float, _levels: tuple[BucketLevel, ...]
 ) -> GeminiFraming:
     """Frame the answers to one request; Gemini's hold neither the time nor the limits."""
     return GeminiFraming(
