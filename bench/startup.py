@@ -24,6 +24,16 @@ BIN = Path(sys.executable).parent
 UNIT = 'python -c "import click"'
 # Else litellm fetches price maps over the network.
 QUIET = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS": "True"}
+# What is known of each plugin before it is imported, in both ways; see plugin/entry_points.py.
+OURS = """
+from rolecall.plugin.entry_points import installed
+[(each.name, each.value, each.distribution) for each in installed()]
+"""
+STANDARD = """
+from importlib.metadata import entry_points
+for each in entry_points(group="rolecall"):
+    (each.name, each.value, each.dist.metadata["Name"], each.dist.version, each.dist.requires)
+"""
 BARE = """
 import asyncio, os, litellm
 asyncio.run(litellm.acompletion(
@@ -43,6 +53,8 @@ def commands() -> dict[str, Sequence[str]]:
         "rolecall --help": ["rolecall", "--help"],
         "rolecall agents": ["rolecall", "agents"],
         "rolecall runs list": ["rolecall", "runs", "list"],
+        "plugins found by ours": [python, "-c", f"import click\n{OURS}"],
+        "plugins found by importlib.metadata": [python, "-c", f"import click\n{STANDARD}"],
         "llm --help": ["llm", "--help"],
         "crewai --help": ["crewai", "--help"],
         'python -c "import litellm"': [python, "-c", "import litellm"],

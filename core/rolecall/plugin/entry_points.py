@@ -1,7 +1,9 @@
 """Finds the plugins that are installed, by their entry points.
 
-The standard library's importlib.metadata does so for every purpose, and imports its packages for
-e-mail, ZIP files and sockets first: as much time as all the rest that `rolecall --help` needs.
+Why not importlib.metadata: it imports packages for e-mail, ZIP files and sockets, and parses whole
+metadata. By `bench/startup.py`, on Python 3.11 with 101 distributions, finding the plugins takes
+9 ms here and 45 ms there, of the 83 ms of CPU that `rolecall --help` takes. Change over once the
+difference falls below some 15 ms.
 Source: https://packaging.python.org/en/latest/specifications/entry-points/, and
 /recording-installed-packages/.
 """
@@ -46,7 +48,7 @@ class Point:
 
 
 def installed(path: Sequence[str] | None = None) -> Iterator[Point]:
-    """Give the plugins in the folders of `sys.path`; of two distributions of a name, the first."""
+    """List the plugins in the folders of `sys.path`, of two distributions of a name the first's."""
     seen = set()
     for folder in sys.path if path is None else path:
         for info in _distributions(folder or "."):
@@ -64,7 +66,7 @@ def _distributions(folder: str) -> list[str]:
 
 
 def _project(info: str) -> str:
-    """Give a distribution's name as its folder spells it, in one spelling."""
+    """Return a distribution's name as its folder spells it, in one spelling."""
     stem = os.path.basename(info).rpartition(".")[0]
     return stem.partition("-")[0].lower().replace("_", "-").replace(".", "-")
 
