@@ -85,7 +85,7 @@ def check_routes(
 
 
 def switched_off(assigned: Mapping[str, Assigned], only: Collection[str] = ()) -> list[str]:
-    """Name the agents that the settings leave out, unless they are asked for by name."""
+    """List the agents that the settings leave out, unless they are asked for by name."""
     return [name for name, each in assigned.items() if each.off and name not in only]
 
 
@@ -147,7 +147,7 @@ def _is_pattern(name: str) -> bool:
 
 
 def _matching(name: str, keys: Collection[str]) -> str | None:
-    """Give the key that speaks of an agent: its name, else the longest pattern."""
+    """Return the key that means an agent: its name, else the longest pattern."""
     if name in keys:
         return name
     patterns = [key for key in keys if _is_pattern(key) and fnmatchcase(name, key)]
@@ -161,19 +161,31 @@ def _named(source: str, key: str, name: str) -> str:
 def assemble(
     agents: Iterable[Agent], only: Collection[str] = (), skip: Collection[str] = ()
 ) -> tuple[Team, dict[str, tuple[str, ...]]]:
-    """Build the team of a run, and tell which needs of whom are left out of it."""
+    """Build the team of a run, and map its agents to those of their needs that are left out.
+
+    only, skip: names or patterns.
+    """
     whole = Team(agents)
-    _check(only, whole.agents, "--only", TeamError)
-    _check(skip, whole.agents, "--skip", TeamError)
-    kept = [name for name in whole.agents if (not only or name in only) and name not in skip]
+    chosen = meant(only, whole, "--only") if only else whole.agents
+    skipped = meant(skip, whole, "--skip")
+    kept = [name for name in whole.agents if name in chosen and name not in skipped]
     left_out = {
         name: tuple(need for need in whole.needs(name) if need not in kept) for name in kept
     }
     return whole.keep(kept), {name: needs for name, needs in left_out.items() if needs}
 
 
+def meant(names: Collection[str], team: Team, where: str) -> tuple[str, ...]:
+    """List the agents that names and patterns mean, in the team's order.
+
+    Raises TeamError, which says where it was written, for one that means nobody.
+    """
+    _check(names, team.agents, where, TeamError)
+    return tuple(name for name in team.agents if _matching(name, names) is not None)
+
+
 def current_team(host: Host, settings: Settings) -> Team:
-    """Give the team as it would run now, each agent with its routes and their models."""
+    """Return the team as it would run now, each agent with its routes and their models."""
     providers = supplied(host.providers(settings))
     assigned = assign(host, settings, providers)
     team, _ = assemble((each.agent for each in assigned.values()), skip=switched_off(assigned))
@@ -193,7 +205,7 @@ def unusable(team: Team, providers: Mapping[str, Provider]) -> dict[str, str]:
 
 
 def forecast(team: Team, missing: Mapping[str, str]) -> list[str]:
-    """Say, before the first call, which agents will fall back and which have no route."""
+    """List, before the first call, which agents will fall back and which have no route."""
     usable = {
         agent.name: [route for route in agent.routes if route.provider not in missing]
         for agent in team

@@ -208,7 +208,7 @@ class Host:
     def _changed(
         self, plugin: str, found: "Mapping[str, tuple[Agent, str]]"
     ) -> "dict[str, tuple[Agent, str]]":
-        """Let a plugin change the team; what it leaves alone stays its former owner's."""
+        """Ask a plugin to change the team; what it leaves alone stays its former owner's."""
         agents = tuple(agent for agent, _ in found.values())
         answer = self._ask(plugin, "rolecall_team", agents=agents)
         changed: dict[str, tuple[Agent, str]] = {}
@@ -229,19 +229,19 @@ class Host:
         return None
 
     def _collect(self, hook: str, **arguments: Any) -> Iterator[tuple[str, Any]]:
-        """Ask every plugin, in the order they were loaded, and give what each supplied."""
+        """Ask every plugin, in the order they were loaded, and yield what each supplied."""
         for plugin in self._in_order(hook):
             answer = self._ask(plugin, hook, **arguments)
             for item in () if answer is None else _listed(plugin, hook, answer):
                 yield plugin, item
 
     def _in_order(self, hook: str) -> list[str]:
-        """Name the plugins that implement a hook, in the order they were loaded."""
+        """List the plugins that implement a hook, in the order they were loaded."""
         askable = set(self._askable(hook))
         return [name for name, _ in self._manager.list_name_plugin() if name in askable]
 
     def _askable(self, hook: str) -> list[str]:
-        """Name the plugins that implement a hook, in pluggy's order: the last loaded first."""
+        """List the plugins that implement a hook, in pluggy's order: the last loaded first."""
         caller = getattr(self._manager.hook, hook)
         return [implementation.plugin_name for implementation in reversed(caller.get_hookimpls())]
 
@@ -256,11 +256,11 @@ class Host:
         except RolecallError:
             raise
         except (Exception, SystemExit) as error:
-            raise _wrong(plugin, f"{hook} raised {_told(error)}") from error
+            raise _wrong(plugin, f"{hook} raised {_described(error)}") from error
 
 
 def supplied(found: "Mapping[str, tuple[T, str]]") -> "dict[str, T]":
-    """Give what the plugins supplied, by name, whoever supplied it."""
+    """Return what the plugins supplied, by name, whoever supplied it."""
     return {name: item for name, (item, _) in found.items()}
 
 
@@ -269,7 +269,7 @@ def _order(point: Point) -> tuple[bool, str, str]:
 
 
 def _check_version(point: Point) -> None:
-    """Refuse a plugin that says that it wants another rolecall than this one."""
+    """Raise PluginError where a plugin declares that it wants another rolecall than this one."""
     origin = point.distribution
     wanted = [each for each in origin.requires if re.match(rf"{OWN}\b(?!-)", each)]
     if not wanted or origin.name == OWN:
@@ -297,7 +297,7 @@ def _import(point: Point) -> object:
     except (Exception, SystemExit) as error:
         raise PluginError(
             f"the plugin {point.name!r} ({point.value}) does not load: "
-            f"{_told(error)}{_skip(point.name)}"
+            f"{_described(error)}{_skip(point.name)}"
         ) from error
 
 
@@ -313,7 +313,7 @@ def _wrong(plugin: str, why: str) -> PluginError:
     return PluginError(f"the plugin {plugin!r} breaks a hook's contract: {why}{_skip(plugin)}")
 
 
-def _told(error: BaseException) -> str:
+def _described(error: BaseException) -> str:
     return f"{type(error).__name__}: {_in_one_line(error)}"
 
 
@@ -323,29 +323,38 @@ def _in_one_line(error: BaseException) -> str:
 
 
 def _check_hooks(name: str, module: object) -> None:
-    """Refuse what pluggy takes in silence and then does not do as it was meant."""
+    """Reject implementations that pluggy accepts but would never call as intended."""
     for attribute in dir(module):
         function: Any = getattr(module, attribute, None)
         options = getattr(function, f"{GROUP}_impl", None)
-        if not isinstance(options, dict):
-            continue
-        if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-            raise _wrong(name, f"{attribute} is async; hooks are plain functions")
-        if options.get("wrapper") or options.get("hookwrapper"):
-            raise _wrong(name, f"{attribute} is a wrapper; each plugin is asked by itself")
-        hook = options.get("specname") or attribute
-        spec = getattr(hookspecs, hook, None)
-        if spec is None and not options.get("optionalhook"):
-            hooks = [each for each in dir(hookspecs) if each.startswith(f"{GROUP}_")]
-            raise _wrong(name, f"there is no hook {hook!r}{nearest(hook, hooks)}")
-        passed = inspect.signature(spec).parameters if spec is not None else {}
-        for argument in inspect.signature(function).parameters.values():
-            if spec and argument.name not in passed and argument.default is argument.empty:
-                why = f"passes {', '.join(passed) or 'nothing'}, and not {argument.name!r}"
-                raise _wrong(name, f"{attribute} {why}")
-            if argument.name in passed and argument.default is not argument.empty:
-                why = f"the argument {argument.name!r} has a default, so it is never passed"
-                raise _wrong(name, f"{attribute}: {why}")
+        if isinstance(options, dict):
+            _check_hook(name, attribute, function, options)
+        elif attribute in _hooks() and inspect.isfunction(function):
+            raise _wrong(name, f"{attribute} is not marked with @hookimpl, so nobody would call it")
+
+
+def _hooks() -> list[str]:
+    return [each for each in dir(hookspecs) if each.startswith(f"{GROUP}_")]
+
+
+def _check_hook(name: str, attribute: str, function: Any, options: Mapping[str, Any]) -> None:
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        raise _wrong(name, f"{attribute} is async; hooks are plain functions")
+    if options.get("wrapper") or options.get("hookwrapper"):
+        raise _wrong(name, f"{attribute} is a wrapper; each plugin is asked by itself")
+    hook = options.get("specname") or attribute
+    spec = getattr(hookspecs, hook, None)
+    if spec is None and not options.get("optionalhook"):
+        raise _wrong(name, f"there is no hook {hook!r}{nearest(hook, _hooks())}")
+    passed = inspect.signature(spec).parameters if spec is not None else {}
+    for argument in inspect.signature(function).parameters.values():
+        if spec and argument.name not in passed and argument.default is argument.empty:
+            why = f"passes {', '.join(passed) or 'nothing'}, and not {argument.name!r}"
+            raise _wrong(name, f"{attribute} {why}")
+        if argument.name in passed and argument.default is not argument.empty:
+            # pluggy takes an argument with a default for the plugin's own and leaves it out.
+            why = f"the argument {argument.name!r} has a default, so it is never passed"
+            raise _wrong(name, f"{attribute}: {why}")
 
 
 def _listed(plugin: str, hook: str, answer: object) -> Iterable[Any]:

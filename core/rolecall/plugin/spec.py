@@ -51,7 +51,7 @@ def rolecall_team(agents: "Sequence[Agent]") -> "Iterable[Agent] | None":
 
 @hookspec(firstresult=True)
 def rolecall_assign(agent: "Agent") -> "str | Route | Sequence[str | Route] | None":
-    """Say where an agent runs: a route, routes in order of preference, or None for no opinion.
+    """Decide where an agent runs: a route, routes in order of preference, or None for no opinion.
 
     Stops at the first answer; the plugin installed last is asked first. The user's settings and
     command line win over every answer.
@@ -88,7 +88,9 @@ def rolecall_sandboxes(settings: "Settings") -> "Iterable[Sandbox]":  # type: ig
 
 @hookspec
 def rolecall_commands(cli: object) -> None:
-    """Add commands or options to the command line.
+    """Add commands, and options for those that put a team to work.
 
-    cli: the `click.Group` of `rolecall`; its `commands` may be given further options.
+    cli: a `CommandLine`, which is the `click.Group` of `rolecall`; to name the type would close a
+    circle of imports. What is there already is not replaced: a second command or option of a name
+    is an error that names both.
     """

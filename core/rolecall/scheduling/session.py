@@ -13,14 +13,22 @@ from attrs import asdict, filters, frozen
 from .._version import __version__
 from ..config.layers import Layer, Level
 from ..config.settings import Settings
-from ..errors import UsageError, nearest
+from ..errors import UsageError
 from ..execution.budget import Budget
 from ..execution.context import RunContext, close
 from ..execution.pricing import Pricing
 from ..observers.cost_comparison import CostComparison
 from ..observers.event_bus import EventBus
 from ..observers.ledger import Ledger
-from ..plugin.assignment import assemble, assign, check_routes, forecast, switched_off, unusable
+from ..plugin.assignment import (
+    assemble,
+    assign,
+    check_routes,
+    forecast,
+    meant,
+    switched_off,
+    unusable,
+)
 from ..plugin.manager import Host, supplied
 from ..plugin.sandboxes import PickedSandbox, pick_sandbox
 from ..storage.history import AgentHistory, expected
@@ -64,10 +72,8 @@ class Rerun:
     def plan(
         cls, team: Team, store: StepStore, start: Collection[str], only: Collection[str]
     ) -> "Rerun":
-        """Say who runs again from `start`, or `only` these, and what that cost before."""
-        for name in (*start, *only):
-            if name not in team.agents:
-                raise UsageError(f"no agent is called {name!r}{nearest(name, team.agents)}")
+        """Plan who runs again from `start`, or `only` these; names or patterns."""
+        start, only = meant(start, team, "--from"), meant(only, team, "--only")
         chosen = {*start, *only}.union(*(team.downstream(name) for name in start))
         agents = tuple(name for name in team.agents if name in chosen)
         others = tuple(name for name in team.agents if name not in chosen) if only else ()

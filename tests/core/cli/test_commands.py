@@ -147,6 +147,18 @@ def test_some_agents_are_skipped(echo: Shell) -> None:
     assert echo.deliverables() == [name for name in FILES if "technical-writer" not in name]
 
 
+def test_patterns_choose_and_skip_agents_in_a_run_and_in_a_rerun(echo: Shell) -> None:
+    echo("run", "Build it", "--skip", "*-specialist", "--skip", "*-writer")
+    assert echo.deliverables() == [
+        name for name in FILES if "specialist" not in name and "writer" not in name
+    ]
+    echo("run", "Build it", "--only", "*-analyst")
+    assert echo.deliverables() == ["03-research-analyst.md", "04-feature-analyst.md"]
+    del echo.asked[:]
+    assert echo("rerun", "--only", "res*").code == 0
+    assert echo.asked == ["research-analyst"]
+
+
 def test_an_agent_runs_elsewhere_for_once(echo: Shell) -> None:
     told = echo("run", "Build it", "--json", "--assign", "technical-writer=echo/large").json
     routes = {each["agent"]: each["route"] for each in told["agents"]}

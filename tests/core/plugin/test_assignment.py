@@ -190,6 +190,9 @@ CHAIN = [agent("a"), agent("b", "a"), agent("c", "a", "b"), agent("all", "*")]
         (("c", "a"), (), ["a", "c"], {"c": ("b",)}),
         ((), ("b",), ["a", "c", "all"], {"c": ("b",), "all": ("b",)}),
         (("a", "b"), ("a",), ["b"], {"b": ("a",)}),
+        (("[ab]", "c"), (), ["a", "b", "c"], {}),
+        ((), ("[bc]", "all"), ["a"], {}),
+        (("*",), ("a*",), ["b", "c"], {"b": ("a",), "c": ("a",)}),
     ],
 )
 def test_a_part_of_the_team_knows_what_it_goes_without(
@@ -203,6 +206,12 @@ def test_a_part_of_the_team_knows_what_it_goes_without(
 def test_an_unknown_agent_to_keep_or_leave_out_names_the_option(option: str) -> None:
     with pytest.raises(TeamError, match=rf"^--{option}: no agent is called 'alll'.*'all'"):
         assemble(CHAIN, **{option: ["alll"]})
+
+
+@pytest.mark.parametrize("option", ["only", "skip"])
+def test_a_pattern_that_means_nobody_names_the_option(option: str) -> None:
+    with pytest.raises(TeamError, match=rf"^--{option}: no agent matches 'x\*'"):
+        assemble(CHAIN, **{option: ["x*"]})
 
 
 def test_leaving_out_everyone_is_an_error() -> None:

@@ -716,3 +716,21 @@ def test_an_argument_that_the_hook_does_not_pass_is_an_error() -> None:
     message = failure(Point("echo", plugin(assign=lambda agnt: None)))
     assert "rolecall_assign passes agent, and not 'agnt'" in message
     assert message.endswith(f"{SKIP}echo")
+
+
+def test_a_hook_without_its_mark_is_pointed_out() -> None:
+    forgetful = ModuleType("forgetful")
+
+    def rolecall_agents() -> list[Agent]:
+        return []
+
+    forgetful.rolecall_agents = rolecall_agents  # type: ignore[attr-defined]
+    message = failure(Point("echo", forgetful))
+    assert "rolecall_agents is not marked with @hookimpl, so nobody would call it" in message
+    assert message.endswith(f"{SKIP}echo")
+
+
+def test_a_module_whose_name_begins_as_hooks_do_is_none() -> None:
+    importing = plugin(agents=[])
+    importing.rolecall_other = ModuleType("rolecall_other")  # type: ignore[attr-defined]
+    Host([Point("echo", importing)]).check()
