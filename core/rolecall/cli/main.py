@@ -92,7 +92,7 @@ def _settings(without: Sequence[str]) -> "Settings":
 
 
 def _blocked_here() -> Sequence[str]:
-    """Name the plugins that are blocked here; help needs no other setting, and no right one."""
+    """List the plugins that are blocked here; help needs no other setting, and no right one."""
     try:
         project = find_project(Path.cwd())
         block = read_table(project).get("block", ()) if project else ()

@@ -85,7 +85,7 @@ def read_flags(flags: Sequence[str], app: App, place: Path) -> dict[str, object]
 
 @contextmanager
 def prepared(app: App, setup: "RunSetup") -> "Iterator[RunSetup]":
-    """Let the options that are given change what is about to run, and end what they began."""
+    """Apply the given options to what is about to run, and end what they began."""
     options = {option.name: (plugin, option) for plugin, option in app.run_options.values()}
     for name in setup.given:
         _check_company(options[name][1], setup.given)

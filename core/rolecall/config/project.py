@@ -8,7 +8,7 @@ from ..errors import SettingsError
 
 
 def find_project(directory: Path) -> Path | None:
-    """Give the nearest pyproject.toml, in a folder or above it."""
+    """Find the nearest pyproject.toml, in a folder or above it."""
     candidates = (folder / "pyproject.toml" for folder in (directory, *directory.parents))
     return next((path for path in candidates if path.is_file()), None)
 

@@ -42,7 +42,7 @@ def structure(table: Mapping[str, Any], source: str = "the settings") -> Setting
 
 
 def _first(error: Exception, path: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
-    """Give the key path and the reason of the first thing wrong in cattrs' tree of errors."""
+    """Return the key path and the reason of the first thing wrong in cattrs' tree of errors."""
     from cattrs import (
         AttributeValidationNote,
         BaseValidationError,

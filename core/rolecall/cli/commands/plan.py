@@ -52,7 +52,7 @@ def plan(
 
 
 def plan_json(estimate: "Estimate", team: "Team") -> dict[str, Any]:
-    """Give the plan for programs; costs that are not known are null."""
+    """Return the plan for programs; costs that are not known are null."""
     forecast = estimate.forecast
     return {
         "agents": [

@@ -29,7 +29,7 @@ NETWORK = "(allow network*)\n(allow system-socket)\n"
 
 
 class Seatbelt:
-    """Lets a command read the system and this Python, and write to its folder alone.
+    """Allows a command to read the system and this Python, and to write to its folder alone.
 
     Its processes and memory are not counted: the time ends what takes too much.
     """
