@@ -15,7 +15,7 @@ from attrs import frozen
 from installing import environment
 
 from rolecall import CallEnded
-from rolecall.storage.step_store import past_calls
+from rolecall.storage.call_log import past_calls
 from rolecall_plugins.simulator.scenario import Fault, Latency, Scenario
 from rolecall_plugins.simulator.server import Simulator, serve_in_thread
 from rolecall_plugins.team.roles import TABLE

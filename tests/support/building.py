@@ -244,7 +244,7 @@ def run(
             clock=clock,
             emit=bus,
             rng=random.Random(1),
-            calls=opened.store.calls,
+            calls=opened.store.calls.last,
             team=team,
             request=opened.request,
             numbers={name: number for number, name in enumerate(team.agents, 1)},

@@ -81,7 +81,7 @@ class AgentTask:
             text = f"{verified}\n\n{plan}" if verified else plan
         deliverable = Deliverable(CUT + text if cut else text, cut)
         # Its hash is on the disk before the file is: else it would look like a person's edit.
-        self.folder.store.wrote(name, deliverable.text)
+        self.folder.store.record_deliverable(name, deliverable.text)
         await self.folder.store.flush()
         await self.workbench.executor.commit(name, self.agent.title, answer.step)
         self._save(deliverable.text)
@@ -133,7 +133,7 @@ class AgentTask:
         context, name, store = self.context, self.agent.name, self.folder.store
         key = step_key(name, ordinal, request)
         # What thinking is known to have used up need not be paid for again.
-        enough = 2 * store.exhausted_budget(key)
+        enough = 2 * store.calls.exhausted_budget(key)
         if enough > request.max_output_tokens:
             request = evolve(request, max_output_tokens=enough)
         priority = context.priorities[name]
@@ -168,8 +168,8 @@ class AgentTask:
         name, store = self.agent.name, self.folder.store
         texts = [text for file in self.files if (text := self.folder.read(file)) is not None]
         for text in texts:
-            if store.is_edited(name, text):
-                store.edited(name, text)
+            if store.texts.is_edited(name, text):
+                store.record_edit(name, text)
                 return text
         if name not in self.context.frozen:
             return None

@@ -68,7 +68,7 @@ class Revisions:
             written = await write(asked)
             touched = read_triage(written.text, self._team)
             if touched is not None:
-                return self._store.touched(touched)
+                return self._store.record_touched(touched)
             asked = written.followed_by(AGAIN)
         why = ProviderError("invalid_request", "it did not say whose work the change touches")
         raise CallFailed(planner.name, [(written.answer.route, why)])

@@ -78,7 +78,7 @@ class Scheduler:
                 ),
                 needs=tuple((name, team.needs(name)) for name in team.agents),
                 when=context.when,
-                past=tuple(self._folder.store.past),
+                past=tuple(self._folder.store.calls.past),
                 forecast=context.forecast,
             )
         )

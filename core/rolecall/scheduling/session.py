@@ -77,7 +77,9 @@ class Rerun:
         chosen = {*start, *only}.union(*(team.downstream(name) for name in start))
         agents = tuple(name for name in team.agents if name in chosen)
         others = tuple(name for name in team.agents if name not in chosen) if only else ()
-        costs = [store.spent[name].answer if name in store.spent else None for name in agents]
+        costs = [
+            store.calls.spent[name].answer if name in store.calls.spent else None for name in agents
+        ]
         known = [cost for cost in costs if cost is not None]
         rest = f" and {len(costs) - len(known)} of unknown cost" if len(known) < len(costs) else ""
         words = f"to run again, for about ${sum(known):.4f}{rest}: {', '.join(agents)}"
@@ -197,9 +199,9 @@ class Session:
         odd = []
         if folder.torn:
             odd.append(f"{folder.path}: the journal's last line was unfinished and is dropped")
-        if folder.store.in_doubt:
+        if folder.store.calls.in_doubt:
             billed = "" if self.settings.rehearsal else ", perhaps billed,"
-            doubtful = ", ".join(folder.store.in_doubt)
+            doubtful = ", ".join(folder.store.calls.in_doubt)
             odd.append(f"cut off under way{billed} and asked again: {doubtful}")
         return odd
 
@@ -208,7 +210,7 @@ class Session:
         edited = [
             name
             for name in self.team.agents
-            if (text := folder.read(self.file(name))) and folder.store.is_new_edit(name, text)
+            if (text := folder.read(self.file(name))) and folder.store.texts.is_new_edit(name, text)
         ]
         if not edited:
             return []
@@ -227,10 +229,12 @@ class Session:
         check_updatable(self.team, texts)
         told = "\n\n".join(each.section for each in store.updates)
         for agent in self.team:
-            store.wrote(agent.name, texts[agent.name])  # a person's edits are revised like the rest
+            store.record_deliverable(
+                agent.name, texts[agent.name]
+            )  # a person's edits are revised like the rest
             if agent.plan:
                 texts[agent.name] = texts[agent.name].strip().removesuffix(told)
-        store.begin(change, date, texts)
+        store.record_update(change, date, texts)
 
     def file(self, agent: str) -> str:
         """Name the file of an agent's deliverable."""
@@ -253,7 +257,7 @@ class Session:
         bus.keep(CostComparison(self.prices, providers.values(), bus))
         past = past_history(folder.path.parent, flags)
         seconds = expected(self.team.agents, {name: each.seconds for name, each in past.items()})
-        is_new = not folder.store.calls and not self.settings.rehearsal
+        is_new = not folder.store.calls.last and not self.settings.rehearsal
         context = RunContext(
             providers=self._providers,
             limiters=self._limiters,
@@ -261,8 +265,8 @@ class Session:
             clock=self.clock,
             emit=bus,
             pricing=self.prices,
-            calls=folder.store.calls,
-            spent=folder.store.total.cost,
+            calls=folder.store.calls.last,
+            spent=folder.store.calls.total.cost,
             team=self.team,
             request=folder.request,
             numbers=self._numbers,

@@ -96,7 +96,7 @@ class StateKeeper:
         began = self._now()
         if began < self._next and not isinstance(event, RunEnded):
             return
-        state.calls, state.cost = self._store.total.calls, self._store.total.cost
+        state.calls, state.cost = self._store.calls.total.calls, self._store.calls.total.cost
         state.updated = time.time()
         figures = {name: asdict(each, recurse=False) for name, each in state.figures.items()}
         told = asdict(state, recurse=False) | {"figures": figures}

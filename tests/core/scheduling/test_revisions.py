@@ -46,8 +46,8 @@ def begin(folder: Path, change: str = "Use SQLite.", date: str = "2026-11-23") -
             for number, name in enumerate(names, 1)
         }
         for name, text in former.items():
-            opened.store.wrote(name, text)
-        opened.store.begin(change, date, former)
+            opened.store.record_deliverable(name, text)
+        opened.store.record_update(change, date, former)
 
 
 def updated(folder: Path, provider: FakeProvider) -> Ran:

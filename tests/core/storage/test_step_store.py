@@ -10,9 +10,17 @@ from attrs import evolve
 from building import REQUEST, call_ended, call_started
 
 from rolecall import Answer, Cause, JournalCorrupt, Message, Request, Response, RunStarted, Stop
+from rolecall.storage.call_log import Spent
 from rolecall.storage.journal import Journal, read
-from rolecall.storage.records import EditRecord, ProcessRecord, Record, StepRecord, TouchedRecord
-from rolecall.storage.step_store import Spent, StepStore, step_key
+from rolecall.storage.records import (
+    DeliverableRecord,
+    EditRecord,
+    ProcessRecord,
+    Record,
+    StepRecord,
+    TouchedRecord,
+)
+from rolecall.storage.step_store import StepStore, step_key
 
 STARTED = RunStarted(
     at=0.0, folder="", request="", agents=("a", "b"), first_choices=(), when=1_800_000_000.0
@@ -37,7 +45,7 @@ class Vendor:
 
     async def ask(self) -> Answer:
         self.asked += 1
-        number = self._store.calls + 1
+        number = self._store.calls.last + 1
         self._store.notify(call_started(number, self._step))
         self._store.notify(call_ended(number, self._step))
         return Answer(Response("answer", model="m"), "one/m", "a", number)
@@ -188,33 +196,11 @@ def test_a_cut_piece_that_was_accepted_is_remembered_as_cut(opened: Opening) -> 
     assert again == Answer(piece, "one/m", "a", call=1, reused=True)
 
 
-def test_calls_are_counted_on_from_the_last_process(opened: Opening) -> None:
-    with opened() as journal:
-        store = StepStore(journal)
-        assert store.calls == 0
-        store.notify(call_started(1))
-        store.notify(call_started(2, "other"))
-        assert store.calls == 2
-    with opened() as journal:
-        assert StepStore(journal).calls == 2
-
-
 def test_a_call_is_on_record_before_its_answer_is(opened: Opening) -> None:
     with opened() as journal:
         StepStore(journal).notify(call_started())
         records, _ = read(journal.path.read_bytes())
     assert records == [call_started()]
-
-
-def test_calls_that_began_before_a_crash_and_never_ended_are_in_doubt(opened: Opening) -> None:
-    with opened() as journal:
-        store = StepStore(journal)
-        store.notify(call_started(1, agent="a"))
-        store.notify(call_started(2, agent="b"))
-        store.notify(call_ended(1, agent="a"))
-        assert store.in_doubt == []
-    with opened() as journal:
-        assert StepStore(journal).in_doubt == ["b"]
 
 
 def test_each_process_that_works_on_a_run_is_on_record(opened: Opening) -> None:
@@ -224,86 +210,38 @@ def test_each_process_that_works_on_a_run_is_on_record(opened: Opening) -> None:
     assert records == [ProcessRecord(when=1_800_000_000.0, agents=("a", "b"))]
 
 
-def test_calls_of_earlier_processes_count_back_from_now(opened: Opening) -> None:
-    for number, at in ((1, 5.0), (2, 3.0)):
-        with opened() as journal:
-            store = StepStore(journal)
-            store.notify(STARTED)
-            store.notify(call_ended(number, at=at - 1.0))
-            store.notify(call_ended(10 * number, at=at))
-    with opened() as journal:
-        at_by_call = {call.call: call.at for call in StepStore(journal).past}
-        assert at_by_call == {1: -4.0, 10: -3.0, 2: -1.0, 20: 0.0}
-
-
-def test_what_each_agent_cost_is_summed_over_all_processes(opened: Opening) -> None:
-    with opened() as journal:
-        StepStore(journal).notify(call_ended(1, agent="a", cost=0.25))
-    with opened() as journal:
-        store = StepStore(journal)
-        store.notify(call_ended(2, agent="a", cost=0.5))
-        store.notify(call_ended(3, agent="b", cause=Cause.TIMEOUT))
-        assert store.spent == {"a": Spent(2, 0.75, 0.5), "b": Spent(1, 0.0, None)}
-
-
-def test_the_calls_of_earlier_processes_are_told_again_as_they_were(opened: Opening) -> None:
-    ends = [
-        call_ended(1, agent="a", cost=0.25, held=(("rate limit", 2.5),)),
-        call_ended(2, agent="a", cause=Cause.EMPTY),
-    ]
-    with opened() as journal:
-        store = StepStore(journal)
-        for end in ends:
-            store.notify(end)
-        assert store.past == []
-    with opened() as journal:
-        assert StepStore(journal).past == [evolve(end, at=0.0) for end in ends]
-
-
-def test_the_budget_that_thinking_used_up_is_remembered(opened: Opening) -> None:
-    with opened() as journal:
-        store = StepStore(journal)
-        assert store.exhausted_budget("step") == 0
-        for number, budget in enumerate((100, 200, 150), 1):
-            store.notify(call_ended(number, cause=Cause.THINKING_ONLY, max_output_tokens=budget))
-        store.notify(call_ended(4, "other", cause=Cause.EMPTY, max_output_tokens=999))
-    with opened() as journal:
-        store = StepStore(journal)
-        assert (store.exhausted_budget("step"), store.exhausted_budget("other")) == (200, 0)
-
-
-def test_a_text_that_the_agent_never_wrote_is_a_persons(opened: Opening) -> None:
-    with opened() as journal:
-        store = StepStore(journal)
-        store.wrote("a", "first")
-        store.wrote("a", "second")
-    with opened() as journal:
-        store = StepStore(journal)
-        assert store.is_edited("a", "by hand")
-        assert not store.is_edited("a", "first")
-        assert not store.is_edited("a", "second\n\n")
-
-
-def test_a_text_of_an_agent_that_wrote_nothing_yet_is_nobodys_edit(opened: Opening) -> None:
-    with opened() as journal:
-        assert not StepStore(journal).is_edited("a", "by hand")
-
-
 def test_a_deliverable_written_again_takes_no_second_record(opened: Opening) -> None:
     with opened() as journal:
         store = StepStore(journal)
-        store.wrote("a", "text")
+        store.record_deliverable("a", "text")
         before = journal.path.read_bytes()
-        store.wrote("a", "text\n")
+        store.record_deliverable("a", "text\n")
         assert journal.path.read_bytes() == before
 
 
-def test_an_edit_is_on_record_without_its_text(opened: Opening) -> None:
+def test_an_edit_is_on_record_once_and_without_its_text(opened: Opening) -> None:
+    for _ in range(2):
+        with opened() as journal:
+            store = StepStore(journal)
+            store.record_deliverable("a", "text")
+            store.record_edit("a", "what a person wrote")
+            store.record_edit("a", "what a person wrote")
     with opened() as journal:
-        StepStore(journal).edited("a", "what a person wrote")
-        records, _ = read(journal.path.read_bytes())
-    assert [type(record) for record in records] == [EditRecord]
-    assert "what a person wrote" not in str(records)
+        assert [type(record) for record in journal.records] == [DeliverableRecord, EditRecord]
+        assert "what a person wrote" not in str(journal.records)
+
+
+def test_what_the_records_come_to_is_known_to_the_next_process(opened: Opening) -> None:
+    with opened() as journal:
+        store = StepStore(journal)
+        store.notify(call_started(7))
+        store.notify(call_ended(7, agent="a", cost=0.25))
+        store.record_deliverable("a", "text")
+        before = (store.calls.last, store.calls.spent, store.texts.is_edited("a", "text"))
+    with opened() as journal:
+        store = StepStore(journal)
+        assert before == (store.calls.last, store.calls.spent, store.texts.is_edited("a", "text"))
+        assert before == (7, {"a": Spent(1, 0.25, 0.25)}, False)
 
 
 def test_agents_that_are_forgotten_are_asked_again(opened: Opening) -> None:

@@ -32,8 +32,8 @@ def report(app: App, name: str | None, as_json: bool, as_csv: bool) -> None:
     from ...observers.cost_comparison import CostComparison
     from ...observers.ledger import Ledger
     from ...plugin.manager import supplied
+    from ...storage.call_log import past_calls
     from ...storage.run_paths import find_run
-    from ...storage.step_store import past_calls
     from ...types.agents import Route
     from ..summary import comparison, distribution, waiting
 

@@ -48,7 +48,7 @@ def show_(app: App, name: str | None) -> None:
     with RunFolder(path) as folder:
         echo(f"{path}: {state.state}, {state.done} of {state.agents} agents done\n")
         echo(folder.request)
-        for agent, spent in folder.store.spent.items():
+        for agent, spent in folder.store.calls.spent.items():
             echo(f"{agent:34}{spent.calls:4} calls  ${spent.cost:.4f}")
 
 

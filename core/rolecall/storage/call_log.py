@@ -1,0 +1,101 @@
+"""What a run's calls came to, in all its processes."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from attrs import define, evolve
+
+from ..errors import RunError
+from ..types.causes import Cause
+from ..types.events import CallEnded, CallStarted
+from .journal import read
+from .records import ProcessRecord, Record
+
+JOURNAL = "journal.jsonl"
+
+
+@define
+class Spent:
+    """What some calls cost so far.
+
+    answer: US dollars of the last answer, None where there is none or its price is unknown.
+    """
+
+    calls: int = 0
+    cost: float = 0.0
+    answer: float | None = None
+
+    def add(self, call: CallEnded) -> None:
+        self.calls += 1
+        self.cost += call.cost or 0.0
+        if call.cause is None:
+            self.answer = call.cost
+
+
+class CallLog:
+    """Sums up the calls among a journal's records, and those that are added.
+
+    last: the number of the run's last call.
+    spent, total: by agent, and in all.
+    past: the ends of the calls among the records given first, which earlier processes made; their
+        `at` counts back from now.
+    in_doubt: agents of calls that earlier processes started and did not end; they may be billed.
+    """
+
+    def __init__(self, records: Iterable[Record] = ()) -> None:
+        self.last = 0
+        self.spent: dict[str, Spent] = {}
+        self.total = Spent()
+        self._open: dict[int, str] = {}
+        self._exhausted: dict[str, int] = {}
+        processes: list[list[CallEnded]] = [[]]
+        for record in records:
+            self.add(record)
+            match record:
+                case ProcessRecord():
+                    processes.append([])
+                case CallEnded():
+                    processes[-1].append(record)
+                case _:
+                    pass
+        self.past = _counted_back(processes)
+        self.in_doubt = sorted(set(self._open.values()))
+
+    def add(self, record: Record) -> None:
+        match record:
+            case CallStarted():
+                self.last = max(self.last, record.call)
+                self._open[record.call] = record.agent
+            case CallEnded():
+                self._open.pop(record.call, None)
+                self.spent.setdefault(record.agent, Spent()).add(record)
+                self.total.add(record)
+                if record.cause is Cause.THINKING_ONLY:
+                    most = max(record.max_output_tokens, self.exhausted_budget(record.step))
+                    self._exhausted[record.step] = most
+            case _:
+                pass
+
+    def exhausted_budget(self, step: str) -> int:
+        """Return the largest output budget that went to a step's thinking alone; 0 if none did."""
+        return self._exhausted.get(step, 0)
+
+
+def past_calls(path: Path) -> list[CallEnded]:
+    """Read the ends of all calls from a run's folder, whether or not the run goes on."""
+    file = path / JOURNAL
+    try:
+        records, _ = read(file.read_bytes(), str(file))
+    except OSError as error:
+        raise RunError(f"{file}: cannot be read: {error.strerror}") from error
+    return [record for record in records if isinstance(record, CallEnded)]
+
+
+def _counted_back(processes: Sequence[Sequence[CallEnded]]) -> list[CallEnded]:
+    """Count each process's calls back from the end of the last, without the time between them."""
+    counted: list[CallEnded] = []
+    length = 0.0
+    for calls in reversed(processes):
+        length += max((call.at for call in calls), default=0.0)
+        counted[:0] = [evolve(call, at=call.at - length) for call in calls]
+    return counted
