@@ -1,4 +1,4 @@
-"""What past runs took: by agent, learned from the states that they left."""
+"""What agents took in past runs."""
 
 from collections.abc import Iterable, Mapping
 from statistics import fmean
@@ -36,26 +36,26 @@ class AgentHistory:
 
 
 def average(runs: Iterable[Mapping[str, AgentHistory]]) -> dict[str, AgentHistory]:
-    """Average each agent's figures over the runs in which it was called."""
-    found: dict[str, list[AgentHistory]] = {}
+    """Average each agent's history over the runs in which it was called."""
+    by_agent: dict[str, list[AgentHistory]] = {}
     for run in runs:
-        for agent, figures in run.items():
-            found.setdefault(agent, []).append(figures)
-    return {agent: _mean(each) for agent, each in found.items()}
+        for agent, history in run.items():
+            by_agent.setdefault(agent, []).append(history)
+    return {agent: _mean(histories) for agent, histories in by_agent.items()}
 
 
 def expected(agents: Iterable[str], seconds: Mapping[str, float]) -> dict[str, float]:
-    """Say what each agent will take: what is known of it, else the mean of what is known."""
+    """Expect of each agent the seconds that are known, or the mean of all that are."""
     usual = fmean(seconds.values()) if seconds else USUAL
     return {name: seconds.get(name, usual) for name in agents}
 
 
-def _mean(figures: list[AgentHistory]) -> AgentHistory:
-    costs = [each.cost for each in figures if each.cost is not None]
+def _mean(histories: list[AgentHistory]) -> AgentHistory:
+    costs = [history.cost for history in histories if history.cost is not None]
     return AgentHistory(
-        seconds=fmean(each.seconds for each in figures),
-        calls=fmean(each.calls for each in figures),
-        input=fmean(each.input for each in figures),
-        output=fmean(each.output for each in figures),
+        seconds=fmean(history.seconds for history in histories),
+        calls=fmean(history.calls for history in histories),
+        input=fmean(history.input for history in histories),
+        output=fmean(history.output for history in histories),
         cost=fmean(costs) if costs else None,
     )

@@ -13,7 +13,7 @@ from ..errors import JournalCorrupt, RunError
 from .records import Record, parse, plain, serialise
 
 VERSION = 1
-PAUSE = 20  # times what a flush took, before `flush` does the next
+PAUSE = 20  # times what a flush took, before the next one
 _CHECKED = re.compile(rb'(\{.*),"crc":"([0-9a-f]{8})"\}', re.DOTALL)
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=plain).encode

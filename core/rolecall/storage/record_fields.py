@@ -70,8 +70,8 @@ def _seconds_by_reason(value: object) -> tuple[tuple[str, float], ...]:
 
 def _usage(value: object) -> Usage:
     counts = _table(value)
-    known = {each.name for each in fields(Usage)}
-    return Usage(**{name: _whole(count) for name, count in counts.items() if name in known})
+    names = [attribute.name for attribute in fields(Usage)]
+    return Usage(**{name: _whole(counts[name]) for name in names if name in counts})
 
 
 def _parts(value: object) -> tuple[Part, ...]:

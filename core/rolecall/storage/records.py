@@ -157,7 +157,9 @@ _TYPES: Mapping[str, type[Record]] = {
     "verified": WorkspaceVerified,
 }
 _NAMES = {kind: name for name, kind in _TYPES.items()}
-_FIELDS = {kind: {each.name: PARSERS[each.type] for each in fields(kind)} for kind in _NAMES}
+_FIELDS = {
+    kind: {attribute.name: PARSERS[attribute.type] for attribute in fields(kind)} for kind in _NAMES
+}
 
 
 def serialise(record: Record) -> dict[str, Any]:

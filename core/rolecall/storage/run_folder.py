@@ -19,12 +19,12 @@ HISTORY = "history"
 
 
 def deliverable_file(number: int, agent: str) -> str:
-    """Name the file of an agent's deliverable, by the agent's place in the whole team."""
+    """Return the name of the file of a deliverable, by the agent's place in the whole team."""
     return f"deliverables/{number:02}-{agent}.md"
 
 
 class RunFolder:
-    """A run's folder, open for this process alone; `store` is what the run has paid for."""
+    """A run's folder, open for this process alone; `store` remembers what it paid for."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -31,7 +31,7 @@ from .run_paths import LATEST
 from .step_store import StepStore
 
 STATE = "state.json"
-RECENT = 20  # runs that figures are averaged over
+RECENT = 20  # runs that are averaged
 PAUSE = 50  # times what writing the state took, before it is written again
 
 
@@ -98,15 +98,15 @@ class StateKeeper:
             return
         state.calls, state.cost = self._store.calls.total.calls, self._store.calls.total.cost
         state.updated = time.time()
-        figures = {name: asdict(each, recurse=False) for name, each in state.figures.items()}
-        told = asdict(state, recurse=False) | {"figures": figures}
-        self._folder.save(STATE, json.dumps(told))
+        figures = {name: asdict(agent, recurse=False) for name, agent in state.figures.items()}
+        values = asdict(state, recurse=False) | {"figures": figures}
+        self._folder.save(STATE, json.dumps(values))
         done = self._now()
         self._next = done + PAUSE * (done - began)
 
     def _count(self, call: CallEnded) -> None:
         if call.usage == Usage():
-            return  # a call that failed tells nothing of what an answer takes
+            return  # what a failed call took is no measure of an answer
         self._state.figures.setdefault(call.agent, AgentHistory()).add(call)
 
 
@@ -118,7 +118,7 @@ def past_history(runs: Path, flags: Collection[str]) -> dict[str, AgentHistory]:
 
 
 def _touched(runs: Path) -> Iterator[tuple[float, str]]:
-    """Tell, without reading them, when the states of the runs in a folder were written last."""
+    """Find when the states of the runs in a folder were written last, without reading them."""
     with suppress(OSError):
         for name in set(os.listdir(runs)) - {LATEST}:
             with suppress(OSError):  # no run, or one that has only begun
@@ -127,22 +127,22 @@ def _touched(runs: Path) -> Iterator[tuple[float, str]]:
 
 def list_runs(runs: Path) -> list[tuple[Path, RunState]]:
     """List the runs in a folder, the newest first, without reading their journals."""
-    listed = [(each, read_state(each)) for each in _folders(runs)]
+    listed = [(path, read_state(path)) for path in _folders(runs)]
     return sorted(listed, key=lambda run: run[1].updated, reverse=True)
 
 
 def _folders(runs: Path) -> list[Path]:
     if not runs.is_dir():
         return []
-    return [each for each in runs.iterdir() if each.name != LATEST and _is_run(each)]
+    return [path for path in runs.iterdir() if path.name != LATEST and _is_run(path)]
 
 
 def read_state(path: Path) -> RunState:
     """Read a run's state, corrected where the process that ran it died."""
     try:
-        told = json.loads((path / STATE).read_text("utf-8"))
-        figures = {name: AgentHistory(**each) for name, each in told.pop("figures", {}).items()}
-        state = RunState(figures=figures, **told)
+        values = json.loads((path / STATE).read_text("utf-8"))
+        figures = {name: AgentHistory(**agent) for name, agent in values.pop("figures", {}).items()}
+        state = RunState(figures=figures, **values)
         _check_numbers(state, *figures.values())
     except (OSError, ValueError, TypeError, AttributeError):
         return RunState("unknown")  # written by an older version, or damaged
@@ -153,15 +153,15 @@ def read_state(path: Path) -> RunState:
 
 def _check_numbers(*values: RunState | AgentHistory) -> None:
     """Raise TypeError where what was read is not what was written."""
-    for each in values:
-        for attribute in fields(type(each)):
-            value = getattr(each, attribute.name)
+    for checked in values:
+        for attribute in fields(type(checked)):
+            value = getattr(checked, attribute.name)
             if attribute.type in (int, float) and type(value) not in (int, float):
                 raise TypeError(f"{attribute.name} cannot be {value!r}")
 
 
 def is_busy(path: Path) -> bool:
-    """Tell whether a process is writing a run."""
+    """Check whether a process is writing a run."""
     try:
         take_lock(path).release()
     except RunBusy:
@@ -170,12 +170,12 @@ def is_busy(path: Path) -> bool:
 
 
 def differences(old: Path, new: Path) -> Iterator[str]:
-    """Give a unified diff of all that two runs wrote."""
+    """Compare all that two runs wrote, as a unified diff."""
     return _diff({*_texts(old), *_texts(new)}, old, new)
 
 
 def last_change(path: Path) -> Iterator[str]:
-    """Give a unified diff of what a run's last change replaced; raise RunError if nothing was."""
+    """Compare a run with its state before the last change; raise RunError where it had none."""
     states = sorted((path / HISTORY).iterdir()) if (path / HISTORY).is_dir() else []
     if not states:
         raise RunError(f"{path} has only one state; name a second run to compare it with")

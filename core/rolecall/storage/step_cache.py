@@ -34,17 +34,17 @@ class StepCache:
 
     @cached_property
     def _answers(self) -> Mapping[str, Answer]:
-        found: dict[str, Answer] = {}
+        answers: dict[str, Answer] = {}
         for path in self._journals():
             try:
-                found.update(_paid(path))
+                answers.update(_paid(path))
             except (OSError, JournalCorrupt) as error:
                 _log.warning("nothing is reused of %s: %s", path, error)
-        return found
+        return answers
 
     def _journals(self) -> Iterator[Path]:
         for folder in self._folders:
-            runs = [folder, *sorted(each for each in folder.iterdir() if not each.is_symlink())]
+            runs = [folder, *sorted(path for path in folder.iterdir() if not path.is_symlink())]
             for run in runs:
                 if (run / JOURNAL).is_file() and run.resolve() != self._own:
                     yield run.resolve() / JOURNAL
