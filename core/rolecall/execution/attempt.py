@@ -73,14 +73,14 @@ class Step:
     """What attempts are made for.
 
     key: of the step that is answered. priority: as in `Call`.
-    asked: when the step was first asked, by the clock, so that a retry keeps its place in line;
-        None is now.
+    since: when the step was first asked, by the clock, so that a retry keeps its place in the wait
+        queue; None is now.
     """
 
     agent: Agent
     key: str = ""
     priority: float = 0.0
-    asked: float | None = None
+    since: float | None = None
 
 
 class Attempts:
@@ -90,7 +90,9 @@ class Attempts:
         settings = context.settings
         self._context = context
         self._budget = Budget(settings.budget, settings.allow_unpriced, context.spent)
-        self._senders = [each for each in context.limiters if isinstance(each, SendLimiter)]
+        self._senders = [
+            limiter for limiter in context.limiters if isinstance(limiter, SendLimiter)
+        ]
         self._redact = Redactor(settings.environment)
         self._preparation = Preparation()
         self._count = context.calls
@@ -157,7 +159,7 @@ class Attempts:
             max_output_tokens=request.max_output_tokens,
             priority=step.priority,
             began=self._context.began,
-            asked=step.asked,
+            asked=step.since,
         )
 
 
@@ -207,7 +209,7 @@ def _broken(provider: Provider, why: str, error: BaseException | None = None) ->
 
 
 def _priced(result: CallResult, own: Price | None) -> CallResult:
-    """Let the user's own price of a model win over what its provider made of it."""
+    """Price a call by the user's own price of its model, where there is one."""
     if own is None or result.response is None:
         return result
     priced = evolve(result.response, cost=own.cost(result.response.usage))

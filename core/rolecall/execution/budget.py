@@ -44,8 +44,8 @@ class Budget:
 
     def check(self, target: ResolvedRoute) -> None:
         """Raise UsageError where a route's price is unknown, so that no budget could hold."""
-        known = target.cost(Usage(input=1, output=1)) is not None
-        if self._most is not None and not known and not self._allow_unpriced:
+        has_price = target.cost(Usage(input=1, output=1)) is not None
+        if self._most is not None and not has_price and not self._allow_unpriced:
             raise UsageError(
                 f"the price of {target} is unknown, so the budget cannot hold; set "
                 f'[tool.rolecall.prices."{target.route.model or target}"], or allow_unpriced = true'
@@ -66,31 +66,32 @@ class Budget:
                     f"the budget of ${self._most:.2f} is reached: ${self._spent:.4f} is spent, "
                     f"and the next call may cost ${worst:.4f}"
                 )
-            place = asyncio.get_running_loop().create_future()
-            self._waiting.append(place)
-            await place
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiting.append(waiter)
+            await waiter
         self._reserved.append(worst)
         return worst
 
     def reconcile(self, reserved: float, cost: float | None, cause: Cause | None) -> None:
-        """Let a call that ended have cost this much; what is not known is taken as its most."""
+        """Replace what was reserved for a call by its cost, if that is known."""
         if cost is None:
             cost = 0.0 if cause in UNBILLED else reserved
         self._spent += cost
         self.release(reserved)
 
     def release(self, reserved: float) -> None:
-        """Let a call that was never sent have cost nothing."""
+        """Free what was reserved for a call, which was never sent or is reconciled."""
         if self._most is not None:
             self._reserved.remove(reserved)
         while self._waiting:
-            place = self._waiting.popleft()
-            if not place.done():
-                place.set_result(None)
+            # All of them: each may need another amount, and looks again whether it is there.
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
 
 
 def worst_case(request: Request) -> Usage:
-    """Give the most tokens that a call may use."""
+    """Count the most tokens that a call may use."""
     texts = [request.system, *(message.text for message in request.messages)]
     size = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
     size += sum(parts_size(message.parts) for message in request.messages)

@@ -1,8 +1,8 @@
-"""What is told of one HTTP attempt while it is under way, and to whom."""
+"""The events of one HTTP attempt, and how long each of its phases took."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import TypedDict
 
 from attrs import frozen
 
@@ -26,8 +26,22 @@ class CallResult:
     number: int = 0
 
 
+class _Identity(TypedDict):
+    """What all events of a call have in common."""
+
+    at: float
+    call: int
+    agent: str
+    provider: str
+    model: str
+
+
 class CallRecorder(CallProgress):
-    """Tells the events of one call, and asks the limiters again when it is really sent."""
+    """Emits the events of one call, and asks the limiters again when it is really sent.
+
+    limiters: those that are asked a second time.
+    deadline: of the provider, and its seconds; while limiters are asked it stands still.
+    """
 
     def __init__(
         self,
@@ -44,7 +58,9 @@ class CallRecorder(CallProgress):
         self._redact = redact
         self._clock = context.clock
         self._emit = context.emit
-        self._asked = self._began = self._clock.now()
+        # Stamped again with the permit, and once more as the first byte leaves: until then a call
+        # waits, and not every provider reports that it sends.
+        self._requested = self._began = self._clock.now()
         self._waited = 0.0
         self._first: float | None = None
         self._reason: tuple[str, float] | None = None
@@ -52,13 +68,13 @@ class CallRecorder(CallProgress):
         self.deadline: tuple[asyncio.Timeout, float] | None = None
 
     async def sending(self) -> None:
-        asked = self._clock.now()
+        requested = self._clock.now()
         if self.deadline is not None:
             self.deadline[0].reschedule(None)  # waiting is not answering
         for limiter in self._limiters:
             await guarded(limiter, limiter.sending(self._call))
         self._began = self._clock.now()
-        self._waited += self._began - asked
+        self._waited += self._began - requested
         if self.deadline is not None:
             limit, seconds = self.deadline
             limit.reschedule(asyncio.get_running_loop().time() + seconds)
@@ -80,7 +96,7 @@ class CallRecorder(CallProgress):
     def started(self) -> None:
         self._close_reason()
         self._began = self._clock.now()
-        self._waited = self._began - self._asked
+        self._waited = self._began - self._requested
         self._emit(
             CallStarted(
                 step=self._step,
@@ -121,7 +137,7 @@ class CallRecorder(CallProgress):
             self._reason = None
 
     @property
-    def _identity(self) -> dict[str, Any]:
+    def _identity(self) -> _Identity:
         call = self._call
         return {
             "at": self._context.at,
@@ -132,10 +148,10 @@ class CallRecorder(CallProgress):
         }
 
 
-async def guarded(limiter: Limiter, asking: Awaitable[None]) -> None:
-    """Ask a limiter; where its plugin breaks, say whose it is."""
+async def guarded(limiter: Limiter, waiting: Awaitable[None]) -> None:
+    """Await a limiter; where its plugin breaks, raise a PluginError that names it."""
     try:
-        await asking
+        await waiting
     except RolecallError:
         raise
     except Exception as error:

@@ -89,7 +89,7 @@ class Dispatcher:
             probe = self._begin(asking)
             try:
                 result = await self._attempts.make(asking.step, asking.target, request)
-            except BaseException:  # cancelled, or a limiter broke: neither tells of the route
+            except BaseException:  # cancelled, or a limiter broke: neither is the route's doing
                 self._breaker.cancelled(asking.route)
                 raise
             self._end(asking, result, probe)
@@ -109,7 +109,7 @@ class Dispatcher:
                 raise error  # others found out meanwhile that the route is down
 
     def _begin(self, asking: "_Asking") -> bool:
-        """Tell the breaker of a call; return whether it is a probe."""
+        """Count a call in the circuit breaker; return whether it is a probe."""
         probe = self._breaker.started(asking.route)
         if probe:
             agent = asking.step.agent.name
@@ -117,7 +117,7 @@ class Dispatcher:
         return probe
 
     def _end(self, asking: "_Asking", result: CallResult, probe: bool) -> None:
-        """Tell the breaker how a call ended."""
+        """Count in the circuit breaker how a call ended."""
         context, route, error = self._context, asking.route, result.error
         cause = Cause(error.cause) if error else None
         wait = (error.retry_after if error else None) or 0.0

@@ -38,13 +38,13 @@ def redacted(result: CallResult, redact: Redactor) -> CallResult:
         return redact(_joined(text))
 
     if response is not None:
-        told = response.text, response.detail, response.request_id
+        before = response.text, response.detail, response.request_id
         text, detail, request_id = cleaned = (
             clean(response.text),
             clean(response.detail),
             response.request_id and clean(response.request_id),
         )
-        if cleaned != told:
+        if cleaned != before:
             response = evolve(response, text=text, detail=detail, request_id=request_id)
         if response.parts:
             parts = tuple(_redacted_part(part, clean) for part in response.parts)

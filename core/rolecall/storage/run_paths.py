@@ -14,7 +14,7 @@ LATEST = "latest"
 
 
 def name_run(request: str, now: datetime) -> str:
-    """Name a run's folder after its time and the request's first words."""
+    """Make a run's name of its time and the request's first words."""
     plain = unicodedata.normalize("NFKD", request).encode("ascii", "ignore").decode().lower()
     words = re.findall(r"[a-z0-9]+", plain)
     slug = ""
@@ -39,7 +39,7 @@ def claim_folder(runs: Path, name: str) -> Path:
 
 
 def point_latest(path: Path) -> None:
-    """Let `latest` beside a run's folder lead to it: a link, or a file where links are barred."""
+    """Point `latest` beside a run's folder to it: a link, or a file where links are barred."""
     latest = path.parent / LATEST
     partial = path.parent / f"{LATEST}.{os.getpid()}.{threading.get_ident()}"
     try:
