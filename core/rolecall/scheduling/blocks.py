@@ -10,7 +10,8 @@ import re
 TAGS = ("request", "deliverable", "left-out", "previous", "change", "verification", "output")
 # Blanks and signs without width do not keep a model from seeing a tag.
 _UNSEEN = r"[\s\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]*"
-_TAG = re.compile(rf"<(?={_UNSEEN}/?{_UNSEEN}(?:{'|'.join(TAGS)})\b)", re.IGNORECASE)
+# What compares with the attribute of a variable (`size < previous.size`) is code, and no tag.
+_TAG = re.compile(rf"<(?={_UNSEEN}/?{_UNSEEN}(?:{'|'.join(TAGS)})\b(?!\.\w))", re.IGNORECASE)
 
 
 def block(tag: str, text: str, **attributes: object) -> str:

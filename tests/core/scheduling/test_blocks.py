@@ -70,7 +70,16 @@ def test_a_harmless_text_stands_as_it_is(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["a < b", "<html>", "<requests>", "<td>change</td>", "x<-request", "List<String>"]
+    "text",
+    [
+        "a < b",
+        "<html>",
+        "<requests>",
+        "<td>change</td>",
+        "x<-request",
+        "List<String>",
+        "a < previous.b",
+    ],
 )
 def test_other_tags_and_signs_stand_as_they_are(text: str) -> None:
     assert escaped(text) == text
