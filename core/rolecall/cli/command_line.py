@@ -14,7 +14,7 @@ from .options import BLOCK
 from .plugin_options import TeamCommand
 
 
-class CommandLine(click.Group):
+class RootCommand(click.Group):
     """The group of all commands; it knows who added what, and lets nobody replace it.
 
     run_options: those that plugins add, by name, with their plugins.
@@ -127,7 +127,7 @@ class Group(click.Group):
 
     def _added(self, ctx: click.Context) -> Mapping[str, click.Command]:
         root = ctx.find_root().command
-        return root.added.get(self.name or "", {}) if isinstance(root, CommandLine) else {}
+        return root.added.get(self.name or "", {}) if isinstance(root, RootCommand) else {}
 
 
 def _skip(plugin: str) -> str:

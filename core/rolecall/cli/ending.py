@@ -25,7 +25,7 @@ NOTES = {"done": "", "reused": "kept", "as it stands": "kept"}  # of a deliverab
 
 
 @frozen
-class Ending:
+class RunEnding:
     """The end of a run.
 
     made: files within its folder, each with what is particular about it. summary, questions: the
@@ -51,7 +51,7 @@ class Ending:
         outcome: RunOutcome,
         ledger: Ledger,
         seconds: float,
-    ) -> "Ending":
+    ) -> "RunEnding":
         """Collect what a run ends with from its folder; `file_of` names an agent's deliverable."""
         done = [agent for agent in team if agent.name in outcome.done]
         states = {agent.name: agent_state(agent.name, outcome, ledger) for agent in done}

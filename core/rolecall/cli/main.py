@@ -12,7 +12,7 @@ from ..config.project import find_project, read_table
 from ..errors import RolecallError
 from ..plugin.manager import Host
 from .app import App
-from .command_line import CommandLine
+from .command_line import RootCommand
 from .commands.agents import agents
 from .commands.doctor import doctor
 from .commands.plan import plan
@@ -70,7 +70,7 @@ def _main(arguments: Sequence[str]) -> int:
     block = (*_blocked_here(), *without) if settings is None else settings.block
     with results_alone():
         host = Host(block=block)
-        cli = CommandLine(host, COMMANDS)
+        cli = RootCommand(host, COMMANDS)
     result = cli.main(
         args=arguments,
         prog_name="rolecall",

@@ -94,7 +94,7 @@ def work(
     import asyncio
 
     from ..scheduling.session import terminable
-    from .ending import Ending
+    from .ending import RunEnding
     from .summary import run_json
 
     again = f"rolecall resume {shlex.quote(str(folder.path))}"
@@ -123,7 +123,7 @@ def work(
     elif outcome.cut:
         warn(f"raise `continuations` in [tool.rolecall], then go on with: {again}")
     seconds = session.clock.now() - began
-    ending = Ending.of(folder.path, session.team, session.file, outcome, ledger, seconds)
+    ending = RunEnding.of(folder.path, session.team, session.file, outcome, ledger, seconds)
     if as_json:
         told = run_json(str(folder.path), session.team, outcome, ledger)
         echo(json.dumps({**told, **ending.json()}))

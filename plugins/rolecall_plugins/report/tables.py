@@ -31,7 +31,7 @@ class Table:
 
 
 @frozen
-class Column:
+class SumsColumn:
     """A column of sums, which a table goes without where it is empty in every row."""
 
     name: str
@@ -39,16 +39,16 @@ class Column:
 
 
 SUMS = (
-    Column("cost", lambda sums: sums.money),
-    Column("time", lambda sums: f"{sums.took:.1f} s"),
-    Column("calls", lambda sums: f"{sums.calls}"),
-    Column("failed", lambda sums: _number(sums.failed)),
-    Column("tokens in", lambda sums: f"{sums.usage.input:,}"),
-    Column("cached", lambda sums: _number(sums.usage.cache_read)),
-    Column("tokens out", lambda sums: f"{sums.usage.output:,}"),
-    Column("thought", lambda sums: _number(sums.usage.thinking)),
-    Column("first text", lambda sums: "" if sums.first is None else f"{sums.first:.1f} s"),
-    Column("waited", lambda sums: f"{sums.waited:.1f} s" if sums.waited >= NOTHING else ""),
+    SumsColumn("cost", lambda sums: sums.money),
+    SumsColumn("time", lambda sums: f"{sums.took:.1f} s"),
+    SumsColumn("calls", lambda sums: f"{sums.calls}"),
+    SumsColumn("failed", lambda sums: _number(sums.failed)),
+    SumsColumn("tokens in", lambda sums: f"{sums.usage.input:,}"),
+    SumsColumn("cached", lambda sums: _number(sums.usage.cache_read)),
+    SumsColumn("tokens out", lambda sums: f"{sums.usage.output:,}"),
+    SumsColumn("thought", lambda sums: _number(sums.usage.thinking)),
+    SumsColumn("first text", lambda sums: "" if sums.first is None else f"{sums.first:.1f} s"),
+    SumsColumn("waited", lambda sums: f"{sums.waited:.1f} s" if sums.waited >= NOTHING else ""),
 )
 
 

@@ -10,7 +10,7 @@ import pytest
 from building import full_disk
 from installing import ECHO, FAST, Ended, Shell
 
-from rolecall.cli.command_line import CommandLine
+from rolecall.cli.command_line import RootCommand
 from rolecall.cli.main import COMMANDS
 from rolecall.plugin.manager import Host
 from rolecall_plugins.simulator.scenario import Scenario
@@ -649,7 +649,7 @@ GROUPS = ("plugins", "runs")
 def commands() -> list[str]:
     host = Host()
     names = []
-    for name, command in CommandLine(host, COMMANDS).commands.items():
+    for name, command in RootCommand(host, COMMANDS).commands.items():
         below = getattr(command, "commands", {})
         names += [name, *(f"{name} {each}" for each in below)]
     return names

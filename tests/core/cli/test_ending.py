@@ -7,7 +7,7 @@ from attrs import evolve
 from building import TRUNCATED, Ran, agent, failing, run
 
 from rolecall import Agent, Response, Team, Usage
-from rolecall.cli.ending import MANY, WIDEST, Ending
+from rolecall.cli.ending import MANY, WIDEST, RunEnding
 from rolecall.testing import FakeProvider
 
 PLAN = """\
@@ -28,16 +28,16 @@ def team(*names: str) -> list[Agent]:
     return [*writers, evolve(agent("planner", *names), plan=True)]
 
 
-def ending(ran: Ran, agents: list[Agent], seconds: float = 4.0) -> Ending:
+def ending(ran: Ran, agents: list[Agent], seconds: float = 4.0) -> RunEnding:
     numbers = {each.name: number for number, each in enumerate(agents, 1)}
 
     def file_of(name: str) -> str:
         return f"deliverables/{numbers[name]:02}-{name}.md"
 
-    return Ending.of(ran.folder, Team(agents), file_of, ran.outcome, ran.ledger, seconds)
+    return RunEnding.of(ran.folder, Team(agents), file_of, ran.outcome, ran.ledger, seconds)
 
 
-def done(folder: Path, *script: Response | str, agents: list[Agent] | None = None) -> Ending:
+def done(folder: Path, *script: Response | str, agents: list[Agent] | None = None) -> RunEnding:
     agents = agents or team("writer")
     return ending(run(folder, agents, FakeProvider("one", script, default=PLAN)), agents)
 
