@@ -59,9 +59,16 @@ class JournalCorrupt(RunError):
 
 
 class BudgetReached(RolecallError):
-    """The next call might cost more than the run's budget has left."""
+    """The next call might cost more than the run's budget has left.
+
+    enough: the budget in US dollars that would have let the call be made.
+    """
 
     exit_code = 3
+
+    def __init__(self, message: str, enough: float = 0.0) -> None:
+        super().__init__(message)
+        self.enough = enough
 
 
 class ProviderError(RolecallError):

@@ -21,6 +21,7 @@ from ..scheduling.session import SharedResources
 from ..types.agents import Agent, Route, Team
 from ..types.events import CallEnded, Event
 from ..types.messages import Message, Request, diagnosed, lacking
+from .render import counted
 
 PACKAGES = ("rolecall", "litellm", "pluggy", "vcrpy")
 NAMED = ("providers", "agents", "limiters")  # hooks whose results have names of their own
@@ -92,7 +93,7 @@ def _diagnose_team(setup: RunSetup, found: dict[str, Any]) -> None:
 def _counted(supplied: Sequence[str]) -> list[str]:
     agents = supplied.count("agent")
     told = [each for each in supplied if each != "agent"]
-    return [*told, f"{agents} agents"] if agents else told
+    return [*told, counted(agents, "agent")] if agents else told
 
 
 def _fallbacks(team: Team) -> Iterator[str]:

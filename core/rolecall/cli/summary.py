@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from ..errors import BudgetReached
 from ..observers.ledger import Ledger, Totals
 from ..scheduling.scheduler import RunOutcome
 from ..types.agents import Team
@@ -90,7 +91,8 @@ def _shares(counts: Mapping[str, int], total: int) -> str:
 def agent_state(name: str, outcome: RunOutcome, ledger: Ledger) -> str:
     """Return what became of an agent."""
     if name in outcome.failed:
-        return "failed"
+        stopped = isinstance(outcome.failed[name], BudgetReached)
+        return "stopped by budget" if stopped else "failed"
     if name in outcome.blocked:
         return "blocked"
     if name in outcome.cut:

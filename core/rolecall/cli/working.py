@@ -4,6 +4,7 @@ import json
 import shlex
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from .plugin_options import prepared, read_flags, spelled
 
 if TYPE_CHECKING:
     from ..plugin.run_setup import RunSetup
+    from ..scheduling.scheduler import RunOutcome
     from ..scheduling.session import Session
     from ..storage.run_folder import RunFolder
     from ..types.run_options import RunOptions
@@ -115,10 +117,11 @@ def work(
         warn(*[str(error) for error in outcome.failed.values()])
     warn(*[f"{name}: its deliverable is cut off by the output limit" for name in outcome.cut])
     if ledger.reused and not session.settings.quiet:
-        kept = f"{len(ledger.reused)} agents' answers were kept"
+        reused = len(ledger.reused)
+        kept = f"{reused} agents' answers were kept" if reused != 1 else "1 agent's answer was kept"
         warn(f"{kept}, which saves ${ledger.saved:.4f}")
     if outcome.failed:
-        more = " --budget USD" if outcome.exit_code == BudgetReached.exit_code else ""
+        more = _enough(session, folder, outcome)
         warn(f"{len(outcome.done)} of {len(session.team)} agents done. Go on with: {again}{more}")
     elif outcome.cut:
         warn(f"raise `continuations` in [tool.rolecall], then go on with: {again}")
@@ -131,6 +134,14 @@ def work(
         echo(ending.text(terminal_width()))
     if outcome.exit_code:
         raise click.exceptions.Exit(outcome.exit_code)
+
+
+def _enough(session: "Session", folder: "RunFolder", outcome: "RunOutcome") -> str:
+    """Write the option that lets a run go on which its budget stopped; nothing for others."""
+    if outcome.exit_code != BudgetReached.exit_code:
+        return ""
+    enough = session.enough(folder, outcome)
+    return " --budget USD" if enough is None else f" --budget {ceil(100 * enough) / 100:.2f}"
 
 
 def _warn_missing(session: "Session", done: Collection[str]) -> None:

@@ -64,7 +64,8 @@ class Budget:
             if not self._reserved:
                 raise BudgetReached(
                     f"the budget of ${self._most:.2f} is reached: ${self._spent:.4f} is spent, "
-                    f"and the next call may cost ${worst:.4f}"
+                    f"and the next call may cost ${worst:.4f}",
+                    self._spent + worst,
                 )
             waiter = asyncio.get_running_loop().create_future()
             self._waiting.append(waiter)

@@ -184,7 +184,11 @@ class Scheduler:
 
     def _fail(self, agent: Agent, error: RolecallError) -> None:
         self._failed[agent.name] = error
-        self._context.emit(AgentFailed(at=self._context.at, agent=agent.name, error=str(error)))
+        by_budget = isinstance(error, BudgetReached)
+        at = self._context.at
+        self._context.emit(
+            AgentFailed(at=at, agent=agent.name, error=str(error), by_budget=by_budget)
+        )
         downstream = self._team.downstream(agent.name)
         for name in self._team.order:
             if name in downstream:

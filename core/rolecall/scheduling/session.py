@@ -13,7 +13,7 @@ from attrs import asdict, filters, frozen
 from .._version import __version__
 from ..config.layers import Layer, Level
 from ..config.settings import Settings
-from ..errors import UsageError
+from ..errors import BudgetReached, UsageError
 from ..execution.budget import Budget
 from ..execution.context import RunContext, close
 from ..execution.pricing import Pricing
@@ -193,6 +193,23 @@ class Session:
     def estimate(self, request: str, past: Mapping[str, AgentHistory]) -> Estimate:
         """Say what a run will come to, from what past ones did."""
         return estimate_run(self.team, request, self.settings, self.prices, past)
+
+    def enough(self, folder: RunFolder, outcome: RunOutcome) -> float | None:
+        """Return a budget in US dollars that lets a stopped run be finished, as far as can be told.
+
+        It is what was spent, what the rest is expected to cost, and the worst case of the call that
+        was refused. None where no budget stopped the run, or a price is unknown.
+        """
+        refused = [each for each in outcome.failed.values() if isinstance(each, BudgetReached)]
+        if not refused:
+            return None
+        flags = read_about(folder.path).get("flags", ())
+        estimate = self.estimate(folder.request, past_history(folder.path.parent, flags))
+        rest = [each.cost for each in estimate.agents if each.agent.name not in outcome.done]
+        known = [cost for cost in rest if cost is not None]
+        if len(known) < len(rest):
+            return None
+        return max(each.enough for each in refused) + sum(known)
 
     def reopening(self, folder: RunFolder) -> list[str]:
         """List what is odd about a run's folder that is opened again."""

@@ -27,7 +27,7 @@ from ..types.messages import Usage
 from .history import AgentHistory, average
 from .run_folder import HISTORY, RunFolder
 from .run_lock import take_lock
-from .run_paths import LATEST
+from .run_paths import LATEST, point_latest, points_to
 from .step_store import StepStore
 
 STATE = "state.json"
@@ -39,9 +39,9 @@ PAUSE = 50  # times what writing the state took, before it is written again
 class RunState:
     """What a run's state.json tells, so that nobody who looks at many runs reads whole journals.
 
-    state: running, done, failed or interrupted. cost: US dollars, of all its processes so far.
-    updated: seconds since 1970. flags: those of the command line that the run keeps. figures: what
-    each agent's calls came to.
+    state: running, done, failed, interrupted or stopped by budget. cost: US dollars, of all its
+    processes so far. updated: seconds since 1970. flags: those of the command line that the run
+    keeps. figures: what each agent's calls came to.
     """
 
     state: str = "running"
@@ -72,6 +72,7 @@ class StateKeeper:
         self._folder = folder
         self._store: StepStore = folder.store
         self._state = RunState(flags=list(flags))
+        self._by_budget = False
 
     def notify(self, event: Event) -> None:
         state = self._state
@@ -87,9 +88,11 @@ class StateKeeper:
                 state.done += 1
             case AgentFailed():
                 state.failed += 1
+                self._by_budget |= event.by_budget
             case RunEnded():
                 whole = state.done == state.agents
-                ended = "done" if whole else "failed"
+                stopped = "stopped by budget" if self._by_budget else "failed"
+                ended = "done" if whole else stopped
                 state.state = "interrupted" if event.interrupted else ended
             case _:
                 return
@@ -183,12 +186,19 @@ def last_change(path: Path) -> Iterator[str]:
 
 
 def remove(path: Path) -> None:
-    """Delete a run; raise RunBusy where a process is writing it."""
+    """Delete a run, and let the newest of the others be the latest if it was that.
+
+    Raises RunBusy where a process is writing it.
+    """
     take_lock(path).release()
-    latest = path.parent / LATEST
-    if latest.is_symlink() and latest.readlink().name == path.name:
-        latest.unlink()
+    was_latest = points_to(path)
     shutil.rmtree(path)
+    if was_latest:
+        others = list_runs(path.parent)
+        if others:
+            point_latest(others[0][0])
+        else:
+            (path.parent / LATEST).unlink()
 
 
 def _diff(names: Collection[str], old: Path, new: Path) -> Iterator[str]:

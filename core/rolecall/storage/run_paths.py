@@ -53,6 +53,14 @@ def point_latest(path: Path) -> None:
         raise RunError(f"{latest}: cannot be written: {error.strerror}") from error
 
 
+def points_to(path: Path) -> bool:
+    """Check whether `latest` beside a run's folder leads to it."""
+    latest = path.parent / LATEST
+    if latest.is_symlink():
+        return latest.readlink().name == path.name
+    return latest.is_file() and latest.read_text("utf-8").strip() == path.name
+
+
 def find_run(runs: Path, name: str | None) -> Path:
     """Find a run by path or by name in the folder of runs; the latest where none is named."""
     candidates = [Path(name), runs / name] if name else [runs / LATEST]

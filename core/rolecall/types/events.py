@@ -276,10 +276,11 @@ class AgentDone(Event):
 
 @frozen(kw_only=True)
 class AgentFailed(Event):
-    """The agent got no answer."""
+    """The agent got no answer; `by_budget` where the run's budget did not suffice for it."""
 
     agent: str
     error: str
+    by_budget: bool = False
 
 
 @frozen(kw_only=True)

@@ -16,7 +16,8 @@ WIDTH = 78
 def conversation(metadata: CassetteMetadata, interactions: Sequence[Interaction]) -> Iterator[str]:
     """Yield lines: what was asked of whom and what came back; a repeated prompt only once."""
     when = f" on {metadata.recorded}" if metadata.recorded else ""
-    yield f"recorded from {metadata.source}{when}, {len(interactions)} calls"
+    calls = "1 call" if len(interactions) == 1 else f"{len(interactions)} calls"
+    yield f"recorded from {metadata.source}{when}, {calls}"
     if metadata.request:
         yield from ("", metadata.request)
     shown_system = ""

@@ -59,7 +59,8 @@ def recording(setup: RunSetup, path: Path) -> Iterator[RunSetup]:
         if recorder is not None:
             warn(*recorder.complaint.splitlines())
             if recorder.saved and not setup.settings.quiet:
-                warn(f"recorded {len(recorder.interactions)} calls in {path}")
+                number = len(recorder.interactions)
+                warn(f"recorded {'1 call' if number == 1 else f'{number} calls'} in {path}")
 
 
 @contextmanager
@@ -189,6 +190,9 @@ def _report(player: Player) -> None:
         for line in first.difference:
             echo(f"  {line}", file=sys.stderr)
         if others:
-            echo(f"  … and {len(others)} more requests are not in the cassette", file=sys.stderr)
+            more = "1 more request is" if len(others) == 1 else f"{len(others)} more requests are"
+            echo(f"  … and {more} not in the cassette", file=sys.stderr)
     elif player.unplayed:
-        warn(f"{len(player.unplayed)} recorded calls were not needed")
+        left = len(player.unplayed)
+        calls = "1 recorded call was" if left == 1 else f"{left} recorded calls were"
+        warn(f"{calls} not needed")

@@ -62,9 +62,10 @@ class ProgressLines:
             case DeliverableKept():
                 self._count(event, f"{event.agent}: kept as it is in {event.file}")
             case AgentFailed():
-                self._count(event, f"{event.agent}: failed")
+                ended = "stopped by the budget" if event.by_budget else "failed"
+                self._count(event, f"{event.agent}: {ended}")
             case AgentBlocked():
-                self._count(event, f"{event.agent}: blocked, {event.by} failed")
+                self._count(event, f"{event.agent}: blocked by {event.by}")
             case _:
                 self._note(self._describe(event))
 

@@ -81,7 +81,8 @@ class LiveView:
         match event:
             case RunStarted():
                 self._origin = self._now() - event.at
-                self._note(f"{len(event.agents)} agents at work in {event.folder}")
+                agents = "agent" if len(event.agents) == 1 else "agents"
+                self._note(f"{len(event.agents)} {agents} at work in {event.folder}")
                 self._live.start()
             case RunEnded():
                 self._ended = event.at
@@ -91,7 +92,8 @@ class LiveView:
                 routes = f"{event.route} to {event.to}"
                 self._note(f"{event.agent} falls back from {routes}: {event.cause}", "yellow")
             case AgentFailed():
-                self._note(f"{event.agent} failed: {event.error}", "red")
+                ended = "stopped" if event.by_budget else "failed"
+                self._note(f"{event.agent} {ended}: {event.error}", "red")
             case RouteOpened():
                 circuit = f"circuit open for {event.seconds:.0f} s"
                 self._note(f"{event.route}: {event.cause}, {circuit}", "yellow")
@@ -187,7 +189,7 @@ def _describe(progress: RunProgress, agent: AgentProgress, at: float, wide: bool
         case State.CUT:
             return f"cut off by the output limit{hops}"
         case State.BLOCKED:
-            return f"blocked, {agent.detail} failed"
+            return f"blocked by {agent.detail}"
         case State.FAILED:
             return f"failed: {printable(agent.detail)}"
 
@@ -213,7 +215,8 @@ def _providers(progress: RunProgress, settings: Settings, at: float) -> Iterator
             f" · circuit open: {route}, {why}" for route, why in provider.open.items()
         )
         answered = progress.ledger.distribution.get(name, 0)
-        yield f"{name}: {provider.under_way} calls · {rate} · {answered} answered{circuits}"
+        calls = "call" if provider.under_way == 1 else "calls"
+        yield f"{name}: {provider.under_way} {calls} · {rate} · {answered} answered{circuits}"
 
 
 def _visible(agents: Sequence[AgentProgress], room: int | None) -> list[AgentProgress]:

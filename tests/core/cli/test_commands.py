@@ -256,6 +256,29 @@ def test_a_full_disk_is_named_and_the_run_goes_on_once_there_is_room(echo: Shell
     assert len(echo.asked) <= 14  # what was answered as the disk gave out is asked again
 
 
+PRICED = ECHO.replace(
+    "    async def complete",
+    "    def cost(self, model, usage):\n        return usage.output * 1e-4\n\n"
+    "    async def complete",
+)
+
+
+def test_a_run_that_its_budget_stops_says_so_and_what_would_do(shell: Shell) -> None:
+    shell.install("echo", PRICED)
+    team = ["--only", "*-analyst", "--only", AGENTS[0]]
+    ended = shell("run", "Build it", *team, "--budget", "1.64", "--json")
+    assert ended.code == 3
+    states = {each["agent"]: each["state"] for each in ended.json["agents"]}
+    assert states[AGENTS[0]] == "done"
+    assert states["research-analyst"] == "stopped by budget"
+    assert "research-analyst: stopped by the budget\n" in ended.err
+    assert shell("runs", "list", "--json").json[0]["state"] == "stopped by budget"
+    again = ended.err.splitlines()[-1].partition("Go on with: rolecall ")[2].split()
+    assert again[-2] == "--budget"
+    assert 1.64 < float(again[-1]) < 5
+    assert shell(*again).code == 0
+
+
 def test_a_path_with_blanks_is_quoted_where_it_is_to_be_repeated(echo: Shell) -> None:
     ended = echo("run", "[auth at *]", "-o", "my runs/the first")
     again = shlex.split(ended.err.splitlines()[-1].partition("Go on with: rolecall ")[2])

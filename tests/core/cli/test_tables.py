@@ -83,7 +83,7 @@ def test_the_plugins_are_shown_with_those_that_do_not_work() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "age"),
-    [(5, "5 s"), (59, "59 s"), (60, "1 min"), (7200, "2 h"), (3 * 86400, "3 d")],
+    [(-60, "0 s"), (5, "5 s"), (59, "59 s"), (60, "1 min"), (7200, "2 h"), (3 * 86400, "3 d")],
 )
 def test_runs_are_shown_with_their_age(seconds: float, age: str) -> None:
     state = RunState("done", agents=13, done=12, cost=0.5, updated=time.time() - seconds)

@@ -30,7 +30,7 @@ from rolecall.storage.run_index import (
     read_state,
     remove,
 )
-from rolecall.storage.run_paths import point_latest
+from rolecall.storage.run_paths import find_run, point_latest
 from rolecall.testing import FakeProvider
 
 
@@ -189,3 +189,29 @@ def test_a_run_that_is_being_written_is_not_deleted(tmp_path: Path) -> None:
     ):
         remove(tmp_path / "one")
     assert (tmp_path / "one" / "journal.jsonl").is_file()
+
+
+def test_a_run_that_its_budget_stopped_is_not_said_to_have_failed(tmp_path: Path) -> None:
+    with RunFolder.create(tmp_path, "Build it.", {}) as folder:
+        keeper = StateKeeper(folder)
+        keeper.notify(RunStarted(at=0, folder="", request="", agents=("a", "b"), first_choices=()))
+        keeper.notify(AgentFailed(at=1.0, agent="a", error="no answer"))
+        keeper.notify(AgentFailed(at=1.0, agent="b", error="too dear", by_budget=True))
+        keeper.notify(RunEnded(at=2.0, done=0, failed=2, blocked=0))
+    assert read_state(tmp_path).state == "stopped by budget"
+
+
+@pytest.mark.parametrize("linked", [True, False])
+def test_the_newest_run_that_is_left_is_the_latest(tmp_path: Path, linked: bool) -> None:
+    for number, name in enumerate(("new", "old", "newest")):
+        create(tmp_path / name, RunState("done", updated=(2.0, 1.0, 3.0)[number]))
+    if linked:
+        point_latest(tmp_path / "newest")
+    else:  # as where links are barred
+        (tmp_path / "latest").write_text("newest", "utf-8")
+    remove(tmp_path / "old")
+    assert find_run(tmp_path, None).name == "newest"
+    remove(tmp_path / "newest")
+    assert find_run(tmp_path, None).name == "new"
+    remove(tmp_path / "new")
+    assert not list(tmp_path.iterdir())

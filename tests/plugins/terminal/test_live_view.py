@@ -145,7 +145,7 @@ def screen() -> Any:
         ([AgentFailed(at=1, agent="architect", error="no route")], "✗ architect claude failed: no"),
         (
             [AgentBlocked(at=1, agent="architect", by="writer")],
-            "– architect claude blocked, writer failed",
+            "– architect claude blocked by writer",
         ),
         (
             [
@@ -174,7 +174,7 @@ def test_the_head_counts_agents_time_money_and_tokens(screen: Any) -> None:
 def test_a_provider_has_its_calls_its_rate_and_its_limit(screen: Any) -> None:
     limits = {"claude": ProviderSettings(requests_per_minute=50)}
     shown = screen(STARTED, CALLING, providers=limits)
-    assert "claude: 1 calls · 1/min of 50 · 0 answered" in shown.frame
+    assert "claude: 1 call · 1/min of 50 · 0 answered" in shown.frame
     shown.tell(ENDED, DONE)
     shown.now = 62.0
     assert "claude: 0 calls · 0/min of 50 · 1 answered" in shown.frame

@@ -76,7 +76,7 @@ def test_a_cut_deliverable_is_said_to_be_cut() -> None:
     ("event", "said"),
     [
         (AgentFailed(at=1, agent="architect", error="e"), "architect: failed"),
-        (AgentBlocked(at=1, agent="b", by="architect"), "b: blocked, architect failed"),
+        (AgentBlocked(at=1, agent="b", by="architect"), "b: blocked by architect"),
         (
             FellBack(at=1, agent="architect", route="gemini", to="claude", cause=Cause.EMPTY),
             "architect: falls back from gemini to claude: empty",

@@ -8,7 +8,7 @@ import click
 from ..app import App
 from ..console import show
 from ..options import ASSIGN, JSON, Command
-from ..render import Grid, grid
+from ..render import Grid, counted, grid
 
 if TYPE_CHECKING:
     from ...plugin.assignment import Assigned
@@ -54,7 +54,8 @@ def agents_table(rows: list[dict[str, Any]], width: int) -> Grid:
     everyone = len(rows) - 1
     wide = width >= WIDE
     return grid(
-        f"{len(rows)} agents{'' if wide else f'; what they need shows from {WIDE} columns'}",
+        counted(len(rows), "agent")
+        + ("" if wide else f"; what they need shows from {WIDE} columns"),
         f"agent runs_on decided_by~{' needs~' if wide else ''}",
         (
             (

@@ -12,7 +12,7 @@ from ...errors import UsageError
 from ..app import App
 from ..console import echo, show_tables, warn
 from ..options import ASSIGN, BUDGET, FILE, JSON, ONLY, REQUEST, SKIP, Command, options, read_text
-from ..render import Grid, grid
+from ..render import Grid, counted, grid
 
 if TYPE_CHECKING:
     from ...scheduling.estimate import Estimate
@@ -84,7 +84,7 @@ def plan_table(estimate: "Estimate", team: "Team") -> Grid:
     place = {each.agent.name: f"{number}" for number, each in enumerate(estimate.agents, 1)}
     everyone = len(team) - 1
     return grid(
-        f"{len(team)} agents",
+        counted(len(team), "agent"),
         "#> agent runs_on after~ in> out> cost_$> time_s>",
         (
             (

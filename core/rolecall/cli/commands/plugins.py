@@ -9,7 +9,7 @@ from ...plugin.manager import Host
 from ..command_line import Group
 from ..console import show
 from ..options import JSON
-from ..render import Grid, grid
+from ..render import Grid, counted, grid
 
 if TYPE_CHECKING:
     from ...plugin.manager import Plugin
@@ -47,7 +47,7 @@ def plugins_json(plugins: "Iterable[Plugin]", timings: bool = False) -> list[dic
 def plugins_table(rows: list[dict[str, Any]], width: int) -> Grid:
     timings = any("import_ms" in row for row in rows)
     return grid(
-        f"{len(rows)} plugins",
+        counted(len(rows), "plugin"),
         f"plugin from hooks~ state~{' import_ms>' if timings else ''}",
         (
             (

@@ -8,7 +8,7 @@ import click
 from ..app import App
 from ..console import show
 from ..options import JSON, Command
-from ..render import Grid, grid
+from ..render import Grid, counted, grid
 
 if TYPE_CHECKING:
     from ...types.messages import Provider
@@ -40,7 +40,7 @@ def providers_json(providers: "Mapping[str, tuple[Provider, str]]") -> list[dict
 
 def providers_table(rows: list[dict[str, Any]], width: int) -> Grid:
     return grid(
-        f"{len(rows)} providers",
+        counted(len(rows), "provider"),
         "provider default_model plugin state~",
         (
             (row["provider"], row["model"] or "–", row["plugin"], row["missing"] or "ready")

@@ -13,7 +13,7 @@ from ..app import App
 from ..command_line import Group
 from ..console import echo, show
 from ..options import JSON, RUN, Command
-from ..render import Grid, grid
+from ..render import Grid, counted, grid
 
 if TYPE_CHECKING:
     from ...storage.run_index import RunState
@@ -49,7 +49,8 @@ def show_(app: App, name: str | None) -> None:
         echo(f"{path}: {state.state}, {state.done} of {state.agents} agents done\n")
         echo(folder.request)
         for agent, spent in folder.store.calls.spent.items():
-            echo(f"{agent:34}{spent.calls:4} calls  ${spent.cost:.4f}")
+            calls = "call " if spent.calls == 1 else "calls"
+            echo(f"{agent:34}{spent.calls:4} {calls}  ${spent.cost:.4f}")
 
 
 @runs.command(cls=Command)
@@ -93,7 +94,7 @@ def runs_json(listed: "Iterable[tuple[Path, RunState]]") -> list[dict[str, Any]]
 
 def runs_table(rows: list[dict[str, Any]], width: int) -> Grid:
     return grid(
-        f"{len(rows)} runs",
+        counted(len(rows), "run"),
         "run~ state done> cost_$> age>",
         (
             (
@@ -109,6 +110,7 @@ def runs_table(rows: list[dict[str, Any]], width: int) -> Grid:
 
 
 def _age(seconds: float) -> str:
+    seconds = max(0.0, seconds)  # a run of a machine whose clock is ahead
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= size:
             return f"{seconds / size:.0f} {unit}"
