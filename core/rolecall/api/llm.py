@@ -119,8 +119,8 @@ def _read(prompt: Prompt) -> tuple[list[str], tuple[Message, ...]]:
             case "user" | "assistant":
                 messages.append(Message(role, text))
             case _:
-                known = "system, user or assistant"
-                raise UsageError(f"the role of a message must be {known}, not {role!r}")
+                roles = "system, user or assistant"
+                raise UsageError(f"the role of a message must be {roles}, not {role!r}")
     if not messages:
         raise UsageError("there is nothing to answer: no message of role 'user'")
     return system, tuple(messages)

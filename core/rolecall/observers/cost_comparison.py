@@ -59,7 +59,7 @@ class CostComparison:
         if not usage.cache_read and not usage.cache_write:
             return 0.0
         resolved = self._resolve(route)
-        costs = [resolved.cost(each) for each in (_uncached(usage), usage)]
+        costs = [resolved.cost(tokens) for tokens in (_uncached(usage), usage)]
         return None if None in costs else (costs[0] or 0.0) - (costs[1] or 0.0)
 
 

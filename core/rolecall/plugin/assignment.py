@@ -39,31 +39,31 @@ def assign(
     longest. Unknown agents and providers are errors that name the nearest.
     """
     table = f"{settings.source}: tool.rolecall.agents"
-    found = _members(host, settings, table)
+    agents = _members(host, settings, table)
     blocked = {plugin.name for plugin in host.plugins if plugin.blocked} - set(providers)
-    _check(overrides or {}, found, "--assign", UsageError)
-    told = {name: each.routes for name, each in settings.agents.items() if each.routes}
-    variables = _variables(settings, found)
+    _check(overrides or {}, agents, "--assign", UsageError)
+    set_routes = {name: own.routes for name, own in settings.agents.items() if own.routes}
+    variables = _variables(settings, agents)
     assigned = {}
     answer: object
-    for name, (agent, plugin) in found.items():
-        asked = True
+    for name, (agent, plugin) in agents.items():
+        is_chosen = True
         if (key := _matching(name, overrides or {})) is not None:
             source, answer = _named("--assign", key, name), (overrides or {})[key]
         elif name in variables:
             source, answer = variables[name]
-        elif (key := _matching(name, told)) is not None:
-            source, answer = f"{table}.{key}", told[key]
+        elif (key := _matching(name, set_routes)) is not None:
+            source, answer = f"{table}.{key}", set_routes[key]
         else:
-            asked = False
+            is_chosen = False
             decided = host.assignment(agent)
             source, answer = f"plugin {plugin} (default)", agent.routes
             if decided is not None:
                 source, answer = f"plugin {decided[0]}", decided[1]
         routes = read_routes(answer, source)
-        if not asked:
+        if not is_chosen:
             # The user took a provider away, and did not ask for it here.
-            routes = tuple(each for each in routes if each.provider not in blocked) or routes
+            routes = tuple(route for route in routes if route.provider not in blocked) or routes
         check_routes(name, routes, providers, f" (decided by {source})")
         off = (key := _matching(name, settings.agents)) is not None and settings.agents[key].off
         source = f"{table}.{key}" if off else source
@@ -86,16 +86,16 @@ def check_routes(
 
 def switched_off(assigned: Mapping[str, Assigned], only: Collection[str] = ()) -> list[str]:
     """List the agents that the settings leave out, unless they are asked for by name."""
-    return [name for name, each in assigned.items() if each.off and name not in only]
+    return [name for name, agent in assigned.items() if agent.off and name not in only]
 
 
 def _members(host: Host, settings: Settings, table: str) -> dict[str, tuple[Agent, str]]:
     """Collect the agents of the plugins, altered and added to as the settings say."""
-    found = host.agents()
+    members = host.agents()
     added = {name for name, own in settings.agents.items() if own.prompt and not _is_pattern(name)}
     _check(
         [name for name in settings.agents if name not in added],
-        found,
+        members,
         table,
         SettingsError,
         "; to add an agent, give it a prompt",
@@ -103,34 +103,35 @@ def _members(host: Host, settings: Settings, table: str) -> dict[str, tuple[Agen
     for name, own in settings.agents.items():
         if _is_pattern(name) and own != AgentSettings(routes=own.routes, off=own.off):
             raise SettingsError(f"{table}.{name}: a pattern sets routes, or switches agents off")
-        if name in found:
-            agent, plugin = found[name]
-            found[name] = _altered(agent, own), plugin
+        if name in members:
+            agent, plugin = members[name]
+            members[name] = _altered(agent, own), plugin
         elif name in added:
             title = own.title or name.replace("-", " ").replace("_", " ").title()
             try:
                 agent = Agent(name, title, own.goal or title, own.prompt, ())
             except ValueError as error:
                 raise SettingsError(f"{table}.{name}: {error}") from error
-            found[name] = _altered(agent, own), settings.source
-    return found
+            members[name] = _altered(agent, own), settings.source
+    return members
 
 
 def _altered(agent: Agent, own: AgentSettings) -> Agent:
-    said = {name: getattr(own, name) for name in ("title", "goal", "prompt") if getattr(own, name)}
     return evolve(
         agent,
-        **said,
+        title=own.title or agent.title,
+        goal=own.goal or agent.goal,
+        prompt=own.prompt or agent.prompt,
         needs=agent.needs if own.needs is None else own.needs,
         tools=agent.tools if own.tools is None else own.tools,
     )
 
 
 def _variables(
-    settings: Settings, found: Collection[str]
+    settings: Settings, agents: Collection[str]
 ) -> dict[str, tuple[str, tuple[str, ...]]]:
     """Read the routes that the environment sets: agent to the variable and its routes."""
-    names = {AGENT_VARIABLE + re.sub(r"\W", "_", name).upper(): name for name in found}
+    names = {AGENT_VARIABLE + re.sub(r"\W", "_", name).upper(): name for name in agents}
     routes = {}
     for variable, value in settings.environment.items():
         if variable.startswith(AGENT_VARIABLE) and value.strip():
@@ -188,7 +189,7 @@ def current_team(host: Host, settings: Settings) -> Team:
     """Return the team as it would run now, each agent with its routes and their models."""
     providers = supplied(host.providers(settings))
     assigned = assign(host, settings, providers)
-    team, _ = assemble((each.agent for each in assigned.values()), skip=switched_off(assigned))
+    team, _ = assemble((member.agent for member in assigned.values()), skip=switched_off(assigned))
     return Team(
         evolve(
             agent,
@@ -201,7 +202,7 @@ def current_team(host: Host, settings: Settings) -> Team:
 def unusable(team: Team, providers: Mapping[str, Provider]) -> dict[str, str]:
     """Map the providers of the team's routes that cannot be called to what they miss."""
     used = {route.provider: providers[route.provider] for agent in team for route in agent.routes}
-    return {name: missing for name, each in used.items() if (missing := lacking(each))}
+    return {name: why for name, provider in used.items() if (why := lacking(provider))}
 
 
 def forecast(team: Team, missing: Mapping[str, str]) -> list[str]:
@@ -219,7 +220,7 @@ def forecast(team: Team, missing: Mapping[str, str]) -> list[str]:
         elif not routes:
             moved.setdefault("have no route and will not run", []).append(agent.name)
     stranded = {name for name, routes in usable.items() if not routes}
-    waiting = {name for each in stranded for name in team.downstream(each)} - stranded
+    waiting = {name for other in stranded for name in team.downstream(other)} - stranded
     if waiting:
         in_order = [name for name in team.agents if name in waiting]
         moved["need what will not be there and will not run either"] = in_order
@@ -257,12 +258,12 @@ def _text(value: object) -> str:
 
 def _check(
     names: Iterable[str],
-    known: Collection[str],
+    agents: Collection[str],
     where: str,
     error: type[UsageError],
     more: str = "",
 ) -> None:
     for name in names:
-        if not any(_matching(each, [name]) for each in known):
+        if not any(_matching(agent, [name]) for agent in agents):
             what = "no agent matches" if _is_pattern(name) else "no agent is called"
-            raise error(f"{where}: {what} {name!r}{nearest(name, known)}{more}")
+            raise error(f"{where}: {what} {name!r}{nearest(name, agents)}{more}")

@@ -23,6 +23,7 @@ from ..types.messages import Request, Stop
 from .prompts import Continuation, compose
 from .revisions import Revisions
 from .tool_loop import ToolLoop, Written
+from .toolbox import Toolbox
 from .verification import facts, repair, section, without_section
 from .workbench import Workbench
 
@@ -56,31 +57,33 @@ class AgentTask:
 
     @property
     def files(self) -> tuple[str, ...]:
-        """Name the files that the deliverable is saved in."""
+        """Return the names of the files that the deliverable is saved in."""
         file = deliverable_file(self.context.numbers[self.agent.name], self.agent.name)
         return (file, PLAN) if self.agent.plan else (file,)
 
     async def run(self) -> Deliverable:
         """Keep a person's word or what is frozen; else ask, and save the answer."""
         context, name = self.context, self.agent.name
-        kept = self._kept_text()
-        if kept is not None:
-            self._save(kept)
+        text = self._kept_text()
+        if text is not None:
+            self._save(text)
             context.emit(DeliverableKept(at=context.at, agent=name, file=self.files[0]))
-            return Deliverable(kept)
+            return Deliverable(text)
         request = self._request()
         if self.revisions.is_unaffected(self.agent):
             self._carry_over(request)
         context.emit(AgentStarted(at=context.at, agent=name))
-        written = await self._converse(request)
+        toolbox = self.workbench.toolbox(self.agent)
+        working = self._act(request, toolbox) if toolbox.specs else self.write(request)
+        written = await working
         text, answer = written.text, written.answer
         cut = answer.response.stop is Stop.LENGTH
         if self.agent.plan:
             verified = section(self._verifications(self.context.team.agents))
-            plan = self.revisions.told(without_section(text))
+            plan = self.revisions.with_changes(without_section(text))
             text = f"{verified}\n\n{plan}" if verified else plan
         deliverable = Deliverable(CUT + text if cut else text, cut)
-        # Its hash is on the disk before the file is: else it would look like a person's edit.
+        # On the disk before the file is: after a crash it would look like a person's edit.
         self.folder.store.record_deliverable(name, deliverable.text)
         await self.folder.store.flush()
         await self.workbench.executor.commit(name, self.agent.title, answer.step)
@@ -90,13 +93,10 @@ class AgentTask:
         )
         return deliverable
 
-    async def _converse(self, request: Request) -> Written:
-        """Get the text of an agent that may have tools, and whose work may be verified."""
-        bench, rounds = self.workbench, self.context.settings.max_rounds
-        toolbox = bench.toolbox(self.agent)
-        if not toolbox.specs:
-            return await self.write(request)
-        loop = ToolLoop(self.agent.name, toolbox, bench.executor, self.write, rounds)
+    async def _act(self, request: Request, toolbox: Toolbox) -> Written:
+        """Get the text of an agent that has tools, and whose work may be verified."""
+        rounds = self.context.settings.max_rounds
+        loop = ToolLoop(self.agent.name, toolbox, self.workbench.executor, self.write, rounds)
         written = await loop.run(request)
         for _ in range(self.context.settings.repairs if self.agent.verify else 0):
             verified = await self._verify(written)
@@ -119,18 +119,16 @@ class AgentTask:
         first: how often the agent was asked before.
         """
         continuation = Continuation(request, self.context.settings.continuations)
-        asked = request
-        if first:
-            await self.folder.store.flush()  # what it goes on from is paid
-        answer = await self._ask(first, asked)
+        answer = await self._ask(first, request)
         while (rest := continuation.add(answer.response)) is not None:
-            asked = rest
-            await self.folder.store.flush()  # what it goes on from is paid
-            answer = await self._ask(first + continuation.pieces, asked)
-        return Written(continuation.text, answer, asked, first + continuation.pieces)
+            request = rest
+            answer = await self._ask(first + continuation.pieces, request)
+        return Written(continuation.text, answer, request, first + continuation.pieces)
 
     async def _ask(self, ordinal: int, request: Request) -> Answer:
         context, name, store = self.context, self.agent.name, self.folder.store
+        if ordinal:
+            await store.flush()  # what the agent goes on from is paid, so it must not be lost
         key = step_key(name, ordinal, request)
         # What thinking is known to have used up need not be paid for again.
         enough = 2 * store.calls.exhausted_budget(key)
@@ -158,7 +156,7 @@ class AgentTask:
         request = compose(
             self.agent, self.context.request, needs, left_out, template, facts(upstream)
         )
-        return self.revisions.asked(request, self.agent)
+        return self.revisions.revise(request, self.agent)
 
     def _verifications(self, agents: Collection[str]) -> list[WorkspaceVerified]:
         return self.folder.store.tools.verifications(agents)
@@ -178,7 +176,7 @@ class AgentTask:
         return texts[0]
 
     def _carry_over(self, request: Request) -> None:
-        """Let a deliverable that a change does not touch answer what is asked now."""
+        """Take a deliverable that a change does not touch as the answer to what is asked now."""
         text = self.folder.read(self.files[0])
         if text is not None:
             name = self.agent.name

@@ -12,7 +12,7 @@ from ..execution.pricing import Pricing
 from ..storage.history import AgentHistory, expected
 from ..types.agents import Agent, Route, Team
 from ..types.events import Forecast
-from ..types.messages import Usage
+from ..types.messages import Request, Usage
 from .prompts import compose
 
 # Of an agent of which nothing is known.
@@ -55,7 +55,7 @@ class Estimate:
 
     @property
     def forecast(self) -> Forecast:
-        """Give the sums."""
+        """Return the sums."""
         costs = {
             name: None if self.unpriced else self._sum(name) for name in ("low", "cost", "most")
         }
@@ -64,75 +64,95 @@ class Estimate:
             input=round(self._sum("input")),
             output=round(self._sum("output")),
             seconds=self.seconds,
-            known=all(each.known for each in self.agents),
+            known=all(agent.known for agent in self.agents),
             **costs,
         )
 
     @property
     def unpriced(self) -> tuple[str, ...]:
-        """Name the routes whose price is unknown."""
-        return tuple(sorted({str(each.route) for each in self.agents if each.cost is None}))
+        """List the routes whose price is unknown."""
+        return tuple(sorted({str(agent.route) for agent in self.agents if agent.cost is None}))
 
     def _sum(self, name: str) -> float:
-        return sum(getattr(each, name) or 0.0 for each in self.agents)
+        return sum(getattr(agent, name) or 0.0 for agent in self.agents)
 
 
 def estimate_run(
-    team: Team, request: str, settings: Settings, prices: Pricing, past: Mapping[str, AgentHistory]
+    team: Team, request: str, settings: Settings, pricing: Pricing, past: Mapping[str, AgentHistory]
 ) -> Estimate:
-    """Estimate a run from its prompts, the past runs' figures, and the prices of first choices."""
-    seconds = expected(team.agents, {name: each.seconds for name, each in past.items()})
-    outputs = [each.output for each in past.values() if each.output]
-    usual = fmean(outputs) if outputs else OUTPUT
-    written = {
-        name: past[name].output if name in past and past[name].output else usual
-        for name in team.agents
-    }
-    agents = tuple(
-        _expect(team, agent, request, settings, prices, past.get(agent.name), written, seconds)
-        for agent in team
-        if agent.routes
-    )
-    paths = team.paths(seconds)
-    paced = settings.interval * max(0.0, sum(each.calls for each in agents) - 1)
-    longest = max(paths.values())
-    return Estimate(agents, max(longest, paced + min(seconds.values())), _critical(team, paths))
+    """Estimate a run from its prompts, past runs, and the prices of first choices."""
+    estimator = _Estimator(team, request, settings, pricing, past)
+    agents = tuple(estimator.expect(agent) for agent in team if agent.routes)
+    paths = team.paths(estimator.seconds)
+    paced = settings.interval * max(0.0, sum(agent.calls for agent in agents) - 1)
+    at_least = paced + min(estimator.seconds.values())
+    return Estimate(agents, max(*paths.values(), at_least), _critical(team, paths))
 
 
-def _expect(
-    team: Team,
-    agent: Agent,
-    request: str,
-    settings: Settings,
-    prices: Pricing,
-    past: AgentHistory | None,
-    written: Mapping[str, float],
-    seconds: Mapping[str, float],
-) -> Expected:
-    needs = {name: ("", MATERIAL * round(written[name])) for name in team.needs(agent.name)}
-    asked = compose(agent, request, needs, (), settings.template)
-    known = past is not None and past.calls > 0
-    read = past.input if past is not None and known else estimate(asked)
-    output = written[agent.name]
-    routes = [prices.resolve(route) for route in agent.routes]
-    worst = worst_case(asked)
-    pieces = 1 + settings.continuations
-    most = Usage(
-        input=pieces * worst.input + sum(range(pieces)) * worst.output,
-        output=pieces * worst.output,
-    )
-    return Expected(
-        agent=agent,
-        route=routes[0].route,
-        calls=past.calls if past is not None and known else 1.0,
-        input=read,
-        output=output,
-        seconds=seconds[agent.name],
-        low=routes[0].cost(_usage(LOW * read, LOW * output)),
-        cost=routes[0].cost(_usage(read, output)),
-        most=max(filter(None, (route.cost(most) for route in routes)), default=None),
-        known=known,
-    )
+class _Estimator:
+    """Estimates agents one by one.
+
+    seconds: what each agent takes. written: the tokens that each writes.
+    """
+
+    def __init__(
+        self,
+        team: Team,
+        request: str,
+        settings: Settings,
+        pricing: Pricing,
+        past: Mapping[str, AgentHistory],
+    ) -> None:
+        self._team = team
+        self._request = request
+        self._settings = settings
+        self._pricing = pricing
+        self._past = past
+        self.seconds = expected(
+            team.agents, {name: history.seconds for name, history in past.items()}
+        )
+        outputs = {name: history.output for name, history in past.items() if history.output}
+        usual = fmean(outputs.values()) if outputs else OUTPUT
+        self.written = {name: outputs.get(name, usual) for name in team.agents}
+
+    def expect(self, agent: Agent) -> Expected:
+        past = self._past.get(agent.name, AgentHistory())
+        known = past.calls > 0
+        first = self._first_request(agent)
+        read = past.input if known else estimate(first)
+        output = self.written[agent.name]
+        routes = [self._pricing.resolve(route) for route in agent.routes]
+        most = self._most(first)
+        return Expected(
+            agent=agent,
+            route=routes[0].route,
+            calls=past.calls if known else 1.0,
+            input=read,
+            output=output,
+            seconds=self.seconds[agent.name],
+            low=routes[0].cost(_usage(LOW * read, LOW * output)),
+            cost=routes[0].cost(_usage(read, output)),
+            most=max(filter(None, (route.cost(most) for route in routes)), default=None),
+            known=known,
+        )
+
+    def _first_request(self, agent: Agent) -> Request:
+        """Compose what an agent is asked, with material in place of what is not written yet."""
+        needs = {
+            name: ("", MATERIAL * round(self.written[name]))
+            for name in self._team.needs(agent.name)
+        }
+        return compose(agent, self._request, needs, (), self._settings.template)
+
+    def _most(self, first: Request) -> Usage:
+        """Count the most tokens of an answer whose every piece is as long as it may be."""
+        worst = worst_case(first)
+        pieces = 1 + self._settings.continuations
+        return Usage(
+            # Each piece is asked for with all those before it.
+            input=pieces * worst.input + sum(range(pieces)) * worst.output,
+            output=pieces * worst.output,
+        )
 
 
 def _usage(read: float, written: float) -> Usage:
@@ -141,8 +161,8 @@ def _usage(read: float, written: float) -> Usage:
 
 def _critical(team: Team, paths: Mapping[str, float]) -> tuple[str, ...]:
     ahead = [name for name in team.agents if not team.needs(name)]
-    found: list[str] = []
+    critical: list[str] = []
     while ahead:
-        found.append(max(ahead, key=lambda name: paths[name]))
-        ahead = list(team.dependants[found[-1]])
-    return tuple(found)
+        critical.append(max(ahead, key=lambda name: paths[name]))
+        ahead = list(team.dependants[critical[-1]])
+    return tuple(critical)

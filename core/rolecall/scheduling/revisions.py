@@ -1,4 +1,4 @@
-"""What the operator's changes mean for a run: who revises, and whose work stands."""
+"""What the operator's changes mean for a run: who revises, and whose work is unaffected."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cached_property
@@ -23,32 +23,32 @@ class Revisions:
         self._template = template
 
     @property
-    def open(self) -> Update | None:
-        """Give the change of which it is not known yet whose work it touches."""
+    def pending(self) -> Update | None:
+        """Return the change of which it is not known yet whose work it touches."""
         updates = self._store.updates
         return updates[-1] if updates and updates[-1].touched is None else None
 
     @cached_property
-    def first(self) -> tuple[str, ...]:
-        """Name the agents that interpret a change before the others hear of it."""
+    def interpreters(self) -> tuple[str, ...]:
+        """List the agents that interpret a change before the others hear of it."""
         return roots(self._team)
 
-    def asked(self, request: Request, agent: Agent) -> Request:
-        """Let an agent revise what it wrote, where one of the changes is its business."""
-        concerned = [each.number for each in self._store.updates if self._revises(agent, each)]
-        if not concerned:
-            return request
-        return revision(request, agent.name, self._store.updates[: concerned[-1]])
+    def revise(self, request: Request, agent: Agent) -> Request:
+        """Ask an agent to revise what it wrote, where one of the changes concerns it."""
+        updates = self._store.updates
+        numbers = [update.number for update in updates if self._revises(agent, update)]
+        return revision(request, agent.name, updates[: numbers[-1]]) if numbers else request
 
     def is_unaffected(self, agent: Agent) -> bool:
-        """Tell whether the last change leaves an agent's work alone, and that is not noted yet."""
+        """Check whether an agent's work is yet to be recorded as unaffected by the last change."""
         updates = self._store.updates
         untouched = bool(updates) and not self._revises(agent, updates[-1])
         return untouched and not self._store.is_carried_over(agent.name)
 
-    def told(self, text: str) -> str:
+    def with_changes(self, text: str) -> str:
         """Add to a plan what was changed since the first one."""
-        sections = [each.section for each in self._store.updates if each.touched is not None]
+        updates = self._store.updates
+        sections = [update.section for update in updates if update.touched is not None]
         return "\n\n".join([text.strip(), *sections])
 
     async def find_touched(self, request: str, texts: Mapping[str, str], write: Write) -> Update:
@@ -63,22 +63,22 @@ class Revisions:
             for agent in self._team
             if agent.name != planner.name
         }
-        asked = triage(planner, self._team, request, deliverables, update, self._template)
+        question = triage(planner, self._team, request, deliverables, update, self._template)
         for _ in range(2):
-            written = await write(asked)
+            written = await write(question)
             touched = read_triage(written.text, self._team)
             if touched is not None:
                 return self._store.record_touched(touched)
-            asked = written.followed_by(AGAIN)
+            question = written.followed_by(AGAIN)
         why = ProviderError("invalid_request", "it did not say whose work the change touches")
         raise CallFailed(planner.name, [(written.answer.route, why)])
 
     @cached_property
     def planner(self) -> Agent:
-        """Give the agent that writes the plan."""
+        """Return the agent that writes the plan."""
         return next(agent for agent in self._team if agent.plan)
 
     def _revises(self, agent: Agent, update: Update) -> bool:
         if update.touched is None:
-            return agent.name in self.first
+            return agent.name in self.interpreters
         return agent.name in revisers(self._team, update.touched)

@@ -41,7 +41,7 @@ class RunOutcome:
 
     @property
     def exit_code(self) -> int:
-        """Give 0 when all is done, 3 by budget, 4 when an agent ran out of routes, else 1."""
+        """Return 0 when all is done, 3 by budget, 4 when an agent ran out of routes, else 1."""
         if any(isinstance(error, BudgetReached) for error in self.failed.values()):
             return BudgetReached.exit_code
         if self.failed:
@@ -87,7 +87,7 @@ class Scheduler:
         self._dispatcher.prepare(route.provider for agent in team for route in agent.routes)
         interrupted = True
         try:
-            if self._revisions.open is not None:
+            if self._revisions.pending is not None:
                 await self._take_up_change()
             if not self._failed:
                 await self._walk(team.agents)
@@ -108,8 +108,8 @@ class Scheduler:
         return RunOutcome(done, dict(self._failed), dict(self._blocked), tuple(self._cut))
 
     async def _take_up_change(self) -> None:
-        """Let those who read the request interpret a change, then ask whose work it touches."""
-        await self._walk(self._revisions.first)
+        """Have a change interpreted by those who read the request; ask whose work it touches."""
+        await self._walk(self._revisions.interpreters)
         if self._failed:
             return
         context, planner = self._context, self._revisions.planner
@@ -153,8 +153,8 @@ class Scheduler:
                 ready = [] if name in self._failed else self._released(name, waiting)
 
     def _released(self, name: str, waiting: dict[str, int]) -> list[str]:
-        """List who waited for this agent last; `waiting` counts what each still waits for."""
-        dependants = [each for each in self._team.dependants[name] if each in waiting]
+        """List who waited for this agent alone; `waiting` counts what each still waits for."""
+        dependants = [other for other in self._team.dependants[name] if other in waiting]
         for dependant in dependants:
             waiting[dependant] -= 1
         return [dependant for dependant in dependants if not waiting[dependant]]

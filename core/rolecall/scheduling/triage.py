@@ -47,27 +47,27 @@ def check_updatable(team: Team, deliverables: Mapping[str, str]) -> None:
 
 
 def roots(team: Team) -> tuple[str, ...]:
-    """Name the agents that read the request alone: they interpret a change first."""
+    """List the agents that read the request alone: they interpret a change first."""
     return tuple(agent.name for agent in team if not team.needs(agent.name))
 
 
 def revisers(team: Team, touched: Mapping[str, str]) -> frozenset[str]:
-    """Name who works again: who is touched with all who need them, and who reads or plans."""
+    """Collect who works again: who is touched with all who need them, who interprets, who plans."""
     first = set(roots(team))
     planners = {agent.name for agent in team if agent.plan}
     named = set(touched) - first
     return frozenset(first | planners | named).union(*(team.downstream(name) for name in named))
 
 
-def revision(asked: Request, agent: str, updates: Sequence[Update]) -> Request:
-    """Let an agent revise what it wrote before the last of these updates."""
+def revision(request: Request, agent: str, updates: Sequence[Update]) -> Request:
+    """Ask an agent to revise what it wrote before the last of these updates."""
     changes = "\n\n".join(
-        block("change", each.change, number=each.number, date=each.date) for each in updates
+        block("change", update.change, number=update.number, date=update.date) for update in updates
     )
     previous = block("previous", updates[-1].former[agent])
-    message = asked.messages[-1]
+    message = request.messages[-1]
     text = f"{message.text}\n\n{previous}\n\n{changes}\n\n{REVISE}"
-    return evolve(asked, messages=(*asked.messages[:-1], Message(message.role, text)))
+    return evolve(request, messages=(*request.messages[:-1], Message(message.role, text)))
 
 
 def triage(
@@ -96,9 +96,9 @@ def triage(
 
 def read_triage(answer: str, team: Team) -> Mapping[str, str] | None:
     """Read whose work is touched, and why; None where the answer says nothing of that."""
-    found = dict(_named(answer, team))
-    if found or any(_NONE.fullmatch(line) for line in answer.splitlines()):
-        return found
+    touched = dict(_named(answer, team))
+    if touched or any(_NONE.fullmatch(line) for line in answer.splitlines()):
+        return touched
     return None
 
 
