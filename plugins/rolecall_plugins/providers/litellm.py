@@ -20,6 +20,7 @@ from attrs import evolve
 
 from rolecall import Cause, ProviderError, Request, Response, Settings, Usage
 
+from .addresses import is_loopback, wrong_endpoint, wrong_proxy
 from .model_prices import Model, known
 from .vendors import Vendor
 
@@ -46,6 +47,7 @@ class LiteLLMProvider:
         self._vendor = vendor
         self._key = settings.variable(*vendor.keys)
         self._base = settings.variable(*vendor.bases) or own.api_base
+        self._wrong_address = _wrong_address(vendor, settings, self._base)
         self._litellm: Any = None
         self._handlers: WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = WeakKeyDictionary()
         self.name = vendor.name
@@ -53,7 +55,7 @@ class LiteLLMProvider:
 
     def missing(self) -> str | None:
         if self._key:
-            return None
+            return self._wrong_address
         return f"{' or '.join(self._vendor.keys)} is not set"
 
     def diagnose(self, models: Iterable[str]) -> Iterable[str]:
@@ -63,8 +65,8 @@ class LiteLLMProvider:
             yield f"{keys} is not set; make a key at {vendor.console} and put it in .env"
         elif not self._base and not re.fullmatch(vendor.form, self._key):
             yield f"{keys} has not the form of a key; copy it again from {vendor.console}"
-        if self._base and urlsplit(self._base).scheme not in ("http", "https"):
-            yield f"{self._base!r} is no address; let {vendor.bases[0]} begin with https://"
+        if self._wrong_address:
+            yield self._wrong_address
         for model in models:
             entry = self._known(model)
             until = entry.retired
@@ -183,10 +185,17 @@ class LiteLLMProvider:
                 ssl_verify=ssl if isinstance(ssl, bool) else None,
             )
             host = urlsplit(self._base).hostname or ""
-            if host == "localhost" or host == "::1" or host.startswith("127."):
+            if is_loopback(host):
                 inner.proxy_cache[host] = None  # no proxy stands between this machine and itself
             self._handlers[loop] = AsyncHTTPHandler(transport=ExchangeTransport(Departure(inner)))
         return self._handlers[loop]
+
+
+def _wrong_address(vendor: Vendor, settings: Settings, base: str) -> str | None:
+    """Describe what keeps the vendor's endpoint, or its proxy, from being reached."""
+    key = f"tool.rolecall.providers.{vendor.name}.api_base"
+    setting = next((name for name in vendor.bases if settings.variable(name)), key)
+    return (wrong_endpoint(base, setting) if base else None) or wrong_proxy(settings, base)
 
 
 def _litellm() -> Any:

@@ -141,7 +141,28 @@ def test_a_model_that_is_past_due_or_unknown_is_a_problem(
 
 def test_an_address_that_is_none_is_a_problem(shell: Shell) -> None:
     keys(shell, ANTHROPIC_API_KEY=KEY, ANTHROPIC_API_BASE="localhost:1")
-    assert "'localhost:1' is no address; let ANTHROPIC_API_BASE begin with" in shell("doctor").out
+    said = "ANTHROPIC_API_BASE is no address: it must begin with https:// or http://"
+    assert said in shell("doctor").out
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ANTHROPIC_API_BASE", "alice:planted@proxy.example"),
+        ("ANTHROPIC_API_BASE", "http:/alice:planted@proxy.example"),
+        ("ANTHROPIC_API_BASE", "https://alice:planted@proxy.example:port/"),
+        ("HTTPS_PROXY", "http://alice:planted@"),
+    ],
+)
+def test_a_wrong_address_is_found_before_the_first_call_and_its_password_shown_nowhere(
+    shell: Shell, name: str, value: str
+) -> None:
+    keys(shell, ANTHROPIC_API_KEY=KEY, **{name: value})
+    team = ["--only", "project-orchestrator"]
+    for ended in (shell("doctor"), shell("providers"), shell("run", "Build it", *team)):
+        assert f"{name} is no address" in ended.out + ended.err
+        assert "planted" not in ended.out + ended.err
+    assert not (shell.folder / "runs").exists()
 
 
 def test_a_plugin_that_does_not_load_is_a_problem_and_the_rest_is_shown(shell: Shell) -> None:
