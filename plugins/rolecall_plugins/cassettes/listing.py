@@ -26,19 +26,27 @@ def check(app: Any, files: Sequence[str], as_json: bool) -> int:
 
     By default all of the folder `cassettes`. The exit code is 1 if there is one.
     """
+    from attrs import asdict
+
+    from .errors import CassetteError
     from .staleness import find_stale
 
     app.host.check()
     chosen = list(map(Path, files)) or sorted(Path(FOLDER).rglob("*.yaml"))
-    stale = find_stale(chosen, app.host, app.settings)
+    for path in chosen:
+        if not path.exists():
+            raise CassetteError(f"{path}: cannot be read: there is no such file")
+    stale, compared = find_stale(chosen, app.host, app.settings)
     if as_json:
-        echo(json.dumps(stale, indent=2))
+        echo(json.dumps([asdict(entry) for entry in stale], indent=2))
     else:
         for entry in stale:
-            echo(f"{entry['recorded'] or 'no date':10}  {entry['file']}")
-            for reason in entry["reasons"]:
+            echo(f"{entry.recorded or 'no date':10}  {entry.file}")
+            for reason in entry.reasons:
                 echo(f"            {reason}")
-        warn(f"{len(stale)} of {len(chosen)} cassettes no longer match the team")
+        of_tests = len(chosen) - compared
+        more = f"; {of_tests} hold no team, so there is nothing to compare" if of_tests else ""
+        warn(f"{len(stale)} of {len(chosen)} cassettes no longer match the team{more}")
     return 1 if stale else 0
 
 

@@ -16,6 +16,7 @@ _UUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 # Who asked, not what: tokens of others, request ids, organizations, projects.
 _IDS = (
     (re.compile(r"\bsk-[A-Za-z0-9_-]{20,}"), MASK),
+    (re.compile(r"(\w://)[^\s/?#@\"']+@"), rf"\1{MASK}@"),
     (re.compile(r"\b([Bb]earer) [A-Za-z0-9_.~+/-]{8,}=*"), rf"\1 {MASK}"),
     (
         re.compile(r"(?i)([?&](?:[a-z_-]*(?:key|token|secret|signature|password))=)[^&#\s\"'\\]+"),
@@ -31,6 +32,10 @@ _NAMED = {"request_id", "requestid", "responseid", "organization_id", "organizat
 _RUN = re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{16,}+={0,2}")
 _WRAPPED = re.compile(r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{40,}+(?:\r?\n[A-Za-z0-9+/]++)++={0,2}")
 _ORGANIZATION = re.compile(rf"(?i)org.{{0,40}}{_UUID}", re.DOTALL)
+# What may be URL-encoded or escaped as a whole: no blank and no quotation mark.
+_WORD = re.compile(r"[^\s\"'<>]+")
+_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
+_LONGEST_KEY = 200  # of what looks like a vendor's key
 _DEPTH = 3
 
 
@@ -43,7 +48,15 @@ class Redaction:
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         longest = sorted({secret for secret in secrets if secret}, key=len, reverse=True)
         escaped = {json.dumps(secret)[1:-1] for secret in longest}
+        # Some encoders of JSON escape slashes.
+        escaped |= {secret.replace("/", "\\/") for secret in escaped}
         self._known = sorted({*longest, *escaped}, key=len, reverse=True)
+
+    @property
+    def reach(self) -> int:
+        """Return how many characters a secret may take, in any encoding."""
+        longest = max((len(secret) for secret in self._known), default=0)
+        return 4 * max(longest, _LONGEST_KEY)
 
     def text(self, text: str) -> str:
         """Mask in a text, also what is encoded in it."""
@@ -53,7 +66,7 @@ class Redaction:
             text = KEYS.sub(MASK, text)
         for runs in (_WRAPPED, _RUN):
             text = runs.sub(self._run, text)
-        return MASK if "%" in text and self._has_plain(unquote(text)) else text
+        return _WORD.sub(self._word, text) if "%" in text or "\\u" in text else text
 
     @property
     def of_errors(self) -> "Redaction":
@@ -82,9 +95,7 @@ class Redaction:
 
     def finds(self, text: str) -> bool:
         """Check whether a text holds a secret, plain or encoded."""
-        candidates = {text, unquote(text)}
-        if "\\" in text:
-            candidates.add(re.sub(r"\\u([0-9a-fA-F]{4})", lambda u: chr(int(u[1], 16)), text))
+        candidates = {text, *_unescaped(text)}
         return any(self._has_plain(each) or self._has_encoded(each) for each in candidates)
 
     def _has_plain(self, text: str) -> bool:
@@ -96,6 +107,9 @@ class Redaction:
     def _has_encoded(self, text: str) -> bool:
         matches = (run[0] for runs in (_WRAPPED, _RUN) for run in runs.finditer(text))
         return any(self._has_plain(each) for run in matches for each in _decoded(run))
+
+    def _word(self, word: re.Match[str]) -> str:
+        return MASK if any(self.finds(plain) for plain in _unescaped(word[0])) else word[0]
 
     def _run(self, run: re.Match[str]) -> str:
         telling = any(
@@ -114,6 +128,18 @@ class _OfErrors(Redaction):
         for pattern, mask in _IDS:
             text = pattern.sub(mask, text)
         return text
+
+
+def _unescaped(text: str) -> Iterator[str]:
+    """Decode what may be URL-encoded or escaped as in JSON, and encoded again."""
+    for _ in range(_DEPTH):
+        plain = unquote(text) if "%" in text else text
+        if "\\u" in plain:
+            plain = _ESCAPE.sub(lambda escape: chr(int(escape[1], 16)), plain)
+        if plain == text:
+            return
+        yield plain
+        text = plain
 
 
 def _begins_key(text: str) -> bool:

@@ -4,16 +4,14 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from rolecall import Agent, Host, Route, Settings, current_team
 
+from .errors import CassetteError
 from .files.reader import load
-from .interactions import CassetteMetadata, Interaction, RecordedAgent
-
-KNOWN = ("anthropic", "gemini")
+from .interactions import CassetteMetadata, RecordedAgent
 
 
 def digest(agent: Agent) -> str:
@@ -39,45 +37,55 @@ def describe_team(metadata: CassetteMetadata, host: Host, settings: Settings) ->
     return evolve(metadata, team=team)
 
 
-def find_stale(paths: Sequence[Path], host: Host, settings: Settings) -> list[dict[str, Any]]:
-    """List file, date and reasons of each cassette that does not match, the oldest first."""
+@frozen
+class StaleCassette:
+    """A cassette that does not match the team as it was recorded; `recorded` is its date."""
+
+    file: str
+    recorded: str
+    reasons: Sequence[str]
+
+
+def find_stale(
+    paths: Sequence[Path], host: Host, settings: Settings
+) -> tuple[list[StaleCassette], int]:
+    """List the cassettes that do not match, the oldest first, and count those of a recorded team.
+
+    Only agents are compared of which the cassette holds what they were: what a test recorded by
+    itself, or for a team of its own, says nothing about this one.
+    """
     today = {
         agent.name: RecordedAgent(digest(agent), [str(route) for route in agent.routes])
         for agent in current_team(host, settings)
     }
-    models = {Route.parse(route).model for agent in today.values() for route in agent.routes}
-    for provider, _ in host.providers(settings).values():
-        models.add(getattr(provider, "model", ""))
     stale = []
+    compared = 0
     for path in paths:
-        metadata, interactions = load(path)
-        reasons = [*_changed(metadata, today), *_gone(interactions, today, models)]
-        if reasons:
-            stale.append({"file": str(path), "recorded": metadata.recorded, "reasons": reasons})
-    return sorted(stale, key=lambda entry: (entry["recorded"], entry["file"]))
+        try:
+            metadata, _ = load(path)
+        except CassetteError as error:  # one wrong file does not hide the others
+            stale.append(StaleCassette(str(path), "", [str(error)]))
+            continue
+        recorded = {name: agent for name, agent in metadata.team.items() if agent.prompt}
+        compared += bool(recorded)
+        if reasons := list(_reasons(metadata, recorded, today)):
+            stale.append(StaleCassette(str(path), metadata.recorded, reasons))
+    return sorted(stale, key=lambda entry: (entry.recorded, entry.file)), compared
 
 
-def _changed(metadata: CassetteMetadata, today: Mapping[str, RecordedAgent]) -> Iterator[str]:
-    for name, then in metadata.team.items():
+def _reasons(
+    metadata: CassetteMetadata,
+    recorded: Mapping[str, RecordedAgent],
+    today: Mapping[str, RecordedAgent],
+) -> Iterator[str]:
+    for name, then in recorded.items():
         now = today.get(name)
         if now is None:
+            yield f"{name}: it is no agent any more"
             continue
-        if then.prompt and then.prompt != now.prompt:
+        if then.prompt != now.prompt:
             yield f"{name}: its prompt or its needs have changed"
         if not then.assigned and list(then.routes) != list(now.routes):
             yield f"{name}: it runs on {', '.join(now.routes)} now"
-    if metadata.team and not metadata.only and not metadata.skip:
-        yield from (f"{name}: it is new in the team" for name in today if name not in metadata.team)
-
-
-def _gone(
-    interactions: Sequence[Interaction], today: Mapping[str, RecordedAgent], models: set[str]
-) -> Iterator[str]:
-    agents = dict.fromkeys(interaction.agent for interaction in interactions if interaction.agent)
-    yield from (f"{name}: it is no agent any more" for name in agents if name not in today)
-    models_used = {
-        interaction.canonical.model
-        for interaction in interactions
-        if not interaction.agent and interaction.canonical.wire in KNOWN
-    }
-    yield from (f"{model}: no route means it any more" for model in sorted(models_used - models))
+    if recorded and not metadata.only and not metadata.skip:
+        yield from (f"{name}: it is new in the team" for name in today if name not in recorded)

@@ -53,18 +53,37 @@ def test_what_was_assigned_for_once_is_not_compared(shell: Shell) -> None:
 
 
 def test_an_agent_that_is_gone_makes_a_cassette_stale(shell: Shell) -> None:
-    change(shell, "agent: project-orchestrator", "agent: the-old-one")
+    change(shell, "    project-orchestrator:\n", "    the-old-one:\n")
     assert "the-old-one: it is no agent any more" in shell("cassettes", "check").out
 
 
-def test_a_model_that_nobody_means_makes_a_test_s_cassette_stale(shell: Shell) -> None:
-    change(
-        shell,
-        "- agent: project-orchestrator\n  route: .*\n(  seconds: .*\n)?  request",
-        "- request",
-    )
-    change(shell, "      model: claude-sonnet-5-5", "      model: claude-3")
-    assert "claude-3: no route means it any more" in shell("cassettes", "check").out
+def test_what_a_test_recorded_is_not_compared_with_the_team(shell: Shell) -> None:
+    """A test of one's own asks whichever models and agents it likes."""
+    own = shell.folder / "cassettes" / "own.yaml"
+    text = (shell.folder / "cassettes/a/two.yaml").read_text("utf-8")
+    without_team = re.sub(r"(?m)^  team:\n(    .*\n)*", "", text)
+    assert "team:" not in without_team
+    own.write_text(re.sub(r"model: claude-sonnet-5-5", "model: claude-3", without_team), "utf-8")
+    ended = shell("cassettes", "check")
+    assert (ended.code, ended.out) == (0, "")
+    assert "0 of 2 cassettes no longer match the team; 1 hold no team" in ended.err
+
+
+def test_a_team_that_a_test_ran_by_itself_is_not_compared_either(shell: Shell) -> None:
+    change(shell, r"(    \S+:\n)      prompt: '?\w+'?\n", r"\1")
+    change(shell, r"(    \S+:\n)      prompt: '?\w+'?\n", r"\1")
+    change(shell, "    project-orchestrator:\n", "    an-agent-of-the-test:\n")
+    assert shell("cassettes", "check").code == 0
+
+
+def test_a_cassette_that_cannot_be_read_does_not_hide_the_others(shell: Shell) -> None:
+    (shell.folder / "cassettes" / "bad.yaml").write_text("interactions: [1]", "utf-8")
+    change(shell, r"prompt: '?\w+'?", "prompt: other")
+    ended = shell("cassettes", "check", "--json")
+    assert ended.code == 1
+    assert [Path(entry["file"]).name for entry in ended.json] == ["bad.yaml", "two.yaml"]
+    (reason,) = ended.json[0]["reasons"]
+    assert "interactions[0] must be a mapping, and is a number" in reason
 
 
 def test_the_oldest_comes_first(shell: Shell) -> None:
@@ -95,3 +114,9 @@ def test_an_error_is_shown_by_its_cause(shell: Shell) -> None:
     fault = ("--fault", "gemini:overloaded:1")
     shell("run", "Build it", "--offline", "--record", "cassettes/b.yaml", *TWO, *fault)
     assert "[overloaded] HTTP 503" in shell("cassettes", "show", "cassettes/b.yaml").out
+
+
+def test_nothing_in_a_cassette_drives_the_terminal(shell: Shell) -> None:
+    change(shell, r"  request: Build it", r'  request: "Build \\e]0;it\\a\\u202e it"')
+    shown = shell("cassettes", "show", "cassettes/a/two.yaml").out
+    assert "Build �]0;it�� it" in shown

@@ -2,7 +2,9 @@
 
 import gzip
 import json
+import zlib
 from base64 import b64encode, urlsafe_b64encode
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -13,6 +15,8 @@ from hypothesis import strategies as st
 from vcr.request import Request
 
 from rolecall_plugins.cassettes.errors import SecretFound
+from rolecall_plugins.cassettes.files.bodies import texts_of
+from rolecall_plugins.cassettes.files.reader import load
 from rolecall_plugins.cassettes.files.writer import save
 from rolecall_plugins.cassettes.interactions import CassetteMetadata, Interaction
 from rolecall_plugins.cassettes.recorder import Recorder
@@ -32,6 +36,11 @@ def basic(text: str) -> str:
     return b64encode(text.encode()).decode()
 
 
+def percented(text: str) -> str:
+    """Encode every character, as a URL may."""
+    return "".join(f"%{byte:02x}" for byte in text.encode())
+
+
 HIDDEN = st.sampled_from(
     [
         lambda text: text,
@@ -39,12 +48,18 @@ HIDDEN = st.sampled_from(
         lambda text: f"Authorization: Bearer {text}",
         lambda text: f"https://example.com/v1?x=1&key={quote(text, safe='')}",
         lambda text: quote(text, safe=""),
+        percented,
+        lambda text: quote(percented(text), safe=""),
+        lambda text: f"a%20b {percented(text)} 100%",
         basic,
         lambda text: basic(f"user:{text}"),
         lambda text: basic(basic(f"ab{text}cd")),
         lambda text: urlsafe_b64encode(f"x{text}".encode()).decode().rstrip("="),
+        lambda text: quote(basic(text), safe=""),
         lambda text: json.dumps({"inner": text}),
+        lambda text: json.dumps({"inner": text}).replace("/", "\\/"),
         lambda text: basic(json.dumps({"inner": text})),
+        lambda text: "".join(f"\\u{ord(character):04x}" for character in text),
     ]
 )
 
@@ -98,17 +113,131 @@ def test_a_key_planted_everywhere_is_nowhere_in_the_file(folder: Path, key: str,
     assert not Redaction([KNOWN]).finds(text)
 
 
-@given(KEYS, st.data())
-def test_a_key_that_a_stream_brings_in_pieces_is_masked_whole(
-    folder: Path, key: str, data: st.DataObject
+def told_in_pieces(pieces: list[str], kind: str) -> tuple[bytes, str]:
+    """Write a reply that brings a text in pieces, and name its content type."""
+    events = [{"delta": {"type": "t", "text": piece}, "index": 0} for piece in pieces]
+    lines = [json.dumps(event, ensure_ascii=False) for event in events]
+    match kind:
+        case "events":
+            return "".join(f"data: {line}\n\n" for line in lines).encode(), "text/event-stream"
+        case "events with CRLF":
+            reply = "".join(f"data: {line}\r\n\r\n" for line in lines)
+            return reply.encode(), "text/event-stream"
+        case "array":
+            return f"[{','.join(lines)}]".encode(), "application/json"
+        case "indented array":
+            return json.dumps(events, indent=2).encode(), "application/json"
+        case "parts of one answer":
+            parts = [{"text": piece} for piece in pieces]
+            return json.dumps({"content": {"parts": parts}}).encode(), "application/json"
+        case "lines":
+            return "\n".join(lines).encode(), "application/jsonl"
+    raise AssertionError(kind)
+
+
+FORMS = st.sampled_from(
+    ["events", "events with CRLF", "array", "indented array", "parts of one answer", "lines"]
+)
+
+
+def cut_at(text: str, cuts: list[int]) -> list[str]:
+    places = [0, *sorted(cut % (len(text) + 1) for cut in cuts), len(text)]
+    return [text[one:other] for one, other in pairwise(places)]
+
+
+@given(KEYS, HIDDEN, st.lists(st.integers(0, 500), max_size=6), FORMS, WORDS, WORDS)
+def test_a_key_that_comes_in_pieces_is_masked_whole(
+    folder: Path, key: str, hide: Any, cuts: list[int], form: str, before: str, after: str
 ) -> None:
-    cut = data.draw(st.integers(1, len(key) - 1))
-    events = [{"delta": {"type": "t", "text": piece}} for piece in ("It is ", key[:cut], key[cut:])]
-    reply = "".join(f"data: {json.dumps(event)}\n\n" for event in events).encode()
-    told = {"content-type": ["text/event-stream"]}
-    text = file_of(folder, exchange("https://example.com/a", {}, b"{}", reply, told))
-    assert "It is [secret]" in text
-    assert key[cut:] not in text or len(key[cut:]) < 4
+    pieces = [f"{before} \u2028", *cut_at(hide(key), cuts), f" {after}"]
+    reply, kind = told_in_pieces(pieces, form)
+    body = told_in_pieces(pieces, "parts of one answer")[0]
+    told = {"content-type": [kind]}
+    text = file_of(folder, exchange("https://example.com/a", {}, body, reply, told))
+    assert not Redaction([KNOWN]).finds(text)
+    assert "[secret]" in text
+    recorded = joined_texts(folder)
+    assert not any(Redaction([KNOWN]).finds(each) for each in recorded)
+
+
+def joined_texts(folder: Path) -> list[str]:
+    """Put the texts of the recorded request and reply together, as a client does."""
+    _, (interaction,) = load(folder / "tape.yaml")
+    return [*texts_of(interaction.request["body"]), *texts_of(interaction.reply)]
+
+
+def test_only_the_pieces_that_a_key_is_in_are_joined(folder: Path) -> None:
+    key = "sk-ant-api03-abcdefghijklmnop"
+    pieces = ["It was ", "the best ", "of ", key[:9], key[9:20], key[20:], " and ", "the worst"]
+    reply, kind = told_in_pieces(pieces, "events")
+    text = file_of(
+        folder, exchange("https://example.com/a", {}, b"{}", reply, {"content-type": [kind]})
+    )
+    for piece in ("It was ", "the best ", "[secret]", " and ", "the worst"):
+        assert json.dumps({"text": piece})[1:-1] in text
+
+
+@given(KEYS, HIDDEN)
+def test_a_key_in_a_compressed_body_is_found_in_requests_and_replies(
+    folder: Path, key: str, hide: Any
+) -> None:
+    hidden = json.dumps({"ask": hide(key)}).encode()
+    headers = {"content-encoding": "gzip", "content-type": "application/json"}
+    twice = {"content-encoding": ["gzip, gzip"]}
+    packed = gzip.compress(hidden)
+    text = file_of(
+        folder,
+        exchange("https://example.com/a", headers, packed, packed, {"content-encoding": ["gzip"]}),
+        exchange("https://example.com/a", headers, packed, gzip.compress(packed), twice),
+        exchange("https://example.com/a", headers, packed, zlib.compress(hidden), DEFLATED),
+    )
+    assert text.count("[secret]") >= 6
+    assert not Redaction([KNOWN]).finds(text)
+
+
+DEFLATED = {"content-encoding": ["deflate"]}
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body", "why"),
+    [
+        ("snappy", b"\xff\x06", "is compressed as 'snappy', which is not installed"),
+        ("gzip", b"\x1f\x8b no gzip \xff", "is damaged, so that it cannot be unpacked"),
+        ("gzip, gzip, gzip", b"x", "is compressed 3 times"),
+    ],
+)
+def test_what_cannot_be_looked_into_is_not_recorded(
+    folder: Path, encoding: str, body: bytes, why: str
+) -> None:
+    recorder = Recorder(folder / "tape.yaml", Redaction([KNOWN]))
+    told = {"content-encoding": [encoding]}
+    recorder.append(*exchange("https://example.com/a", {}, b"{}", body, told))
+    assert recorder.interactions == []
+    assert why in recorder.complaint
+
+
+@given(KEYS, HIDDEN)
+def test_a_key_in_a_status_or_a_setting_is_masked(folder: Path, key: str, hide: Any) -> None:
+    request, response = exchange("https://example.com/a", {}, b"{}", b"{}", {})
+    response["status"]["message"] = hide(key)
+    recorder = Recorder(folder / "tape.yaml", Redaction([KNOWN]))
+    recorder.append(request, response)
+    recorder.metadata = CassetteMetadata(
+        request=hide(key), settings={"api_base": f"https://user:{quote(key, safe='')}@example.com"}
+    )
+    recorder.save()
+    text = (folder / "tape.yaml").read_text("utf-8")
+    assert not Redaction([KNOWN]).finds(text)
+
+
+def test_the_password_of_an_address_among_the_settings_is_masked(folder: Path) -> None:
+    recorder = Recorder(folder / "tape.yaml", Redaction())
+    recorder.append(*exchange("https://a:bcdef@example.com/a", {}, b"{}", b"{}", {}))
+    recorder.metadata = CassetteMetadata(settings={"base": "https://alice:hunter2@example.com/v1"})
+    recorder.save()
+    text = (folder / "tape.yaml").read_text("utf-8")
+    assert "https://[secret]@example.com/v1" in text
+    assert "bcdef" not in text
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,13 @@
 """Bodies of requests and replies: JSON, streams of JSON, and the texts within."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
 # Deeper JSON is treated as plain text: whatever walks a body recurses as deep as it nests.
 MAX_DEPTH = 80
+NAMES = "names"  # under which the names of a mapping go among its texts
 
 
 def parse_json(body: object) -> Any:
@@ -26,10 +28,24 @@ def parse_line(line: str) -> Any:
     return parse_json(line.removeprefix("data:"))
 
 
+def lines_of(text: str) -> list[str]:
+    """Split into lines with their ends; JSON may hold what `splitlines` takes for one."""
+    return re.findall(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+", text)
+
+
 def write_json(value: Any, indent: int | None = None) -> str:
     """Write JSON in Unicode; escaped where it holds half a surrogate pair, which no file can."""
     text = json.dumps(value, ensure_ascii=False, indent=indent)
     return text if is_unicode(text) else json.dumps(value, indent=indent)
+
+
+def is_text(body: bytes) -> bool:
+    """Check whether bytes are UTF-8."""
+    try:
+        body.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def is_unicode(text: str) -> bool:
@@ -57,11 +73,13 @@ def nests_deeper(value: Any, levels: int = MAX_DEPTH) -> bool:
 
 
 def texts_of(body: object) -> Iterator[str]:
-    """Yield a reply's texts: of a stream, what its pieces come to when they are put together."""
+    """Yield a body's texts, those of one name put together: of a stream, what its pieces say."""
     text = body.decode("utf-8", "replace") if isinstance(body, bytes) else str(body or "")
+    whole = parse_json(text)
+    values = [parse_line(line) for line in lines_of(text)] if whole is None else [whole]
     pieces: dict[str, list[str]] = {}
-    for line in text.splitlines():
-        for name, leaf in leaves(parse_line(line)):
+    for value in values:
+        for name, leaf in leaves(value):
             pieces.setdefault(name, []).append(leaf)
     yield from ("".join(joined) for joined in pieces.values())
 
@@ -72,7 +90,7 @@ def leaves(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
         yield name, value
     elif isinstance(value, dict):
         for key, inner in value.items():
-            yield "names", key
+            yield NAMES, key
             yield from leaves(inner, key)
     elif isinstance(value, list):
         for inner in value:

@@ -48,8 +48,7 @@ class RecordingLog:
 
     def note(self, metadata: CassetteMetadata) -> None:
         """Append what is known of the whole recording; the last such line counts."""
-        header = json.loads(json.dumps(asdict(metadata)))
-        self._append({"metadata": self._redaction.value(header)})
+        self._append({"metadata": masked_header(metadata, self._redaction)})
 
     def append(self, interactions: Iterable[Interaction]) -> None:
         """Append exchanges, but none that holds a secret."""
@@ -76,6 +75,13 @@ class RecordingLog:
                 rest = rest[os.write(self._file, rest) :]
         except OSError:  # a full disk, mostly: whoever saves the cassette meets it too, and says so
             self._failed = True
+
+
+def masked_header(metadata: CassetteMetadata, redaction: Redaction) -> dict[str, Any]:
+    """Return a cassette's metadata as it may stand in a file."""
+    header: dict[str, Any] = redaction.value(json.loads(json.dumps(asdict(metadata))))
+    header["settings"] = redaction.of_errors.value(header["settings"])  # no model wrote them
+    return header
 
 
 def as_written(interaction: Interaction) -> dict[str, Any]:

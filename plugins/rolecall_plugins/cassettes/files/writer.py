@@ -1,13 +1,10 @@
 """Write a cassette to a file: in place of a cassette alone, all at once, and without a secret."""
 
-import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
-
-from attrs import asdict
 
 from .. import serializer
 from ..errors import CassetteError, NotSaved, SecretFound
@@ -15,7 +12,7 @@ from ..interactions import CassetteMetadata, Interaction
 from ..redaction import Redaction
 from .bodies import leaves
 from .reader import load
-from .recording_log import as_written
+from .recording_log import as_written, masked_header
 from .safe_files import MAX_BYTES, kind_of, megabytes, write_atomically
 from .secret_check import place_of_secret
 
@@ -49,7 +46,7 @@ def save(
     Raises SecretFound rather than write a secret, and NotSaved where it cannot be written.
     """
     ordered = _in_order(metadata, interactions)
-    header = _masked_header(metadata, redaction)
+    header = _header(metadata, redaction)
     _refuse_secrets(path, header, ordered, redaction)
     written = [as_written(interaction) for interaction in ordered]
     text = serializer.serialize({"version": 1, "metadata": header, "interactions": written})
@@ -78,8 +75,8 @@ def _in_order(metadata: CassetteMetadata, interactions: Iterable[Interaction]) -
     return sorted(interactions, key=place)
 
 
-def _masked_header(metadata: CassetteMetadata, redaction: Redaction) -> dict[str, Any]:
-    header = redaction.value(json.loads(json.dumps(asdict(metadata))))
+def _header(metadata: CassetteMetadata, redaction: Redaction) -> dict[str, Any]:
+    header = masked_header(metadata, redaction)
     header["team"] = {name: _present(agent) for name, agent in header["team"].items()}
     return _present(header)
 
