@@ -17,8 +17,9 @@ from ..execution.context import close
 from ..observers.ledger import Ledger
 from ..plugin.manager import Host
 from ..scheduling.agent_task import PLAN
+from ..scheduling.run_toml import started_with
 from ..scheduling.scheduler import RunOutcome
-from ..scheduling.session import Session, SharedResources, started_with
+from ..scheduling.session import Session, SharedResources
 from ..storage.run_folder import RunFolder, read_about
 from ..types import agents
 from ..types.events import Event

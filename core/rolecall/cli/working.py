@@ -50,7 +50,7 @@ def reopened(
 ) -> "Iterator[tuple[Session, RunFolder]]":
     """Open a run's folder again, as the run was started but for what is chosen otherwise now."""
     from ..plugin.run_setup import RunSetup
-    from ..scheduling.session import started_with
+    from ..scheduling.run_toml import started_with
     from ..storage.run_folder import RunFolder, read_about
     from ..storage.run_paths import find_run
     from ..types.run_options import RunOptions

@@ -8,10 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from attrs import asdict, filters, frozen
+from attrs import frozen
 
-from .._version import __version__
-from ..config.layers import Layer, Level
 from ..config.settings import Settings
 from ..errors import BudgetReached, UsageError
 from ..execution.budget import Budget
@@ -25,7 +23,6 @@ from ..plugin.assignment import (
     assign,
     check_routes,
     forecast,
-    meant,
     switched_off,
     unusable,
 )
@@ -35,55 +32,16 @@ from ..storage.history import AgentHistory, expected
 from ..storage.run_folder import RunFolder, deliverable_file, read_about
 from ..storage.run_index import StateKeeper, past_history
 from ..storage.step_cache import StepCache
-from ..storage.step_store import StepStore
 from ..types.agents import EVERYONE, Agent, Route, Team
 from ..types.events import Observer
 from ..types.limits import Clock, Limiter, SystemClock
 from ..types.messages import Provider
 from ..types.run_options import RunOptions
 from .estimate import Estimate, estimate_run
+from .run_toml import describe
 from .scheduler import RunOutcome, Scheduler
 from .toolbox import choose
 from .triage import check_updatable
-
-# What run.toml keeps of the settings: nothing secret, and no path of this machine.
-KEPT = (
-    "interval",
-    "attempts",
-    "max_wait",
-    "continuations",
-    "max_output_tokens",
-    "temperature",
-    "timeout",
-    "idle_timeout",
-    "stream",
-)
-
-
-@frozen
-class Rerun:
-    """Agents that are asked again, and those whose deliverables stay as they are."""
-
-    agents: tuple[str, ...]
-    frozen: tuple[str, ...]
-    words: str
-
-    @classmethod
-    def plan(
-        cls, team: Team, store: StepStore, start: Collection[str], only: Collection[str]
-    ) -> "Rerun":
-        """Plan who runs again from `start`, or `only` these; names or patterns."""
-        start, only = meant(start, team, "--from"), meant(only, team, "--only")
-        chosen = {*start, *only}.union(*(team.downstream(name) for name in start))
-        agents = tuple(name for name in team.agents if name in chosen)
-        others = tuple(name for name in team.agents if name not in chosen) if only else ()
-        costs = [
-            store.calls.spent[name].answer if name in store.calls.spent else None for name in agents
-        ]
-        known = [cost for cost in costs if cost is not None]
-        rest = f" and {len(costs) - len(known)} of unknown cost" if len(known) < len(costs) else ""
-        words = f"to run again, for about ${sum(known):.4f}{rest}: {', '.join(agents)}"
-        return cls(agents, others, words)
 
 
 @frozen
@@ -127,12 +85,12 @@ class Session:
         self._numbers = {agent.name: number for number, agent in enumerate(whole, 1)}
         self.team, self._left_out = assemble(whole, options.only, (*options.skip, *off))
         self._limiters = shared.limiters
-        self.prices = Pricing(settings, self._providers)
+        self.pricing = Pricing(settings, self._providers)
         if settings.budget is not None:
             check = Budget(settings.budget, settings.allow_unpriced).check
             for agent in self.team:
                 for route in agent.routes:
-                    check(self.prices.resolve(route))
+                    check(self.pricing.resolve(route))
         self._observers = host.observers(settings)
         self._tools = supplied(host.tools(settings)) if any(a.tools for a in self.team) else {}
         self._sandbox = pick_sandbox(host, settings) if self._tools else PickedSandbox(None)
@@ -166,33 +124,12 @@ class Session:
         forecast(self.team, unusable(self.team, self._providers))
 
     def describe(self, flags: Sequence[str]) -> dict[str, Any]:
-        """Give what run.toml keeps: the settings as they were resolved, and no secret."""
-        kept = {
-            name: value
-            for name, value in asdict(self.settings, filter=filters.include(*KEPT)).items()
-            if value is not None
-        }
-        actions = {str(cause): str(action) for cause, action in self.settings.actions.items()}
-        return {
-            "rolecall": __version__,
-            "flags": list(flags),
-            "assign": {name: list(routes) for name, routes in self._options.assign.items()},
-            "only": list(self._options.only),
-            "skip": list(self._options.skip),
-            **self._own_budget,
-            "settings": {**kept, "on": actions},
-            "routes": {agent.name: [str(route) for route in agent.routes] for agent in self.team},
-        }
-
-    @property
-    def _own_budget(self) -> Mapping[str, float]:
-        """Return the budget that was set for this run alone, not for the whole project."""
-        budget, source = self.settings.budget, self.settings.source_of("budget")
-        return {} if budget is None or source.level < Level.RUN else {"budget": budget}
+        """Return what run.toml keeps."""
+        return describe(self.settings, self._options, self.team, flags)
 
     def estimate(self, request: str, past: Mapping[str, AgentHistory]) -> Estimate:
-        """Say what a run will come to, from what past ones did."""
-        return estimate_run(self.team, request, self.settings, self.prices, past)
+        """Estimate what a run will come to, from what past ones did."""
+        return estimate_run(self.team, request, self.settings, self.pricing, past)
 
     def enough(self, folder: RunFolder, outcome: RunOutcome) -> float | None:
         """Return a budget in US dollars that lets a stopped run be finished, as far as can be told.
@@ -213,17 +150,17 @@ class Session:
 
     def reopening(self, folder: RunFolder) -> list[str]:
         """List what is odd about a run's folder that is opened again."""
-        odd = []
+        oddities = []
         if folder.torn:
-            odd.append(f"{folder.path}: the journal's last line was unfinished and is dropped")
+            oddities.append(f"{folder.path}: the journal's last line was unfinished and is dropped")
         if folder.store.calls.in_doubt:
             billed = "" if self.settings.rehearsal else ", perhaps billed,"
             doubtful = ", ".join(folder.store.calls.in_doubt)
-            odd.append(f"cut off under way{billed} and asked again: {doubtful}")
-        return odd
+            oddities.append(f"cut off under way{billed} and asked again: {doubtful}")
+        return oddities
 
     def edits(self, folder: RunFolder) -> list[str]:
-        """Say whose deliverables a person edited since the last time, and who is asked again."""
+        """List whose deliverables a person edited since the last time, and who is asked again."""
         edited = [
             name
             for name in self.team.agents
@@ -232,33 +169,32 @@ class Session:
         if not edited:
             return []
         again = frozenset[str]().union(*(self.team.downstream(name) for name in edited))
-        asked = [name for name in self.team.agents if name in again - set(edited)]
-        rest = f"; asked again: {', '.join(asked)}" if asked else ""
+        others = [name for name in self.team.agents if name in again - set(edited)]
+        rest = f"; asked again: {', '.join(others)}" if others else ""
         return [f"edited, and kept as it is: {', '.join(edited)}{rest}"]
 
     def update(self, folder: RunFolder, change: str, date: str) -> None:
-        """Let a finished run be changed by its next `run`; raise UsageError where it cannot be."""
+        """Record a change for the next `run` to work in; raise UsageError where that cannot be."""
         store = folder.store
         if store.updates and store.updates[-1].touched is None:
             raise UsageError("the last change is not worked in yet; finish it with resume")
         files = {name: self.file(name) for name in self.team.agents}
         texts = {name: text for name, file in files.items() if (text := folder.read(file))}
         check_updatable(self.team, texts)
-        told = "\n\n".join(each.section for each in store.updates)
+        changes = "\n\n".join(update.section for update in store.updates)
         for agent in self.team:
-            store.record_deliverable(
-                agent.name, texts[agent.name]
-            )  # a person's edits are revised like the rest
+            # A person's edits are revised like the rest, so they count as the agent's from now on.
+            store.record_deliverable(agent.name, texts[agent.name])
             if agent.plan:
-                texts[agent.name] = texts[agent.name].strip().removesuffix(told)
+                texts[agent.name] = texts[agent.name].strip().removesuffix(changes)
         store.record_update(change, date, texts)
 
     def file(self, agent: str) -> str:
-        """Name the file of an agent's deliverable."""
+        """Return the name of the file of an agent's deliverable."""
         return deliverable_file(self._numbers[agent], agent)
 
     def observe(self, observer: Observer) -> None:
-        """Let one more observer hear what `run` tells."""
+        """Add an observer, which hears the events of `run`."""
         self._observers.append(observer)
 
     async def run(self, folder: RunFolder, frozen: Collection[str] = ()) -> RunOutcome:
@@ -271,9 +207,11 @@ class Session:
         flags = read_about(folder.path).get("flags", ())
         bus = EventBus([folder.store, self.ledger, StateKeeper(folder, flags)], self._observers)
         providers = {route.provider: Route(route.provider) for a in self.team for route in a.routes}
-        bus.keep(CostComparison(self.prices, providers.values(), bus))
+        bus.keep(CostComparison(self.pricing, providers.values(), bus))
         past = past_history(folder.path.parent, flags)
-        seconds = expected(self.team.agents, {name: each.seconds for name, each in past.items()})
+        seconds = expected(
+            self.team.agents, {name: history.seconds for name, history in past.items()}
+        )
         is_new = not folder.store.calls.last and not self.settings.rehearsal
         context = RunContext(
             providers=self._providers,
@@ -281,7 +219,7 @@ class Session:
             settings=self.settings,
             clock=self.clock,
             emit=bus,
-            pricing=self.prices,
+            pricing=self.pricing,
             calls=folder.store.calls.last,
             spent=folder.store.calls.total.cost,
             team=self.team,
@@ -303,15 +241,8 @@ class Session:
             await bus.aclose()
 
 
-def started_with(path: Path) -> Layer:
-    """Read the settings that a run was started with and keeps to when it goes on."""
-    about = read_about(path)
-    kept = {"budget": about["budget"]} if "budget" in about else {}
-    return Layer(Level.RUN, str(path / "run.toml"), kept)
-
-
 async def terminable(run: Coroutine[Any, Any, RunOutcome]) -> RunOutcome:
-    """Let SIGTERM end a run as Ctrl-C does."""
+    """Run with SIGTERM ending the run as Ctrl-C does."""
     task = asyncio.current_task()
     assert task is not None
     with suppress(NotImplementedError, RuntimeError):  # Windows, or not the main thread
@@ -326,10 +257,10 @@ def _whole(
     options: RunOptions,
     team: Team | None,
 ) -> tuple[Sequence[Agent], Sequence[str]]:
-    """Give all agents, also those that are not part of the run, and who is switched off."""
+    """Collect all agents, also those that are not part of the run, and who is switched off."""
     if team is not None:
         for agent in team:
             check_routes(agent.name, agent.routes, providers)
         return tuple(team), ()
     assigned = assign(host, settings, providers, options.assign)
-    return [each.agent for each in assigned.values()], switched_off(assigned, options.only)
+    return [member.agent for member in assigned.values()], switched_off(assigned, options.only)

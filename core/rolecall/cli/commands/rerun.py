@@ -31,7 +31,7 @@ def rerun(
     as_json: bool,
 ) -> None:
     """Ask agents of a run again although nothing has changed."""
-    from ...scheduling.session import Rerun
+    from ...scheduling.rerun import Rerun
     from ...types.run_options import RunOptions
 
     if bool(start) == bool(only):

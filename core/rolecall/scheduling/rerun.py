@@ -1,0 +1,35 @@
+"""Who runs again although nothing has changed, and what that cost before."""
+
+from collections.abc import Collection
+
+from attrs import frozen
+
+from ..plugin.assignment import meant
+from ..storage.call_log import Spent
+from ..storage.step_store import StepStore
+from ..types.agents import Team
+
+
+@frozen
+class Rerun:
+    """Agents that are asked again, and those whose deliverables stay as they are."""
+
+    agents: tuple[str, ...]
+    frozen: tuple[str, ...]
+    words: str
+
+    @classmethod
+    def plan(
+        cls, team: Team, store: StepStore, start: Collection[str], only: Collection[str]
+    ) -> "Rerun":
+        """Plan who runs again from `start`, or `only` these; names or patterns."""
+        start, only = meant(start, team, "--from"), meant(only, team, "--only")
+        chosen = {*start, *only}.union(*(team.downstream(name) for name in start))
+        agents = tuple(name for name in team.agents if name in chosen)
+        others = tuple(name for name in team.agents if name not in chosen) if only else ()
+        costs = [store.calls.spent.get(name, Spent()).answer for name in agents]
+        known = [cost for cost in costs if cost is not None]
+        unknown = len(costs) - len(known)
+        rest = f" and {unknown} of unknown cost" if unknown else ""
+        words = f"to run again, for about ${sum(known):.4f}{rest}: {', '.join(agents)}"
+        return cls(agents, others, words)
