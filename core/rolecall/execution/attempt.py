@@ -119,7 +119,7 @@ class Attempts:
                 await guarded(limiter, limiter.acquire(call))
                 granted.append(limiter)
             recorder.started()
-            outcome = Outcome()
+            outcome = Outcome(cancelled=True)
             request = evolve(request, model=call.model, progress=recorder)
             result = await _complete(target.provider, request, recorder)
             result = _priced(redacted(result, self._redact), target.own_price)

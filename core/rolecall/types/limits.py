@@ -66,12 +66,13 @@ class Call:
 class Outcome:
     """How a call ended.
 
-    started: False where it was given up before it was sent.
-    cause: None where it succeeded.
+    started: False where it was cancelled before it was sent.
+    cause: None where it succeeded, or was cancelled.
     retry_after: seconds the vendor asks everyone to wait, or None.
     headers: the reply's rate-limit headers, lower-case names.
     limits: what a refusal named as the limits per minute, on requests, tokens, input-tokens or
         output-tokens.
+    cancelled: it was cancelled before it was answered; nobody knows how it would have ended.
     """
 
     started: bool = True
@@ -80,6 +81,7 @@ class Outcome:
     usage: Usage = Usage()
     headers: Mapping[str, str] = field(factory=dict, eq=False)
     limits: Mapping[str, float] = field(factory=dict, eq=False)
+    cancelled: bool = False
 
 
 class Limiter(Protocol):

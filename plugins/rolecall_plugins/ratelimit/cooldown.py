@@ -3,15 +3,15 @@
 import math
 from collections.abc import Callable
 
-from .shared_state import QuotaRecord, SharedState
+from .shared_state import Cooling, QuotaRecord, SharedState
 
-FIRST = 1.0  # seconds, where a vendor does not say for how long
+FIRST = 1.0  # seconds, where a vendor does not name any
 DOUBLINGS = 10
 SOON = 1.0  # seconds in which a refusal is expected, until one was timed
 
 
 class Cooldown:
-    """Holds a provider's calls until the moment that the vendor named; then one probes.
+    """Holds a model's calls until the moment that its vendor named; then one probes.
 
     The others follow once the probe is answered, or not refused within the time that a refusal
     takes. All processes of the user cool down; in each of them one call probes.
@@ -19,13 +19,16 @@ class Cooldown:
     longest: seconds; whoever must not wait longer asks another provider.
     """
 
-    def __init__(self, state: SharedState, now: Callable[[], float], longest: float) -> None:
+    def __init__(
+        self, model: str, state: SharedState, now: Callable[[], float], longest: float
+    ) -> None:
+        self._model = model
         self._state = state
         self._now = now
         self._longest = longest
         self._began = -math.inf
-        self._shared_until = -math.inf
-        self._until = -math.inf  # the same, but for as long as anyone may wait
+        self._shared: Cooling | None = None
+        self._until = -math.inf  # as shared, but for no longer than anyone may wait
         self._in_a_row = 0
         self._soon = SOON
         self._half_open = False
@@ -39,14 +42,14 @@ class Cooldown:
 
     def wait(self, call: object = None) -> tuple[str, float]:
         """Return the reason and the seconds for which a call has to wait; 0 where it may go."""
-        now, record = self._now(), self._state.peek()
-        if record.paused != self._shared_until:
-            self._shared_until = record.paused
-            self._until = min(record.paused, now + self._longest)
+        now, shared = self._now(), self._state.peek().cooldowns.get(self._model)
+        if shared is not None and shared != self._shared:
+            self._until = min(shared.until, now + self._longest)
             if now < self._until:
                 self._half_open, self._probe = True, None
-        if now < self._until:
-            return record.why, self._until - now
+        self._shared = shared or self._shared
+        if now < self._until and self._shared is not None:
+            return _reason(self._shared), self._until - now
         if not self._half_open or self._probe in (None, call):
             return "", 0.0
         left = self._probe_started + 2 * self._soon - now
@@ -69,7 +72,7 @@ class Cooldown:
         if call is self._probe:
             self._probe = None
 
-    def ended(self, call: object) -> None:
+    def answered(self, call: object) -> None:
         """Note that a call was not refused."""
         self._in_a_row = 0
         if call is self._probe:
@@ -91,16 +94,21 @@ class Cooldown:
         elif retry_after is None:
             return 0.0
         doubled = FIRST * 2.0 ** min(self._in_a_row - 1, DOUBLINGS)
-        asked = doubled if retry_after is None else retry_after
-        seconds = min(asked, self._longest)
-        why = "429, " + (
-            f"retry after {seconds:.3g} s" if retry_after is not None else "for an unknown time"
-        )
+        seconds = min(doubled if retry_after is None else retry_after, self._longest)
+        cooling = Cooling(now + seconds, None if retry_after is None else seconds)
 
         def prolong(record: QuotaRecord) -> None:
-            if now + seconds > record.paused:
-                record.paused, record.why = now + seconds, why
+            known = record.cooldowns.get(self._model)
+            if known is None or known.until < cooling.until:
+                record.cooldowns[self._model] = cooling
 
         self._state.amend(prolong)
         self._half_open, self._probe = True, None
         return seconds if new else 0.0
+
+
+def _reason(cooling: Cooling) -> str:
+    named = cooling.retry_after
+    if named is None:
+        return "429, for an unknown time"
+    return f"429, retry after {named:.3g} s" if named < 100 else f"429, retry after {named:.0f} s"

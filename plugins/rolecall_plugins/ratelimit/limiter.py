@@ -8,7 +8,7 @@ from typing import Any
 from rolecall import Call, Order, Outcome, Settings, SystemClock
 
 from .interval import LastStart, LocalInterval, MinInterval
-from .provider_limiter import Admission, ProviderLimiter
+from .provider_limiter import Admission, ProviderLimiter, Recalled
 from .shared_interval import SharedInterval
 from .shared_state import FileState, LocalState, SharedState
 from .wait_queue import Gate, Key, WaitQueue
@@ -29,7 +29,7 @@ def create_pacing_limiter(settings: Settings) -> "PacingLimiter":
         settings,
         SharedInterval(folder / "interval", now) if settings.interval else LocalInterval(now),
         now,
-        lambda provider: FileState(folder / f"pacing-{provider}.json", now),
+        lambda provider: FileState(folder / "quotas" / f"{provider}.json", now),
     )
 
 
@@ -66,21 +66,30 @@ class PacingLimiter:
     async def acquire(self, call: Call) -> None:
         provider, gate = self._provider(call.provider)
         key = self._key(call)
-        while True:
-            admission = await provider.admit(call, key)
-            try:
-                if self._permits.waiting:
-                    call.on_wait("interval", self._permits.waiting * self._settings.interval)
-                await self._permits.wait(partial(_unless_recalled, provider, admission, gate), key)
-                break
-            except _Recalled:
-                provider.left(admission)
-            except BaseException:
-                provider.left(admission)
-                raise
+        admission = None
+        while admission is None:
+            admission = await self._admit(provider, gate, call, key)
         provider.started(admission)
         self._admissions.setdefault(call, []).append(admission)
         self._permits.let_go()
+
+    async def _admit(
+        self, provider: ProviderLimiter, gate: Gate, call: Call, key: Key
+    ) -> Admission | None:
+        """Let a call pass its provider's limits and the interval; None where it was recalled."""
+        admission = None
+        try:
+            admission = await provider.admit(call, key)
+            if self._permits.waiting:
+                call.on_wait("interval", self._permits.waiting * self._settings.interval)
+            await self._permits.wait(partial(_checked, provider, admission, gate), key)
+        except BaseException as error:
+            if admission is not None:
+                provider.left(admission)
+            if not isinstance(error, Recalled):
+                raise
+            return None
+        return admission
 
     async def sending(self, call: Call) -> None:
         self._announcing.add(call.provider)
@@ -170,13 +179,8 @@ class IntervalQueue:
         return self._stamp(last, now)
 
 
-class _Recalled(Exception):
-    """A cooldown began at the call's provider while the call waited for the interval."""
-
-
-def _unless_recalled(provider: ProviderLimiter, admission: Admission, gate: Gate) -> float:
-    if provider.recalls(admission):
-        raise _Recalled
+def _checked(provider: ProviderLimiter, admission: Admission, gate: Gate) -> float:
+    provider.check(admission)
     return gate()
 
 

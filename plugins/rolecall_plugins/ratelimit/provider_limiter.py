@@ -1,4 +1,4 @@
-"""One provider's limits: calls at once, the user's quota, the vendor's limits and cooldowns."""
+"""One provider's limits: calls at once, the user's quota, each model's limits and cooldowns."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -11,28 +11,49 @@ from rolecall import Call, Cause, Outcome, ProviderError, ProviderSettings
 
 from .cooldown import Cooldown
 from .quota import Quota, QuotaReservation
+from .reservation import TokenForecast
 from .shared_state import SharedState
-from .token_forecast import TokenForecast
 from .vendor_limits import VendorLimits, VendorReservation
 from .wait_queue import FOREVER, Key, WaitQueue
 
 HOPELESS = 120.0  # seconds; no limit per minute holds a call up for so long
 
 
+class Recalled(Exception):
+    """A cooldown began while a call was on its way: it has to queue again."""
+
+
+class ModelLimiter:
+    """What holds the calls of one model up, in a queue of their own.
+
+    Vendors count per model: Anthropic per class of models, Gemini per project and model. So a
+    model that waits or cools down is no reason for the provider's other models to wait.
+    """
+
+    def __init__(
+        self, model: str, state: SharedState, now: Callable[[], float], longest: float
+    ) -> None:
+        self.queue = WaitQueue()
+        self.cooldown = Cooldown(model, state, now, longest)
+        self.vendor = VendorLimits(now())
+
+
 @define(eq=False)
 class Admission:
-    """A call that was admitted, and what was reserved for it."""
+    """A call that its model's limits let through, and what is reserved for it."""
 
     call: Call
-    vendor_limits: VendorLimits
+    model: ModelLimiter
+    tokens: tuple[int, int]
     vendor: VendorReservation
-    quota: QuotaReservation
+    quota: QuotaReservation | None = None
 
 
 class ProviderLimiter:
     """Admits a provider's calls as its limits allow, in the order of their keys.
 
-    An admitted call has either `started` or `left`; one that started `ended`.
+    A call waits in its model's queue and then in the provider's. One that was `admitted` has
+    either `started` or `left`; one that started `ended`.
 
     longest: seconds that a call may be held up by what the vendor asks for, and by a day's limit.
     """
@@ -45,87 +66,133 @@ class ProviderLimiter:
         longest: float,
     ) -> None:
         self._at_once = limits.concurrency or FOREVER
+        self._state = state
         self._now = now
         self._longest = longest
         self._queue = WaitQueue()
         self._lock = threading.RLock()
         self._active = 0
         self._quota = Quota(limits, state, now)
-        self._cooldown = Cooldown(state, now, longest)
         self._tokens = TokenForecast()
-        self._models: dict[str, VendorLimits] = {}
+        self._models: dict[str, ModelLimiter] = {}
 
     async def admit(self, call: Call, key: Key) -> Admission:
-        """Wait until the limits allow; raise ProviderError where nobody waits for so long."""
-        reason, wait = self._cooldown.wait()
+        """Wait until all limits allow the call.
+
+        Raises Recalled where a cooldown begins meanwhile, and ProviderError where a limit would
+        hold the call up for longer than anyone waits.
+        """
+        model = self._model(call.model)
+        reason, wait = model.cooldown.wait()
         if wait:  # reported at once, also for those who are not the first in the queue
             call.on_wait(reason, wait)
         admitted: list[Admission] = []
-        await self._queue.wait(partial(self._gate, call, admitted), key)
-        return admitted[0]
+        await model.queue.wait(partial(self._pass_model, model, call, admitted), key)
+        (admission,) = admitted
+        try:
+            await self._queue.wait(partial(self._pass_provider, admission), key)
+        except BaseException:
+            self.left(admission)
+            raise
+        return admission
 
-    def recalls(self, admission: Admission) -> bool:
-        """Check whether an admitted call has to leave again, as a cooldown began meanwhile."""
+    def check(self, admission: Admission) -> None:
+        """Raise Recalled where a cooldown began since the call was admitted."""
         with self._lock:
-            return self._cooldown.wait(admission)[1] > 0
+            if admission.model.cooldown.wait(admission)[1]:
+                raise Recalled
 
     def started(self, admission: Admission) -> None:
+        model = admission.model
         with self._lock:
-            self._cooldown.started(admission)
-            admission.vendor_limits.start(admission.vendor, self._now())
-            self._quota.start(admission.quota)
-        if self._cooldown.half_open:
-            self._queue.wake_first()
+            model.cooldown.started(admission)
+            model.vendor.start(admission.vendor, self._now())
+            if admission.quota:
+                self._quota.start(admission.quota)
+        if model.cooldown.half_open:
+            model.queue.wake_first()
 
     def left(self, admission: Admission) -> None:
         """Release what was reserved for a call that did not start."""
-        with self._leaving():
-            self._cooldown.cancelled(admission)
-            admission.vendor_limits.release(admission.vendor)
-            self._quota.release(admission.quota)
+        with self._leaving(admission):
+            admission.model.cooldown.cancelled(admission)
+            admission.model.vendor.release(admission.vendor)
+            if admission.quota:
+                self._quota.release(admission.quota)
 
     def ended(self, admission: Admission, outcome: Outcome) -> None:
         """Learn from how a call ended that started."""
-        usage, call, reserved = outcome.usage, admission.call, admission.vendor
+        usage, model, reserved = outcome.usage, admission.model, admission.vendor
         refused = outcome.cause is Cause.RATE_LIMITED
-        with self._leaving():
+        with self._leaving(admission):
             now = self._now()
             if usage.input or usage.output:
                 used = usage.input, usage.output
-                self._tokens.learn(call, usage.output)
+                self._tokens.learn(admission.call, usage.output)
             elif refused or not outcome.started:
                 used = 0, 0
-            else:  # a call that was cut off may have used its tokens
-                used = reserved.input_tokens, reserved.output_tokens
-            self._quota.settle(admission.quota, *used)
-            admission.vendor_limits.settle(reserved, *used, outcome.headers, now)
-            if not outcome.started:
-                self._cooldown.cancelled(admission)
+            else:  # a call that was cancelled or cut off may have used its tokens
+                used = admission.tokens
+            if admission.quota:
+                self._quota.settle(admission.quota, *used)
+            model.vendor.settle(reserved, *used, outcome.headers, now)
+            if not outcome.started or outcome.cancelled:
+                model.cooldown.cancelled(admission)
                 return
             if not refused:
-                self._cooldown.ended(admission)
+                model.cooldown.answered(admission)
                 return
             started = reserved.started or now
-            seconds = self._cooldown.refused(admission, started, outcome.retry_after)
+            seconds = model.cooldown.refused(admission, started, outcome.retry_after)
             if seconds:
-                admission.vendor_limits.refused(reserved, outcome.limits, seconds, now)
+                model.vendor.refused(reserved, outcome.limits, seconds, now)
 
     @contextmanager
-    def _leaving(self) -> Iterator[None]:
+    def _leaving(self, admission: Admission) -> Iterator[None]:
         with self._lock:
-            self._active -= 1
             try:
                 yield
             finally:
+                if admission.quota:
+                    self._active -= 1
+                admission.model.queue.wake_first()
                 self._queue.wake_first()
 
-    def _gate(self, call: Call, admitted: list[Admission]) -> float:
+    def _model(self, name: str) -> ModelLimiter:
         with self._lock:
-            attempt = self._attempt(call)
-        if isinstance(attempt, Admission):
-            admitted.append(attempt)
-            return 0.0
-        reason, wait = attempt
+            model = self._models.get(name)
+            if model is None:
+                model = ModelLimiter(name, self._state, self._now, self._longest)
+                self._models[name] = model
+            return model
+
+    def _pass_model(self, model: ModelLimiter, call: Call, admitted: list[Admission]) -> float:
+        """Reserve what a call takes from its model's limits; return the seconds to wait."""
+        tokens = call.input_tokens, self._tokens.expect(call)
+        with self._lock:
+            reason, wait = model.cooldown.wait()
+            if not wait:
+                reason, wait = model.vendor.wait(*tokens, self._now())
+            if not wait:
+                admission = Admission(call, model, tokens, model.vendor.reserve(*tokens))
+                model.cooldown.admitted(admission)
+                admitted.append(admission)
+        return self._reported(call, reason, wait)
+
+    def _pass_provider(self, admission: Admission) -> float:
+        """Reserve what a call takes from the user's limits; return the seconds to wait."""
+        with self._lock:
+            self.check(admission)
+            if self._active >= self._at_once:
+                return self._reported(admission.call, f"{self._at_once} calls at once", FOREVER)
+            quota = self._quota.reserve(*admission.tokens)
+            if isinstance(quota, QuotaReservation):
+                admission.quota = quota
+                self._active += 1
+                return 0.0
+        return self._reported(admission.call, *quota)
+
+    def _reported(self, call: Call, reason: str, wait: float) -> float:
         if max(self._longest, HOPELESS) < wait < FOREVER:
             raise ProviderError(
                 Cause.QUOTA_EXHAUSTED,
@@ -133,28 +200,6 @@ class ProviderLimiter:
                 f"{wait / 3600:.1f} h",
                 retry_after=wait,
             )
-        call.on_wait(reason, wait)
+        if wait:
+            call.on_wait(reason, wait)
         return wait
-
-    def _attempt(self, call: Call) -> Admission | tuple[str, float]:
-        """Admit a call, or return the reason and the seconds for which it has to wait."""
-        now = self._now()
-        reason, wait = self._cooldown.wait()
-        if wait:
-            return reason, wait
-        if self._active >= self._at_once:
-            return f"{self._at_once} calls at once", FOREVER
-        vendor_limits = self._models.get(call.model)
-        if vendor_limits is None:
-            vendor_limits = self._models[call.model] = VendorLimits(now)
-        tokens = call.input_tokens, self._tokens.expect(call)
-        reason, wait = vendor_limits.wait(*tokens, now)
-        if wait:
-            return reason, wait
-        quota = self._quota.reserve(*tokens)
-        if not isinstance(quota, QuotaReservation):
-            return quota
-        self._active += 1
-        admission = Admission(call, vendor_limits, vendor_limits.reserve(*tokens), quota)
-        self._cooldown.admitted(admission)
-        return admission

@@ -1,9 +1,14 @@
-"""What one call takes from one limit: a part when it starts, a part when it ends."""
+"""What one call takes from a limit: expected before it starts, corrected when it ends."""
 
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from rolecall import Call
+
 from .token_bucket import Spending
+
+SHARE = 8  # of its output budget: the first guess
+NEWEST = 0.25  # share of the newest answer in the mean
 
 Amounts = tuple[int, int]
 
@@ -59,3 +64,22 @@ class Reservation:
     def release(self) -> None:
         """Reserve nothing for a call that never started."""
         self._limit.reserve(-sum(self._amounts))
+
+
+class TokenForecast:
+    """Expects an agent to write the mean of its last answers; a new one, that of all."""
+
+    def __init__(self) -> None:
+        self._means: dict[str, float] = {}
+
+    def expect(self, call: Call) -> int:
+        mean = self._means.get(call.agent, self._means.get(""))
+        most = call.max_output_tokens
+        if mean is None:
+            return -(-most // SHARE)
+        return min(round(mean), most) if most else round(mean)
+
+    def learn(self, call: Call, output: int) -> None:
+        for name in (call.agent, ""):
+            mean = self._means.get(name, output)
+            self._means[name] = mean + NEWEST * (output - mean)

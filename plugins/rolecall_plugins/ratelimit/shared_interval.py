@@ -8,32 +8,27 @@ for it is never opened. It costs what `flock`, read and write cost (10 µs; a `f
 alone 89 µs).
 """
 
-import errno
 import logging
 import math
-import os
 import re
 import stat
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from itertools import islice
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from .interval import NEVER, Change, LastStart
+from .shared_folder import SharedFolder, make, opened
 
 _log = logging.getLogger("rolecall")
 BLANK = "start"  # a name without a start, to be renamed to the first one
-MOST = 1000  # names that are read; a folder never holds more than a few of ours
 ATTEMPTS = 50  # at renaming, before the event loop gets its turn
 BUSY = 0.001
 # A folder's time of change is that of the system's last tick: 4 ms ago on Linux, 16 on Windows.
 TICK = 0.02
 ROUNDING = 1e-6
 _NAME = re.compile(r"start-(\d{1,19}|never)-(\d{1,19}|never)", re.ASCII)
-_HAS_DESCRIPTORS = os.rename in os.supports_dir_fd and os.listdir in os.supports_fd
-_FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
 
 
 class SharedInterval:
@@ -90,7 +85,7 @@ class SharedInterval:
 
     def _attempt(self, change: Change) -> float | None:
         """Rename the last start; return None where another process was faster."""
-        with _opened(self._path) as folder:
+        with opened(self._path) as folder:
             name, last = self._read(folder)
             self._known = self._known.or_later(last)
             changed = change(self._known, self._now())
@@ -98,11 +93,11 @@ class SharedInterval:
                 return changed
             if folder is not None:
                 return self._rename(folder, name, changed)
-        _make(self._path)
-        with _opened(self._path) as folder:
+        make(self._path)
+        with opened(self._path) as folder:
             return None if folder is None else self._rename(folder, None, changed)
 
-    def _rename(self, folder: "_Folder", name: str | None, changed: LastStart) -> float | None:
+    def _rename(self, folder: SharedFolder, name: str | None, changed: LastStart) -> float | None:
         if name is None:
             folder.create(BLANK)
             # Another process may have made and renamed it since this one looked.
@@ -113,7 +108,7 @@ class SharedInterval:
         self._known, self._was_there = changed, True
         return 0.0
 
-    def _read(self, folder: "_Folder | None") -> tuple[str | None, LastStart]:
+    def _read(self, folder: SharedFolder | None) -> tuple[str | None, LastStart]:
         """Return the name to be renamed, where there is one, and the latest possible start."""
         names = [] if folder is None else [*folder.names()]
         starts = {name: start for name in names if (start := self._started(name))}
@@ -130,7 +125,7 @@ class SharedInterval:
         start = _parse(name)
         return start if start and max(start.permit, start.sent) <= self._now() + ROUNDING else None
 
-    def _latest_possible(self, folder: "_Folder | None") -> LastStart:
+    def _latest_possible(self, folder: SharedFolder | None) -> LastStart:
         """Return the last moment at which a start can have been lost."""
         if self._was_there:
             self._warn("was lost: somebody deleted it; calls wait an interval from then on")
@@ -162,17 +157,6 @@ def _parse(name: str) -> LastStart | None:
     return None
 
 
-def _make(path: Path) -> None:
-    """Make the folder, in place of whatever else is there."""
-    path.parent.mkdir(0o700, parents=True, exist_ok=True)
-    with suppress(FileExistsError):
-        path.mkdir(0o700)
-        return
-    if path.is_symlink() or not path.is_dir():
-        with suppress(FileNotFoundError):
-            path.unlink()
-
-
 def _changed_above(path: Path) -> int:
     """Return when the deepest folder above a path changed, in nanoseconds of the calendar."""
     for folder in path.parents:
@@ -181,64 +165,3 @@ def _changed_above(path: Path) -> int:
             if stat.S_ISDIR(found.st_mode):
                 return found.st_mtime_ns
     return 0
-
-
-class _Folder:
-    """An open folder; where the system has no descriptors of folders, its path."""
-
-    def __init__(self, path: Path, descriptor: int | None) -> None:
-        self._path = path
-        self._place: int | Path = path if descriptor is None else descriptor
-        self._descriptor = descriptor
-
-    def names(self) -> Iterator[str]:
-        with os.scandir(self._place) as entries:
-            for entry in islice(entries, MOST):
-                yield entry.name
-
-    def changed(self) -> int:
-        """Return when an entry was last made, renamed or removed; nanoseconds of the calendar."""
-        return os.stat(self._place).st_mtime_ns
-
-    def create(self, name: str) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-        with suppress(FileExistsError):
-            os.close(os.open(self._name(name), flags, 0o600, dir_fd=self._descriptor))
-
-    def rename(self, old: str, new: str) -> bool:
-        """Rename an entry; return False where it is gone."""
-        at = self._descriptor
-        try:
-            os.rename(self._name(old), self._name(new), src_dir_fd=at, dst_dir_fd=at)
-        except FileNotFoundError:
-            return False
-        return True
-
-    def remove(self, name: str) -> None:
-        """Remove an entry, or leave it where it is a folder."""
-        with suppress(OSError):
-            os.unlink(self._name(name), dir_fd=self._descriptor)
-
-    def _name(self, name: str) -> str:
-        return name if self._descriptor is not None else str(self._path / name)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[_Folder | None]:
-    """Open a folder; None where there is none, or something else in its place."""
-    if not _HAS_DESCRIPTORS:
-        yield _Folder(path, None) if path.is_dir() and not path.is_symlink() else None
-        return
-    descriptor = None
-    try:
-        descriptor = os.open(path, _FOLDER)
-    except (FileNotFoundError, NotADirectoryError):
-        pass
-    except OSError as error:
-        if error.errno not in (errno.ELOOP, errno.EMLINK):  # what systems call a link
-            raise
-    try:
-        yield None if descriptor is None else _Folder(path, descriptor)
-    finally:
-        if descriptor is not None:
-            os.close(descriptor)

@@ -1,32 +1,45 @@
 """What the user's processes share about one provider: its cooldown, and what was used."""
 
 import json
-import math
 import threading
 import time
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 from typing import Protocol
 
-from attrs import asdict, define, field
+from attrs import asdict, define, field, frozen
 
-from .shared_file import SharedFile
+from .shared_folder import SharedFile
+from .token_bucket import DAY
 
-VERSION = 2  # 2 calls `reserved` what 1 called `kept`
+VERSION = 3
+LARGEST = 1e15  # of a time or an amount that is believed
+MOST = 1000  # models, and entries of one limit
 Entry = list[float]  # when, and how much
+
+
+@frozen
+class Cooling:
+    """Until when a model cools down.
+
+    retry_after: the seconds that its vendor named, if any.
+    """
+
+    until: float
+    retry_after: float | None = None
 
 
 @define
 class QuotaRecord:
     """Times are seconds of the system's monotonic clock.
 
-    paused: until when the provider cools down. why: the reason, in words.
+    cooldowns: by model.
     used: limit's name to what was used of it, the oldest first. reserved: the same, for calls
     that are not over.
     """
 
-    paused: float = float("-inf")
-    why: str = ""
+    cooldowns: dict[str, Cooling] = field(factory=dict)
     used: dict[str, list[Entry]] = field(factory=dict)
     reserved: dict[str, list[Entry]] = field(factory=dict)
 
@@ -73,8 +86,8 @@ class LocalState:
 class FileState:
     """The record of all processes of the user, in a file of JSON.
 
-    After a reboot, when the monotonic clock begins anew, its times are carried over by the
-    calendar's clock.
+    A file that was damaged or deleted is written anew, from what this process knows. After a
+    reboot, when the monotonic clock begins anew, what was used is carried over by the calendar.
     """
 
     def __init__(
@@ -89,7 +102,7 @@ class FileState:
 
     def peek(self) -> QuotaRecord:
         try:
-            changed = self._file.path.stat().st_mtime_ns != self._file.modified
+            changed = self._file.path.lstat().st_mtime_ns != self._file.modified
         except OSError:
             return self._record
         if changed or self._owed:
@@ -108,49 +121,80 @@ class FileState:
                 change(self._record)  # here it holds at once
 
     def _exchange(self, change: Callable[[QuotaRecord], float]) -> float:
-        wait = 0.0
+        record, wait = self._record, 0.0
 
-        def use(content: bytes | None) -> bytes | None:
-            nonlocal wait
-            if content is not None:
-                self._record = self._parse(content) or self._record
-            owed, self._owed = self._owed, []
-            for each in owed:
-                each(self._record)
-            wait = change(self._record)
-            return None if wait and not owed else self._serialize()
+        def replace(content: bytes | None) -> bytes | None:
+            nonlocal record, wait
+            record = self._parse(content) if content else self._known(content)
+            for owed in self._owed:
+                owed(record)
+            wait = change(record)
+            return None if wait and not self._owed else self._serialize(record)
 
-        return self._file.exchange(use) or wait
+        busy = self._file.exchange(replace)
+        if busy:
+            return busy
+        self._record, self._owed = record, []
+        return wait
 
-    def _serialize(self) -> bytes:
+    def _known(self, content: bytes | None) -> QuotaRecord:
+        """Copy what this process knows; the file is new, empty, or cannot be used."""
+        if content is not None and self._file.modified:
+            self._warn()
+        return deepcopy(self._record)
+
+    def _serialize(self, record: QuotaRecord) -> bytes:
         about = {"v": VERSION, "now": self._now(), "calendar": self._calendar()}
-        return json.dumps(about | asdict(self._record)).encode()
+        return json.dumps(about | asdict(record)).encode()
 
-    def _parse(self, content: bytes) -> QuotaRecord | None:
-        """Parse the file's record; None where it is damaged or of another version."""
+    def _parse(self, content: bytes) -> QuotaRecord:
+        """Parse the file's record; what is damaged or of another version is replaced."""
         try:
             fields = json.loads(content)
             if fields["v"] != VERSION:
-                return None
-            written, then = float(fields["now"]), float(fields["calendar"])
+                return self._known(None)
+            written, then = _number(fields["now"]), _number(fields["calendar"])
             now = self._now()
             rebooted = written > now
             earlier = now - max(0.0, self._calendar() - then) - written if rebooted else 0.0
-            used, reserved = (
-                {
-                    str(name): _parse_entries(entries, earlier, now)
-                    for name, entries in fields[part].items()
-                }
-                for part in ("used", "reserved")
+            return QuotaRecord(
+                {} if rebooted else _parse_cooldowns(fields["cooldowns"], now),
+                _parse_uses(fields["used"], earlier, now),
+                {} if rebooted else _parse_uses(fields["reserved"], earlier, now),
             )
-            if rebooted:
-                return QuotaRecord(used=used)
-            return QuotaRecord(float(fields["paused"]), str(fields["why"]), used, reserved)
-        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
-            return None
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            self._warn()
+            return self._known(None)
+
+    def _warn(self) -> None:
+        self._file.warn("was damaged or deleted: it is written anew, from what is known here")
 
 
-def _parse_entries(values: list[list[float]], earlier: float, now: float) -> list[Entry]:
+def _number(value: object) -> float:
+    if not isinstance(value, int | float) or not abs(value) < LARGEST:
+        raise ValueError("no number, or one that makes no sense")
+    return float(value)
+
+
+def _parse_cooldowns(values: dict[str, dict[str, float]], now: float) -> dict[str, Cooling]:
+    """Parse until when models cool down; one that is over, or longer than a day, is none."""
+    cooldowns = {}
+    for model, each in [*values.items()][:MOST]:
+        until, named = _number(each["until"]), each["retry_after"]
+        if now < until <= now + DAY:
+            cooldowns[model] = Cooling(until, None if named is None else _number(named))
+    return cooldowns
+
+
+def _parse_uses(
+    values: dict[str, list[list[float]]], earlier: float, now: float
+) -> dict[str, list[Entry]]:
     """Parse what was used, on today's clock; nothing was used later than now."""
-    entries = [[min(float(at) + earlier, now), float(amount)] for at, amount in values]
-    return [entry for entry in entries if all(map(math.isfinite, entry)) and entry[1] > 0]
+    return {
+        limit: [
+            [min(_number(at) + earlier, now), _number(amount)]
+            for at, amount in entries[-MOST:]
+            if amount > 0
+        ]
+        for limit, entries in [*values.items()][:MOST]
+    }

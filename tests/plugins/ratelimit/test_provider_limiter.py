@@ -339,3 +339,99 @@ def test_an_agents_output_is_expected_from_what_it_wrote_before() -> None:
     assert (first, second) == (0.0, 0.5)
     assert third >= 60.0
     assert fourth > third
+
+
+OTHER = evolve(GEMINI, model="other")
+EMPTY = {"x-ratelimit-limit-requests": "60", "x-ratelimit-remaining-requests": "0"}
+
+
+def test_a_model_that_waits_for_its_limit_holds_no_other_model_up() -> None:
+    clock = FakeClock()
+    pacing = paced(clock)
+
+    async def run() -> list[float]:
+        await pacing.acquire(GEMINI)
+        pacing.ended(GEMINI, Outcome(headers=EMPTY))
+        start = clock.now()
+        calls = (GEMINI, GEMINI, OTHER, OTHER)
+        granted = await asyncio.gather(*(permit(pacing, clock, call) for call in calls))
+        return [at - start for at in granted]
+
+    first, second, *others = clock.run(run())
+    assert others == pytest.approx([0.5, 1.0])
+    assert (first, second) == pytest.approx((1.5, 2.5), abs=0.51)
+
+
+def test_a_model_that_cools_down_holds_no_other_model_up() -> None:
+    first, other, second = refused(REFUSED, GEMINI, OTHER, GEMINI)
+    assert (first, other, second) == (7.0, 0.5, 8.5)
+
+
+def test_all_models_of_a_provider_share_its_calls_at_once_first_come_first_served() -> None:
+    clock = FakeClock()
+    pacing = paced(clock, providers={"gemini": ProviderSettings(concurrency=1)})
+    order: list[str] = []
+
+    async def use(call: Call) -> None:
+        await pacing.acquire(call)
+        order.append(call.model)
+        await asyncio.sleep(3)
+        pacing.ended(call, Outcome())
+
+    async def run() -> None:
+        await asyncio.gather(*map(use, (GEMINI, OTHER, GEMINI, OTHER)))
+
+    clock.run(run())
+    assert order == ["m", "other", "m", "other"]
+
+
+def test_a_call_that_waits_for_the_provider_is_recalled_by_its_models_cooldown() -> None:
+    clock = FakeClock()
+    pacing = paced(clock, providers={"gemini": ProviderSettings(concurrency=2)})
+
+    async def run() -> tuple[float, float]:
+        await pacing.acquire(GEMINI)
+        await pacing.acquire(OTHER)
+        start = clock.now()
+        waiting = asyncio.ensure_future(permit(pacing, clock, GEMINI))
+        other = asyncio.ensure_future(permit(pacing, clock, OTHER))
+        await asyncio.sleep(1)
+        pacing.ended(GEMINI, REFUSED)
+        elsewhere = await other - start
+        pacing.ended(OTHER, Outcome())
+        return await waiting - start, elsewhere
+
+    assert clock.run(run()) == pytest.approx((8.0, 1.0))
+
+
+def test_a_probe_that_is_cancelled_is_no_answer() -> None:
+    clock = FakeClock()
+    pacing = paced(clock)
+
+    async def run() -> list[float]:
+        await pacing.acquire(GEMINI)
+        pacing.ended(GEMINI, REFUSED)
+        start = clock.now()
+        waiting = [asyncio.ensure_future(permit(pacing, clock, GEMINI)) for _ in range(3)]
+        await waiting[0]
+        await asyncio.sleep(0.1)
+        pacing.ended(GEMINI, Outcome(cancelled=True))
+        return [at - start for at in await asyncio.gather(*waiting)]
+
+    assert clock.run(run()) == pytest.approx([7.0, 7.5, 9.0])
+
+
+def test_a_cancelled_call_ends_no_row_of_refusals() -> None:
+    clock = FakeClock()
+    pacing = paced(clock)
+
+    async def run() -> list[float]:
+        waits = []
+        for cancelled in (False, False, True, False):
+            before = clock.now()
+            waits.append(await permit(pacing, clock, GEMINI) - before)
+            outcome = Outcome(cause=None if cancelled else Cause.RATE_LIMITED, cancelled=cancelled)
+            pacing.ended(GEMINI, outcome)
+        return [*waits, await permit(pacing, clock, GEMINI) - clock.now()]
+
+    assert clock.run(run())[:4] == pytest.approx([0.0, 1.0, 2.0, 0.5])

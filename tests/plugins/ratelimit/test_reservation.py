@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rolecall import Call
-from rolecall_plugins.ratelimit.token_forecast import SHARE, TokenForecast
+from rolecall_plugins.ratelimit.reservation import SHARE, TokenForecast
 
 
 def call(agent: str = "architect", most: int = 4000) -> Call:
