@@ -1,8 +1,10 @@
 """What Anthropic has of its own among the vendors that are called through litellm."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from .vendors import Vendor
+from rolecall import Request
+
+from .vendors import Vendor, is_text_alone
 
 if TYPE_CHECKING:
     from .reply_reader import Reply
@@ -12,6 +14,14 @@ def _reply() -> "Reply":
     from .anthropic_reply import ClaudeReply  # not before a call is made
 
     return ClaudeReply()
+
+
+def _amend(body: dict[str, Any], request: Request) -> None:
+    """Write the conversation anew where it is more than text."""
+    if not is_text_alone(request):
+        from .writing.anthropic_request import write
+
+        body.update(write(request, CLAUDE.name))
 
 
 CLAUDE = Vendor(
@@ -25,4 +35,5 @@ CLAUDE = Vendor(
     marks_cache=True,
     reply=_reply,
     endpoint=lambda base: base.rstrip("/").removesuffix("/v1/messages").removesuffix("/v1"),
+    amend=_amend,
 )

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from rolecall import Request
 
-from .vendors import Vendor
+from .vendors import Vendor, is_text_alone
 
 if TYPE_CHECKING:
     from .reply_reader import Reply
@@ -24,9 +24,16 @@ def _endpoint(base: str) -> str:
 
 
 def _amend(body: dict[str, Any], request: Request) -> None:
-    """Leave the temperature to the vendor where none was asked for; litellm sets one."""
+    """Leave the temperature to the vendor where none was asked for; litellm sets one.
+
+    A conversation that is more than text is written anew.
+    """
     if request.temperature is None:
         body.get("generationConfig", {}).pop("temperature", None)
+    if not is_text_alone(request):
+        from .writing.gemini_request import write
+
+        body.update(write(request, GEMINI.name))
 
 
 GEMINI = Vendor(

@@ -21,7 +21,8 @@ class Vendor:
     marks_cache: whether a prompt must be marked for the vendor to keep it.
     reply: makes the reader of one reply.
     endpoint: completes a base address to the one that litellm wants.
-    amend: takes out of a request's body what litellm puts in unasked.
+    amend: changes the body that litellm made: takes out what it puts in unasked, and writes anew a
+        conversation that is more than text.
     """
 
     name: str
@@ -35,3 +36,8 @@ class Vendor:
     endpoint: Callable[[str], str]
     amend: "Callable[[dict[str, Any], Request], None] | None" = None
     marks_cache: bool = False
+
+
+def is_text_alone(request: "Request") -> bool:
+    """Check whether a request has neither tools nor parts, so that litellm writes all of it."""
+    return not (request.tools or any(message.parts for message in request.messages))
