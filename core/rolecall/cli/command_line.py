@@ -10,7 +10,7 @@ from ..errors import PluginError, nearest
 from ..plugin.manager import OWN, Host
 from ..plugin.run_option import RunOption
 from .console import unread
-from .options import BLOCK
+from .options import BLOCK, with_block
 from .plugin_options import TeamCommand
 
 
@@ -118,6 +118,9 @@ class RootCommand(click.Group):
 
 class Group(click.Group):
     """A group of ours; plugins add to it in their command line, and to no other."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        return with_block(super().get_params(ctx), len(self.params))
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({*self.commands, *self._added(ctx)})

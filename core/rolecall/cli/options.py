@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from ..errors import UsageError
+from . import completion
 
 
 def without_blocked(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -82,6 +83,7 @@ BLOCK = click.Option(
     multiple=True,
     metavar="no:PLUGIN",
     expose_value=False,
+    shell_complete=completion.blocked,
     help="Do not load a plugin.",
 )
 
@@ -90,9 +92,11 @@ class Command(click.Command):
     """A command of ours: shows the option that goes with all of them."""
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        params = list(super().get_params(ctx))
-        params.insert(len(self.params), BLOCK)
-        return params
+        return with_block(super().get_params(ctx), len(self.params))
+
+
+def with_block(params: Sequence[click.Parameter], place: int) -> list[click.Parameter]:
+    return [*params[:place], BLOCK, *params[place:]]
 
 
 class Dollars(click.FloatRange):
@@ -116,6 +120,7 @@ ASSIGN = click.option(
     multiple=True,
     metavar="AGENT=ROUTE",
     callback=_assignments,
+    shell_complete=completion.assignments,
     help="Run an agent elsewhere: provider or provider/model; several in order, with commas.",
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -158,12 +163,37 @@ BUDGET = _setting(
     metavar="USD",
     help="Most that the run may cost.",
 )
-ONLY = click.option("--only", multiple=True, metavar="AGENT", help="Run these agents alone.")
-SKIP = click.option("--skip", multiple=True, metavar="AGENT", help="Leave an agent out.")
-RUN = click.argument("name", metavar="[RUN]", required=False)
+ONLY = click.option(
+    "--only",
+    multiple=True,
+    metavar="AGENT",
+    shell_complete=completion.agents,
+    help="Run these agents alone.",
+)
+SKIP = click.option(
+    "--skip",
+    multiple=True,
+    metavar="AGENT",
+    shell_complete=completion.agents,
+    help="Leave an agent out.",
+)
+RUN = click.argument("name", metavar="[RUN]", required=False, shell_complete=completion.runs)
 REQUEST = click.argument("request_text", metavar="[REQUEST]", required=False)
-FILE = click.option("-f", "--file", "path", metavar="FILE", help="Read the request; - is stdin.")
-OUTPUT = click.option("-o", "--output", metavar="DIR", help="The run's folder, new or empty.")
+FILE = click.option(
+    "-f",
+    "--file",
+    "path",
+    metavar="FILE",
+    type=click.Path(),
+    help="Read the request; - is stdin.",
+)
+OUTPUT = click.option(
+    "-o",
+    "--output",
+    metavar="DIR",
+    type=click.Path(file_okay=False),
+    help="The run's folder, new or empty.",
+)
 
 
 def options(*decorators: Callable[[F], F]) -> Callable[[F], F]:

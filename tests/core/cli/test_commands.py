@@ -666,9 +666,6 @@ def test_the_plugins_are_listed_with_where_they_come_from(echo: Shell) -> None:
     assert "rolecall-echo 1.0" in echo("plugins").out
 
 
-GROUPS = ("plugins", "runs")
-
-
 def commands() -> list[str]:
     host = Host()
     names = []
@@ -684,7 +681,7 @@ def test_every_command_has_help(shell: Shell, command: str) -> None:
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.startswith(f"Usage: rolecall {command}".rstrip())
     is_ours = command.partition(" ")[0] in {each.name for each in COMMANDS}
-    assert ("-p no:PLUGIN" in ended.out) == (not command or (is_ours and command not in GROUPS))
+    assert ("-p no:PLUGIN" in ended.out) == (not command or (is_ours))
 
 
 def test_the_version_is_that_of_the_distribution(shell: Shell) -> None:

@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..app import App
+from ..assigned import assigned_team
+from ..command_line import Group
 from ..console import show
-from ..options import ASSIGN, JSON, Command
+from ..options import ASSIGN, JSON
 from ..render import Grid, counted, grid
+from .agents_show import show_agent
 
 if TYPE_CHECKING:
     from ...plugin.assignment import Assigned
@@ -17,20 +19,18 @@ if TYPE_CHECKING:
 WIDE = 120  # columns
 
 
-@click.command(cls=Command)
+@click.group(cls=Group, invoke_without_command=True)
 @ASSIGN
 @JSON
-@click.pass_obj
-def agents(app: App, assign: Mapping[str, Sequence[str]], as_json: bool) -> None:
+@click.pass_context
+def agents(ctx: click.Context, assign: Mapping[str, Sequence[str]], as_json: bool) -> None:
     """List the agents, where they run, and who decided that."""
-    from ...plugin.assignment import assemble, switched_off
-    from ...plugin.assignment import assign as decide
+    if ctx.invoked_subcommand is None:
+        found = assigned_team(ctx.obj, assign)
+        show(agents_json(found.agents, found.team), agents_table, as_json)
 
-    app.host.check()
-    found = app.host.providers(app.settings)
-    assigned = decide(app.host, app.settings, found, assign)
-    team, _ = assemble((each.agent for each in assigned.values()), skip=switched_off(assigned))
-    show(agents_json(assigned, team), agents_table, as_json)
+
+agents.add_command(show_agent)
 
 
 def agents_json(assigned: "Mapping[str, Assigned]", team: "Team") -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import click
 
 from ...errors import UsageError
+from .. import completion
 from ..app import App
 from ..console import warn
 from ..options import ASSIGN, BUDGET, DEBUG, JSON, QUIET, REUSE, RUN, options
@@ -15,8 +16,21 @@ from ..working import reopened, work
 
 @click.command(cls=TeamCommand)
 @options(RUN)
-@click.option("--from", "start", multiple=True, metavar="AGENT", help="And all who need it.")
-@click.option("--only", multiple=True, metavar="AGENT", help="And leave the others as they are.")
+@click.option(
+    "--from",
+    "start",
+    multiple=True,
+    metavar="AGENT",
+    shell_complete=completion.agents,
+    help="And all who need it.",
+)
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="AGENT",
+    shell_complete=completion.agents,
+    help="And leave the others as they are.",
+)
 @click.option("--yes", is_flag=True, help="On a terminal, do not ask first.")
 @options(ASSIGN, BUDGET, REUSE, JSON, QUIET, DEBUG)
 @click.pass_obj

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ...errors import UsageError
+from .. import completion
 from ..app import App
 from ..command_line import Group
 from ..console import echo, show
@@ -54,8 +55,8 @@ def show_(app: App, name: str | None) -> None:
 
 
 @runs.command(cls=Command)
-@click.argument("name")
-@click.argument("other", required=False)
+@click.argument("name", shell_complete=completion.runs)
+@click.argument("other", required=False, shell_complete=completion.runs)
 @click.pass_obj
 def diff(app: App, name: str, other: str | None) -> None:
     """Compare two runs, or a run with what its last change replaced."""
@@ -69,7 +70,7 @@ def diff(app: App, name: str, other: str | None) -> None:
 
 
 @runs.command(cls=Command)
-@click.argument("names", metavar="RUN...", nargs=-1, required=True)
+@click.argument("names", metavar="RUN...", nargs=-1, required=True, shell_complete=completion.runs)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
 def rm(app: App, names: Sequence[str], yes: bool) -> None:

@@ -6,6 +6,7 @@ from datetime import datetime
 import click
 
 from ...errors import UsageError
+from .. import completion
 from ..app import App
 from ..options import ASSIGN, BUDGET, DEBUG, JSON, QUIET, REUSE, options, read_text
 from ..plugin_options import TeamCommand
@@ -13,8 +14,15 @@ from ..working import reopened, work
 
 
 @click.command(cls=TeamCommand)
-@click.argument("words", metavar="[RUN] CHANGE", nargs=-1)
-@click.option("-f", "--file", "path", metavar="FILE", help="Read the change; - is stdin.")
+@click.argument("words", metavar="[RUN] CHANGE", nargs=-1, shell_complete=completion.runs)
+@click.option(
+    "-f",
+    "--file",
+    "path",
+    metavar="FILE",
+    type=click.Path(),
+    help="Read the change; - is stdin.",
+)
 @options(ASSIGN, BUDGET, REUSE, JSON, QUIET, DEBUG)
 @click.pass_obj
 def update(
