@@ -3,6 +3,7 @@
 OpenTelemetry is imported only then; `pip install 'rolecall[otel]'` installs it.
 """
 
+import logging
 import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -15,11 +16,13 @@ if TYPE_CHECKING:
 
     from rolecall import Observer, Settings
 
+    from .exporters import Telemetry
+
+_log = logging.getLogger("rolecall")
+
 
 @hookimpl
 def rolecall_observers(settings: "Settings") -> "Iterable[Observer]":
-    from rolecall import SettingsError
-
     from ..cassettes.current_call import active_cassette
     from .exporters import Telemetry, is_disabled, wants_content
 
@@ -33,18 +36,32 @@ def rolecall_observers(settings: "Settings") -> "Iterable[Observer]":
         return _observers(tracers, meters, content)
     telemetry = Telemetry.read(settings)
     # A cassette records every client of the process, an exporter's too.
-    if not telemetry.requested_by or active_cassette.get() is not None:
+    if active_cassette.get() is not None:
         return []
+    for warning in telemetry.warnings:
+        _log.warning("%s", warning)
+    return _own_observers(telemetry, settings, content) if telemetry.requested_by else []
+
+
+def _own_observers(telemetry: "Telemetry", settings: "Settings", content: bool) -> "list[Observer]":
+    """Set up providers of our own; where that fails, warn, for no run depends on it."""
     try:
         from .otlp import ShutdownAfterRun, own_meters, own_tracers, quieten_exporters
-    except ImportError as error:
-        raise SettingsError(
-            f"{telemetry.requested_by} asks for OpenTelemetry, which is not installed ({error}): "
-            "pip install 'rolecall[otel]', or set OTEL_SDK_DISABLED=true"
-        ) from error
+    except ImportError:
+        _log.warning(
+            "%s asks for OpenTelemetry, which is not installed: pip install 'rolecall[otel]', or "
+            "set OTEL_SDK_DISABLED=true",
+            telemetry.requested_by,
+        )
+        return []
     if not settings.debug:
         quieten_exporters()
-    own = own_tracers(telemetry), own_meters(telemetry)
+    try:
+        own = own_tracers(telemetry), own_meters(telemetry)
+    except Exception as error:  # of a variable that the SDK reads by itself, a time-out say
+        _log.warning("OpenTelemetry cannot be set up: %s", type(error).__name__)
+        _log.debug("OpenTelemetry cannot be set up", exc_info=True)
+        return []
     return [*_observers(*own, content), ShutdownAfterRun(*own)]
 
 

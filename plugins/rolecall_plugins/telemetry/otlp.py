@@ -5,8 +5,8 @@ import logging
 import threading
 import time
 import weakref
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
@@ -21,7 +21,6 @@ from opentelemetry.sdk.metrics.export import (
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
-from opentelemetry.util.re import parse_env_headers
 
 from rolecall import Event
 
@@ -34,18 +33,41 @@ Result = TypeVar("Result", SpanExportResult, MetricExportResult)
 
 def own_tracers(telemetry: Telemetry) -> TracerProvider:
     """Build a provider whose spans go to the receiver."""
-    provider = TracerProvider(resource=_resource(telemetry), shutdown_on_exit=False)
-    if telemetry.traces is not None:
-        provider.add_span_processor(BatchSpanProcessor(SpanSender(telemetry.traces)))
+    with _without_values_logged():
+        provider = TracerProvider(resource=_resource(telemetry), shutdown_on_exit=False)
+        if telemetry.traces is not None:
+            provider.add_span_processor(BatchSpanProcessor(SpanSender(telemetry.traces)))
     return provider
 
 
 def own_meters(telemetry: Telemetry) -> MeterProvider:
     """Build a provider whose metrics go to the receiver."""
     readers = []
-    if telemetry.metrics is not None:
-        readers.append(PeriodicExportingMetricReader(MetricSender(telemetry.metrics)))
-    return MeterProvider(readers, resource=_resource(telemetry), shutdown_on_exit=False)
+    with _without_values_logged():
+        if telemetry.metrics is not None:
+            readers.append(PeriodicExportingMetricReader(MetricSender(telemetry.metrics)))
+        return MeterProvider(readers, resource=_resource(telemetry), shutdown_on_exit=False)
+
+
+@contextmanager
+def _without_values_logged() -> Iterator[None]:
+    """Keep the SDK from logging what it cannot parse of the variables: it may be a token.
+
+    It reads them once more by itself, whatever it is given; we have warned of them already.
+    """
+    loggers = [logging.getLogger(f"opentelemetry.{name}") for name in ("util.re", "sdk.resources")]
+    thread = threading.get_ident()
+
+    def is_of_others(record: logging.LogRecord) -> bool:
+        return record.thread != thread
+
+    for logger in loggers:
+        logger.addFilter(is_of_others)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeFilter(is_of_others)
 
 
 def quieten_exporters() -> None:
@@ -81,7 +103,7 @@ class SpanSender(OTLPSpanExporter):
     """Send spans where a signal goes."""
 
     def __init__(self, to: Signal) -> None:
-        super().__init__(to.endpoint or None, headers=parse_env_headers(to.headers, liberal=True))
+        super().__init__(to.endpoint or None, headers=to.headers)
         self._failures = FailureReport("spans", to)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
@@ -92,7 +114,7 @@ class MetricSender(OTLPMetricExporter):
     """Send metrics where a signal goes."""
 
     def __init__(self, to: Signal) -> None:
-        super().__init__(to.endpoint or None, headers=parse_env_headers(to.headers, liberal=True))
+        super().__init__(to.endpoint or None, headers=to.headers)
         self._failures = FailureReport("metrics", to)
 
     def export(

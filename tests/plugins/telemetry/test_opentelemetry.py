@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import logging
+import os
+import subprocess
 import sys
 import threading
 import time
@@ -20,7 +23,7 @@ from opentelemetry.semconv._incubating.attributes import gen_ai_attributes
 from opentelemetry.trace import SpanKind, StatusCode
 from receiving import receiving
 
-from rolecall import LLM, Host, Observer, Request, Response, Settings, SettingsError, Stop, Usage
+from rolecall import LLM, Host, Observer, Request, Response, Settings, Stop, Usage
 from rolecall.observers.event_bus import EventBus
 from rolecall.scheduling.session import Session
 from rolecall.storage.run_folder import RunFolder
@@ -347,8 +350,8 @@ def test_headers_of_a_signal_win_over_those_of_both() -> None:
             OTEL_EXPORTER_OTLP_TRACES_HEADERS="a=2",
         )
     )
-    assert read.traces == Signal(ENDPOINT, f"{NOWHERE}/v1/traces", "a=2")
-    assert read.metrics == Signal(ENDPOINT, f"{NOWHERE}/v1/metrics", "a=1")
+    assert read.traces == Signal(ENDPOINT, f"{NOWHERE}/v1/traces", {"a": "2"})
+    assert read.metrics == Signal(ENDPOINT, f"{NOWHERE}/v1/metrics", {"a": "1"})
 
 
 def test_who_tells_is_named_as_the_environment_says() -> None:
@@ -371,26 +374,107 @@ def test_content_is_asked_for_by_one_variable(value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "message"),
+    ("variable", "value", "warning"),
     [
-        ("OTEL_TRACES_EXPORTER", "zipkin", "must be otlp or none, not 'zipkin'"),
-        ("OTEL_METRICS_EXPORTER", "console", "must be otlp or none, not 'console'"),
-        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "must be http/protobuf, not 'grpc'"),
+        ("OTEL_TRACES_EXPORTER", "zipkin", "asks for an exporter other than otlp"),
+        ("OTEL_METRICS_EXPORTER", "console,prometheus", "asks for an exporter other than otlp"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "asks for another protocol than http/protobuf"),
+        ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json", "asks for another protocol than"),
+        ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "grpc", "asks for another protocol than"),
     ],
 )
-def test_what_is_not_supported_is_an_error_that_names_the_variable(
-    variable: str, value: str, message: str
+def test_what_is_not_supported_is_a_warning_once_and_no_error(
+    variable: str, value: str, warning: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with pytest.raises(SettingsError, match=f"^{variable}: {message}"):
-        otel.rolecall_observers(settings(**{ENDPOINT: NOWHERE, variable: value}))
+    otel.rolecall_observers(settings(**{ENDPOINT: NOWHERE, variable: value}))
+    (record,) = caplog.records
+    assert record.getMessage().startswith(f"{variable} {warning}")
+    assert record.getMessage().endswith("so nothing is sent")
+    assert value not in record.getMessage()
 
 
-def test_where_it_is_not_installed_the_error_says_how_to(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_protocol_of_one_signal_leaves_the_other_alone() -> None:
+    read = Telemetry.read(
+        settings(**{ENDPOINT: NOWHERE, "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL": "grpc"})
+    )
+    assert read.traces is not None
+    assert read.metrics is None
+
+
+def test_where_it_is_not_installed_a_warning_says_how_to(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     exporter = "opentelemetry.exporter.otlp.proto.http.metric_exporter"
     monkeypatch.delitem(sys.modules, "rolecall_plugins.telemetry.otlp")
     monkeypatch.setitem(sys.modules, exporter, None)
-    with pytest.raises(SettingsError, match=rf"^{ENDPOINT} asks for .*pip install 'rolecall\[otel"):
-        otel.rolecall_observers(settings(**{ENDPOINT: NOWHERE}))
+    assert otel.rolecall_observers(settings(**{ENDPOINT: NOWHERE})) == []
+    assert caplog.messages == [
+        f"{ENDPOINT} asks for OpenTelemetry, which is not installed: pip install 'rolecall[otel]', "
+        "or set OTEL_SDK_DISABLED=true"
+    ]
+
+
+def test_what_the_sdk_reads_by_itself_and_cannot_stops_no_run(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "many")
+    assert otel.rolecall_observers(settings(**{ENDPOINT: NOWHERE})) == []
+    assert caplog.messages == ["OpenTelemetry cannot be set up: ValueError"]
+
+
+TOKEN = "a-token-of-the-receiver"
+
+
+@pytest.mark.parametrize(
+    ("headers", "kept"),
+    [
+        (f"Bearer {TOKEN}", {}),
+        (f"authorization: Bearer {TOKEN}", {}),
+        (f"a=1,{TOKEN}", {"a": "1"}),
+        (f"a=1,authorization=Bearer%20{TOKEN}%0a", {"a": "1", "authorization": f"Bearer {TOKEN}"}),
+        (f"a=1,authorization=x%0a{TOKEN}", {"a": "1"}),
+        (f"authorization=\N{SNOWMAN}{TOKEN}", {}),
+        (f"a b={TOKEN},c=2", {"c": "2"}),
+        (f"={TOKEN}", {}),
+    ],
+)
+def test_headers_that_are_malformed_are_never_shown(
+    headers: str,
+    kept: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    variable = "OTEL_EXPORTER_OTLP_HEADERS"
+    monkeypatch.setenv(variable, headers)
+    with caplog.at_level(logging.DEBUG):
+        made = otel.rolecall_observers(settings(**{ENDPOINT: NOWHERE, variable: headers}))
+    assert len(made) == 3
+    assert TOKEN not in caplog.text
+    assert Telemetry.read(settings(**{ENDPOINT: NOWHERE, variable: headers})).traces == Signal(
+        ENDPOINT, f"{NOWHERE}/v1/traces", kept
+    )
+    if len(kept) < headers.count(",") + 1:
+        (message,) = caplog.messages
+        assert message.startswith(f"{variable}: item ")
+        assert message.endswith("is not NAME=VALUE, and is left out")
+
+
+def test_a_malformed_variable_in_a_real_run_is_one_line_without_its_token(tmp_path: Path) -> None:
+    environment = {**os.environ, ENDPOINT: NOWHERE, "OTEL_EXPORTER_OTLP_HEADERS": f"Bearer {TOKEN}"}
+    code = "import sys; from rolecall.cli.main import main; sys.exit(main())"
+    only = ("--only", "operator-intent-interpreter", "-p", "no:report")
+    ended = subprocess.run(
+        [sys.executable, "-c", code, "run", "x", "--offline", *only],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert TOKEN not in ended.stdout + ended.stderr
+    assert ended.stderr.count("OTEL_EXPORTER_OTLP_HEADERS") == 1
+    assert not any(TOKEN in path.read_text("utf-8") for path in tmp_path.rglob("*.*"))
 
 
 def test_while_a_cassette_listens_nothing_is_sent_past_it() -> None:
