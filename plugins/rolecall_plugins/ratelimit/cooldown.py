@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 
 from .shared_state import Cooling, QuotaRecord, SharedState
+from .token_bucket import DAY
 
 FIRST = 1.0  # seconds, where a vendor does not name any
 DOUBLINGS = 10
@@ -94,7 +95,7 @@ class Cooldown:
         elif retry_after is None:
             return 0.0
         doubled = FIRST * 2.0 ** min(self._in_a_row - 1, DOUBLINGS)
-        seconds = min(doubled if retry_after is None else retry_after, self._longest)
+        seconds = min(doubled if retry_after is None else retry_after, self._longest, DAY)
         cooling = Cooling(now + seconds, None if retry_after is None else seconds)
 
         def prolong(record: QuotaRecord) -> None:

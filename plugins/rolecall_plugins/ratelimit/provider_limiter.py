@@ -10,6 +10,7 @@ from attrs import define
 from rolecall import Call, Cause, Outcome, ProviderError, ProviderSettings
 
 from .cooldown import Cooldown
+from .headers import parse_named_limits, parse_retry_after, parse_used
 from .quota import Quota, QuotaReservation
 from .reservation import TokenForecast
 from .shared_state import SharedState
@@ -122,17 +123,14 @@ class ProviderLimiter:
 
     def ended(self, admission: Admission, outcome: Outcome) -> None:
         """Learn from how a call ended that started."""
-        usage, model, reserved = outcome.usage, admission.model, admission.vendor
+        model, reserved, used = admission.model, admission.vendor, parse_used(outcome.usage)
         refused = outcome.cause is Cause.RATE_LIMITED
         with self._leaving(admission):
             now = self._now()
-            if usage.input or usage.output:
-                used = usage.input, usage.output
-                self._tokens.learn(admission.call, usage.output)
-            elif refused or not outcome.started:
-                used = 0, 0
-            else:  # a call that was cancelled or cut off may have used its tokens
-                used = admission.tokens
+            if any(used):
+                self._tokens.learn(admission.call, used[1])
+            elif outcome.started and not refused:
+                used = admission.tokens  # a call that was cancelled or cut off may have used them
             if admission.quota:
                 self._quota.settle(admission.quota, *used)
             model.vendor.settle(reserved, *used, outcome.headers, now)
@@ -143,9 +141,10 @@ class ProviderLimiter:
                 model.cooldown.answered(admission)
                 return
             started = reserved.started or now
-            seconds = model.cooldown.refused(admission, started, outcome.retry_after)
+            retry_after = parse_retry_after(outcome.retry_after)
+            seconds = model.cooldown.refused(admission, started, retry_after)
             if seconds:
-                model.vendor.refused(reserved, outcome.limits, seconds, now)
+                model.vendor.refused(reserved, parse_named_limits(outcome.limits), seconds, now)
 
     @contextmanager
     def _leaving(self, admission: Admission) -> Iterator[None]:

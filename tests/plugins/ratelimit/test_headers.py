@@ -1,11 +1,20 @@
-"""Parsing rate-limit headers, whatever they hold."""
+"""What replies say of limits, and what of it is believed."""
+
+import math
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rolecall import Usage
 from rolecall_plugins.ratelimit.header_tracker import RateLimitHeaders
-from rolecall_plugins.ratelimit.headers import parse_rate_limit_headers
+from rolecall_plugins.ratelimit.headers import (
+    parse_named_limits,
+    parse_rate_limit_headers,
+    parse_retry_after,
+    parse_used,
+)
 
 
 def test_anthropics_headers_are_parsed_by_family() -> None:
@@ -73,6 +82,8 @@ def test_other_headers_are_ignored() -> None:
         ("30", 60.0),
         ("500ms", 60.0),
         ("12h", 86_400.0),
+        ("9" * 400 + "d", None),
+        ("100d", None),
         ("11h59m59.5s", 86_400.0),
         ("2026-11-23T12:00:01Z", None),
         ("soon", None),
@@ -121,3 +132,50 @@ def test_whatever_headers_say_what_is_parsed_makes_sense(
         assert 0 <= each.remaining <= each.limit
         assert each.limit > 0
         assert each.period in (None, 60.0, 86_400.0)
+
+
+@pytest.mark.parametrize("seconds", [None, -5, -0.1, 0, math.nan, -math.inf, "3", [3], {}])
+def test_what_is_no_time_ahead_is_no_word_on_when_to_retry(seconds: Any) -> None:
+    assert parse_retry_after(seconds) is None
+
+
+@pytest.mark.parametrize("seconds", [math.inf, 1e300, 10**400])
+def test_an_endless_time_to_wait_is_a_number(seconds: float) -> None:
+    waits = parse_retry_after(seconds)
+    assert waits is not None
+    assert math.isfinite(waits)
+
+
+def test_a_named_limit_that_makes_no_sense_is_left_out_alone() -> None:
+    limits: Any = {
+        **{"requests": 60, "tokens": math.nan, "input-tokens": -1, "output-tokens": "8000"},
+        **{"images": math.inf, 7: 7.0, "audio": None},
+    }
+    assert parse_named_limits(limits) == {"requests": 60.0}
+
+
+@pytest.mark.parametrize("limits", [None, [], "requests", 7])
+def test_what_names_no_limits_names_none(limits: Any) -> None:
+    assert parse_named_limits(limits) == {}
+
+
+@pytest.mark.parametrize("odd", [math.nan, math.inf, -5, "7", [7], None, {}, 10**400])
+def test_an_odd_number_of_tokens_is_none_beside_one_that_makes_sense(odd: Any) -> None:
+    assert parse_used(Usage(odd, 7)) == (0, 7)
+    assert parse_used(Usage(7, odd)) == (7, 0)
+    assert parse_used(odd) == (0, 0)
+
+
+def test_an_odd_header_leaves_the_others_as_they_are() -> None:
+    headers: Any = {
+        **{"anthropic-ratelimit-requests-limit": "50"},
+        **{"anthropic-ratelimit-requests-remaining": "49"},
+        **{"anthropic-ratelimit-tokens-limit": 9, "anthropic-ratelimit-tokens-remaining": None},
+        **{7: "7", None: "anthropic-ratelimit-tokens-limit"},
+    }
+    assert parse_rate_limit_headers(headers) == {"requests": RateLimitHeaders(50.0, 49.0)}
+
+
+@pytest.mark.parametrize("headers", [None, [], "anthropic-ratelimit-requests-limit", 7])
+def test_what_are_no_headers_say_nothing(headers: Any) -> None:
+    assert parse_rate_limit_headers(headers) == {}

@@ -1,10 +1,13 @@
 """One provider's limits: everyone waits as long as the vendor asks, and no longer."""
 
 import asyncio
+import math
 from typing import Any
 
 import pytest
 from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rolecall import Call, Cause, Outcome, ProviderError, ProviderSettings, Settings, Usage
 from rolecall.testing import FakeClock
@@ -435,3 +438,68 @@ def test_a_cancelled_call_ends_no_row_of_refusals() -> None:
         return [*waits, await permit(pacing, clock, GEMINI) - clock.now()]
 
     assert clock.run(run())[:4] == pytest.approx([0.0, 1.0, 2.0, 0.5])
+
+
+ODD = st.sampled_from([math.nan, math.inf, -math.inf, -5, 0, 1e300, 10**400, "7", [7], None, {}])
+NUMBERS = ODD | st.floats() | st.integers()
+TEXTS = st.sampled_from(["0", "50", "-1", "nan", "inf", "1e999", "9" * 400, "many", "", "12h"])
+HEADERS = st.dictionaries(
+    st.builds(
+        "anthropic-ratelimit-{}-{}".format,
+        st.sampled_from(["requests", "tokens", "input-tokens"]),
+        st.sampled_from(["limit", "remaining", "reset"]),
+    ),
+    TEXTS | ODD,
+)
+OUTCOMES = st.builds(
+    Outcome,
+    cause=st.sampled_from([None, Cause.RATE_LIMITED, Cause.TIMEOUT]),
+    retry_after=NUMBERS,
+    usage=st.builds(Usage, NUMBERS, NUMBERS) | ODD,
+    headers=HEADERS | ODD,
+    limits=st.dictionaries(st.sampled_from(["requests", "tokens", "images"]), NUMBERS) | ODD,
+    cancelled=st.booleans(),
+)
+
+
+@given(st.lists(OUTCOMES, max_size=6))
+def test_whatever_a_reply_says_of_limits_the_next_call_waits_no_longer_than_it_may(
+    outcomes: list[Outcome],
+) -> None:
+    clock = FakeClock()
+    limits = ProviderSettings(tokens_per_minute=1000, requests_per_day=100)
+    pacing = paced(clock, providers={"gemini": limits}, max_wait=60.0)
+    reasons: list[str] = []
+    call = evolve(
+        GEMINI,
+        input_tokens=100,
+        max_output_tokens=800,
+        on_wait=lambda reason, seconds: reasons.append(f"{reason} {seconds:.3g}"),
+    )
+
+    async def run() -> None:
+        for outcome in outcomes:
+            before = clock.now()
+            try:
+                await pacing.acquire(call)
+            except ProviderError:  # a limit per day is used up
+                return
+            assert clock.now() - before <= 125.0
+            pacing.ended(call, outcome)
+
+    clock.run(run())
+    assert not [reason for reason in reasons if "nan" in reason or "inf s" in reason]
+
+
+@pytest.mark.parametrize("retry_after", [-5.0, math.nan, 0.0, -math.inf])
+def test_a_time_to_retry_that_has_passed_is_none(retry_after: float) -> None:
+    assert refused(evolve(REFUSED, retry_after=retry_after), GEMINI) == [1.0]
+
+
+@pytest.mark.parametrize("retry_after", [math.inf, 1e300, 86_400.0 * 365])
+def test_an_absurd_time_to_retry_is_bounded_and_reads_well(retry_after: float) -> None:
+    heard: list[str] = []
+    call = evolve(GEMINI, on_wait=lambda reason, seconds: heard.append(reason))
+    outcome = evolve(REFUSED, retry_after=retry_after)
+    assert refused(outcome, call, max_wait=1200.0) == [1200.0]
+    assert heard[0] == "429, retry after 1200 s"
