@@ -17,10 +17,11 @@ from ..execution.context import close
 from ..observers.ledger import Ledger
 from ..plugin.manager import Host
 from ..scheduling.agent_task import PLAN
-from ..scheduling.run_toml import started_with
+from ..scheduling.run_description import started_with
 from ..scheduling.scheduler import RunOutcome
 from ..scheduling.session import Session, SharedResources
-from ..storage.run_folder import RunFolder, read_about
+from ..storage.run_folder import RunFolder
+from ..storage.run_toml import RunToml
 from ..types import agents
 from ..types.events import Event
 from ..types.run_options import RunOptions
@@ -114,7 +115,7 @@ class Team(agents.Team):
         """Finish a run; what was answered is not asked again."""
         path, options, settings = Path(folder), RunOptions(), self.settings
         if self._options is not None:
-            options = RunOptions.read(read_about(path))
+            options = RunToml.read(path).options
             settings = settings.with_layer(started_with(path))
         session = self._session(options, settings)
         return Run(session, lambda session: RunFolder(path), self._connections)

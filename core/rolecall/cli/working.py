@@ -50,20 +50,20 @@ def reopened(
 ) -> "Iterator[tuple[Session, RunFolder]]":
     """Open a run's folder again, as the run was started but for what is chosen otherwise now."""
     from ..plugin.run_setup import RunSetup
-    from ..scheduling.run_toml import started_with
-    from ..storage.run_folder import RunFolder, read_about
+    from ..scheduling.run_description import started_with
+    from ..storage.run_folder import RunFolder
     from ..storage.run_paths import find_run
-    from ..types.run_options import RunOptions
+    from ..storage.run_toml import RUN_TOML, RunToml
 
     path = find_run(Path(app.settings.runs), name)
-    about = read_about(path)
-    kept = read_flags(about.get("flags", ()), app, path / "run.toml")
+    started = RunToml.read(path)
+    kept = read_flags(started.flags, app, path / RUN_TOML)
     known = {option.name for option in app.options_of(command)}
     setup = RunSetup(
         command,
         app.host,
         app.settings.with_layer(started_with(path)),
-        RunOptions.read(about).changed(options),
+        started.options.changed(options),
         given={each: value for each, value in kept.items() if each in known} | app.given,
         kept=kept,
     )

@@ -29,8 +29,9 @@ from ..plugin.assignment import (
 from ..plugin.manager import Host, supplied
 from ..plugin.sandboxes import PickedSandbox, pick_sandbox
 from ..storage.history import AgentHistory, expected
-from ..storage.run_folder import RunFolder, deliverable_file, read_about
+from ..storage.run_folder import RunFolder, deliverable_file
 from ..storage.run_index import StateKeeper, past_history
+from ..storage.run_toml import RunToml
 from ..storage.step_cache import StepCache
 from ..types.agents import EVERYONE, Agent, Route, Team
 from ..types.events import Observer
@@ -38,7 +39,7 @@ from ..types.limits import Clock, Limiter, SystemClock
 from ..types.messages import Provider
 from ..types.run_options import RunOptions
 from .estimate import Estimate, estimate_run
-from .run_toml import describe
+from .run_description import describe
 from .scheduler import RunOutcome, Scheduler
 from .toolbox import choose
 from .triage import check_updatable
@@ -123,7 +124,7 @@ class Session:
         """Raise UsageError where no agent has a route that can be called."""
         forecast(self.team, unusable(self.team, self._providers))
 
-    def describe(self, flags: Sequence[str]) -> dict[str, Any]:
+    def describe(self, flags: Sequence[str]) -> dict[str, object]:
         """Return what run.toml keeps."""
         return describe(self.settings, self._options, self.team, flags)
 
@@ -140,7 +141,7 @@ class Session:
         refused = [each for each in outcome.failed.values() if isinstance(each, BudgetReached)]
         if not refused:
             return None
-        flags = read_about(folder.path).get("flags", ())
+        flags = RunToml.read(folder.path).flags
         estimate = self.estimate(folder.request, past_history(folder.path.parent, flags))
         rest = [each.cost for each in estimate.agents if each.agent.name not in outcome.done]
         known = [cost for cost in rest if cost is not None]
@@ -204,7 +205,7 @@ class Session:
         """
         if self.settings.reuse:
             folder.store.use_cache(StepCache(map(Path, self.settings.reuse), folder.path))
-        flags = read_about(folder.path).get("flags", ())
+        flags = RunToml.read(folder.path).flags
         bus = EventBus([folder.store, self.ledger, StateKeeper(folder, flags)], self._observers)
         providers = {route.provider: Route(route.provider) for a in self.team for route in a.routes}
         bus.keep(CostComparison(self.pricing, providers.values(), bus))

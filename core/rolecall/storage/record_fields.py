@@ -45,13 +45,13 @@ def _texts(value: object) -> tuple[str, ...]:
     return tuple(map(_text, _listed(value)))
 
 
-def _listed(value: object) -> list[Any]:
+def _listed(value: object) -> list[object]:
     if not isinstance(value, list):
         raise ValueError(f"must be a list, not {value!r}")
     return value
 
 
-def _table(value: object) -> dict[str, Any]:
+def _table(value: object) -> dict[str, object]:
     if not isinstance(value, dict):
         raise ValueError(f"must be a table, not {value!r}")
     return value
@@ -82,7 +82,7 @@ def _checks(value: object) -> tuple[Check, ...]:
     return tuple(_check(_table(each)) for each in _listed(value))
 
 
-def _check(values: dict[str, Any]) -> Check:
+def _check(values: Mapping[str, object]) -> Check:
     parsers: Mapping[str, Callable[[object], Any]] = {
         "command": _text,
         "code": _whole,

@@ -162,7 +162,7 @@ _FIELDS = {
 }
 
 
-def serialise(record: Record) -> dict[str, Any]:
+def serialise(record: Record) -> dict[str, object]:
     """Return a record as the JSON object that a journal's line holds."""
     values = asdict(record, recurse=False)
     # Most answers are text alone; their records are those of versions that knew no parts.
@@ -183,7 +183,7 @@ def plain(value: object) -> object:
     raise TypeError(f"{value!r} has no form in a journal")
 
 
-def parse(values: Mapping[str, Any]) -> Record | None:
+def parse(values: Mapping[str, object]) -> Record | None:
     """Return the record that a JSON object holds; None where its type is a later version's.
 
     Raises ValueError where a field is missing or wrong, and names it.
@@ -192,7 +192,7 @@ def parse(values: Mapping[str, Any]) -> Record | None:
     kind = _TYPES.get(name) if isinstance(name, str) else None
     if kind is None:
         return None
-    parsed = {}
+    parsed: dict[str, Any] = {}
     for field, parser in _FIELDS[kind].items():
         value = values.get(field, NOTHING)
         if value is not NOTHING:

@@ -1,18 +1,18 @@
 """A run's folder: what is in it, who may write it, and where it is found."""
 
 import os
-import tomllib
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from ..errors import RunError, UsageError
 from .journal import Journal
 from .run_lock import HOLDER, note_holder, take_lock
 from .run_paths import claim_folder, name_run, point_latest
+from .run_toml import RUN_TOML
 from .step_store import StepStore
 
 HISTORY = "history"
@@ -42,7 +42,7 @@ class RunFolder:
         self._past = f"{HISTORY}/{states + 1:03}"
 
     @classmethod
-    def create(cls, path: Path, request: str, about: Mapping[str, Any]) -> "RunFolder":
+    def create(cls, path: Path, request: str, about: Mapping[str, object]) -> "RunFolder":
         """Make a folder for a new run; `about` becomes run.toml."""
         import tomli_w
 
@@ -53,14 +53,14 @@ class RunFolder:
         try:
             (path / "deliverables").mkdir(parents=True)
             (path / "request.md").write_text(request.rstrip() + "\n", "utf-8")
-            (path / "run.toml").write_bytes(tomli_w.dumps(about).encode())
+            (path / RUN_TOML).write_bytes(tomli_w.dumps(about).encode())
         except OSError as error:
             raise RunError(f"{path}: cannot be written: {error.strerror}") from error
         return cls(path)
 
     @classmethod
     def begin(
-        cls, runs: Path, request: str, about: Mapping[str, Any], path: str | Path | None = None
+        cls, runs: Path, request: str, about: Mapping[str, object], path: str | Path | None = None
     ) -> "RunFolder":
         """Make a folder for a new run, named after its time among `runs` where no path is given."""
         if path is not None:
@@ -132,24 +132,3 @@ class RunFolder:
 def _write(path: str, content: bytes) -> None:
     with open(path, "wb") as file:
         file.write(content)
-
-
-def read_about(path: Path) -> dict[str, Any]:
-    """Read a run's run.toml."""
-    try:
-        about = tomllib.loads((path / "run.toml").read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path / 'run.toml'}: cannot be read: {error}") from error
-    for name, (kind, what) in _KINDS.items():
-        if name in about and not isinstance(about[name], kind):
-            raise RunError(f"{path / 'run.toml'}: {name}: must be a {what}, not {about[name]!r}")
-    return about
-
-
-_KINDS = {
-    "flags": (list, "list"),
-    "only": (list, "list"),
-    "skip": (list, "list"),
-    "assign": (dict, "table"),
-    "budget": (int | float, "number"),
-}

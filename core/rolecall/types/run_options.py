@@ -1,9 +1,16 @@
 """What was chosen for one run, by the command line or by a program."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
 
 from attrs import field, frozen
+
+
+def _by_agent(routes: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
+    return {agent: tuple(chosen) for agent, chosen in routes.items()}
+
+
+def _names(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(names)
 
 
 @frozen
@@ -13,14 +20,9 @@ class RunOptions:
     assign: agent or pattern to its routes. only, skip: agents or patterns.
     """
 
-    assign: Mapping[str, Sequence[str]] = field(factory=dict)
-    only: Sequence[str] = ()
-    skip: Sequence[str] = ()
-
-    @classmethod
-    def read(cls, about: Mapping[str, Any]) -> "RunOptions":
-        """Read what run.toml keeps."""
-        return cls(about.get("assign", {}), about.get("only", ()), about.get("skip", ()))
+    assign: Mapping[str, Sequence[str]] = field(factory=dict, converter=_by_agent)
+    only: Sequence[str] = field(default=(), converter=_names)
+    skip: Sequence[str] = field(default=(), converter=_names)
 
     def changed(self, chosen: "RunOptions") -> "RunOptions":
         """Return these options with what is newly chosen in their place."""

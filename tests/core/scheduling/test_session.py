@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,9 @@ from rolecall import (
 )
 from rolecall.scheduling.scheduler import RunOutcome
 from rolecall.scheduling.session import Session, terminable
-from rolecall.storage.run_folder import RunFolder, read_about
+from rolecall.storage.run_folder import RunFolder
 from rolecall.storage.run_index import read_state
+from rolecall.storage.run_toml import RunToml
 from rolecall.testing import FakeProvider
 from rolecall.types.run_options import RunOptions
 
@@ -64,11 +66,10 @@ def test_a_part_of_the_team_writes_files_with_the_whole_teams_numbers(tmp_path: 
 def test_what_is_chosen_is_kept_with_the_run(tmp_path: Path) -> None:
     options = RunOptions({"a": ["one/m"]}, ["a", "b"], ["b"])
     work(tmp_path, hosting(), options, Settings(on={Cause.REFUSAL: "fallback"}))  # type: ignore[dict-item]
-    about = read_about(tmp_path)
-    assert RunOptions.read(about) == options
-    assert (about["flags"], about["routes"]) == (["--offline"], {"a": ["one/m"]})
-    assert about["settings"]["on"]["refusal"] == "fallback"
-    assert about["settings"]["interval"] == 0.5
+    routes = {"a": ("one/m",)}
+    assert RunToml.read(tmp_path) == RunToml(("--offline",), options, routes=routes)
+    settings = tomllib.loads((tmp_path / "run.toml").read_text("utf-8"))["settings"]
+    assert (settings["on"]["refusal"], settings["interval"]) == ("fallback", 0.5)
 
 
 def test_no_secret_and_no_path_of_this_machine_is_kept_with_the_run(tmp_path: Path) -> None:

@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rolecall import RunBusy, RunError, UsageError
-from rolecall.storage.run_folder import RunFolder, read_about
+from rolecall.storage.run_folder import RunFolder
 from rolecall.storage.run_paths import claim_folder, find_run, name_run, point_latest
+from rolecall.storage.run_toml import RunToml
 
 NOON = datetime(2026, 11, 23, 12, 0, 5)
 
@@ -49,7 +50,7 @@ def test_a_runs_name_is_fit_for_every_file_system(request_text: str) -> None:
 def test_a_new_run_has_its_request_and_what_it_was_started_with(tmp_path: Path) -> None:
     with create(tmp_path / "runs" / "one") as folder:
         assert folder.request == "Build it.\n"
-        assert read_about(folder.path) == {"flags": ["--only=a"]}
+        assert RunToml.read(folder.path).flags == ("--only=a",)
         assert sorted(path.name for path in folder.path.iterdir()) == [
             ".holder",
             ".lock",
@@ -107,6 +108,7 @@ import os, sys
 from pathlib import Path
 from threading import Barrier
 from rolecall.storage.run_folder import RunFolder
+from rolecall.storage.run_toml import RunToml
 
 folder = RunFolder(Path(sys.argv[1]))
 os._exit(3)
@@ -212,16 +214,6 @@ def test_a_folder_without_a_journal_is_no_run(tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
     with pytest.raises(UsageError, match=r"^one is no run: it has no journal\.jsonl"):
         find_run(tmp_path, "one")
-
-
-@pytest.mark.parametrize("content", ["flags = [", "flags = 1\nflags = 2", None])
-def test_what_a_run_was_started_with_is_named_where_it_cannot_be_read(
-    tmp_path: Path, content: str | None
-) -> None:
-    if content is not None:
-        (tmp_path / "run.toml").write_text(content, "utf-8")
-    with pytest.raises(RunError, match=r"run\.toml: cannot be read"):
-        read_about(tmp_path)
 
 
 def test_a_second_run_of_the_same_second_gets_a_folder_of_its_own(tmp_path: Path) -> None:

@@ -68,17 +68,13 @@ def report(app: App, name: str | None, as_json: bool, as_csv: bool) -> None:
 
 def _planned(path: Path) -> dict[str, str]:
     """Map agents to the providers that they were to run on, as far as the run's folder tells."""
-    from ...storage.run_folder import read_about
+    from ...storage.run_toml import RunToml
 
     try:
-        routes = read_about(path).get("routes")
+        routes = RunToml.read(path).routes
     except RunError:
         return {}
-    return {
-        agent: str(choices[0]).partition("/")[0]
-        for agent, choices in (routes.items() if isinstance(routes, dict) else ())
-        if isinstance(choices, list) and choices
-    }
+    return {agent: choices[0].partition("/")[0] for agent, choices in routes.items() if choices}
 
 
 def report_json(ledger: "Ledger", calls: "Sequence[CallEnded]") -> dict[str, Any]:

@@ -1,15 +1,14 @@
-"""What a run's run.toml keeps, and what of it holds when the run goes on."""
+"""What a run's run.toml keeps, and the settings that hold when the run goes on."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from attrs import asdict, filters
 
 from .._version import __version__
 from ..config.layers import Layer, Level
 from ..config.settings import Settings
-from ..storage.run_folder import read_about
+from ..storage.run_toml import RUN_TOML, RunToml
 from ..types.agents import Team
 from ..types.run_options import RunOptions
 
@@ -29,7 +28,7 @@ KEPT = (
 
 def describe(
     settings: Settings, options: RunOptions, team: Team, flags: Sequence[str]
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Return the content of run.toml: the settings as they were resolved, and no secret."""
     values = asdict(settings, filter=filters.include(*KEPT))
     actions = {str(cause): str(action) for cause, action in settings.actions.items()}
@@ -56,6 +55,5 @@ def _own_budget(settings: Settings) -> Mapping[str, float]:
 
 def started_with(path: Path) -> Layer:
     """Read the settings that a run was started with and keeps to when it goes on."""
-    about = read_about(path)
-    kept = {"budget": about["budget"]} if "budget" in about else {}
-    return Layer(Level.RUN, str(path / "run.toml"), kept)
+    budget = RunToml.read(path).budget
+    return Layer(Level.RUN, str(path / RUN_TOML), {} if budget is None else {"budget": budget})

@@ -1,0 +1,64 @@
+"""What a run's run.toml says, for the run to go on as it was started."""
+
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from attrs import field, frozen
+
+from ..errors import RunError
+from ..types.run_options import RunOptions
+from .record_fields import PARSERS
+
+RUN_TOML = "run.toml"
+
+
+@frozen
+class RunToml:
+    """What was chosen for a run.
+
+    flags: options of plugins. budget: US dollars, None where none was set for this run alone.
+    routes: agent to the routes that it had.
+    """
+
+    flags: tuple[str, ...] = ()
+    options: RunOptions = RunOptions()
+    budget: float | None = None
+    routes: Mapping[str, tuple[str, ...]] = field(factory=dict)
+
+    @classmethod
+    def read(cls, folder: Path) -> "RunToml":
+        """Read a run's file; raise RunError, which names the key, where it makes no sense."""
+        file = folder / RUN_TOML
+        try:
+            table = tomllib.loads(file.read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise RunError(f"{file}: cannot be read: {error}") from error
+        values: dict[str, Any] = {}
+        for name, parser in _PARSERS.items():
+            if name in table:
+                try:
+                    values[name] = parser(table[name])
+                except ValueError as error:
+                    raise RunError(f"{file}: {name}: {error}") from error
+        chosen = {name: values.pop(name) for name in ("assign", "only", "skip") if name in values}
+        return cls(options=RunOptions(**chosen), **values)
+
+
+_texts = PARSERS[tuple[str, ...]]
+_table = PARSERS[Mapping[str, Any]]
+
+
+def _routes(value: object) -> dict[str, tuple[str, ...]]:
+    return {agent: _texts(routes) for agent, routes in _table(value).items()}
+
+
+_PARSERS: Mapping[str, Callable[[object], Any]] = {
+    "flags": _texts,
+    "only": _texts,
+    "skip": _texts,
+    "assign": _routes,
+    "routes": _routes,
+    "budget": PARSERS[float],
+}
