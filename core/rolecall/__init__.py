@@ -92,7 +92,6 @@ if TYPE_CHECKING:
         Request,
         Response,
         Stop,
-        Usage,
     )
     from .types.parts import Attachment, Part, Text, ToolCall, ToolResult, ToolSpec, Verbatim
     from .types.run_options import RunOptions
@@ -108,6 +107,7 @@ if TYPE_CHECKING:
         Workspace,
     )
     from .types.verification import Check
+    from .usage import Usage
 
 __all__ = [
     "LLM",
@@ -259,8 +259,9 @@ _NAMES = {
     ),
     "types.messages": (
         "CallProgress Closeable Diagnosable HasCeiling HasModel HasPrices Message NeedsSetup "
-        "Preparable Provider Request Response Stop Usage"
+        "Preparable Provider Request Response Stop"
     ),
+    "usage": "Usage",
     "plugin.assignment": "current_team",
     "execution.redaction": "Redactor",
     "_version": "__version__",

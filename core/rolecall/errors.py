@@ -21,6 +21,8 @@ A message names the culprit and the next step; it never holds a key.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
+from .usage import Usage
+
 
 class RolecallError(Exception):
     """Base of the tree; `exit_code` is what the command line ends with."""
@@ -81,6 +83,8 @@ class ProviderError(RolecallError):
     headers: the reply's rate-limit headers, lower-case names.
     limits: what it named as the limits per minute: family (requests, tokens, input-tokens,
         output-tokens) to amount.
+    usage: the tokens that it told before it failed; the call may have used more. None where it told
+        none.
     """
 
     def __init__(
@@ -94,6 +98,7 @@ class ProviderError(RolecallError):
         request_id: str | None = None,
         headers: Mapping[str, str] | None = None,
         limits: Mapping[str, float] | None = None,
+        usage: Usage | None = None,
     ) -> None:
         super().__init__(message)
         self.cause = cause
@@ -104,6 +109,7 @@ class ProviderError(RolecallError):
         self.request_id = request_id
         self.headers: Mapping[str, str] = dict(headers or {})
         self.limits: Mapping[str, float] = dict(limits or {})
+        self.usage = usage
 
 
 class CallFailed(RolecallError):

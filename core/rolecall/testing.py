@@ -56,11 +56,11 @@ from .types.messages import (
     Provider,
     Request,
     Response,
-    Usage,
 )
 from .types.parts import ToolResult
 from .types.tools import TOOL_NAME, Tool, Work
 from .types.verification import Check
+from .usage import Usage
 
 __all__ = [
     "AgentsContract",

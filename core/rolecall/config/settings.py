@@ -9,8 +9,9 @@ from attrs import Attribute, evolve, field, frozen
 
 from ..errors import SettingsError
 from ..types.causes import DEFAULT_ACTIONS, Action, Cause
-from ..types.messages import Request, Usage
+from ..types.messages import Request
 from ..types.tools import CommandLimits
+from ..usage import Usage
 from .layers import DEFAULT, Layer, Level, Source, path
 from .secrets import is_telling
 

@@ -6,8 +6,7 @@ from collections.abc import Iterable
 
 from attrs import evolve, frozen
 
-from ..config.settings import Price
-from ..errors import ProviderError, RolecallError
+from ..errors import PluginError, ProviderError, RolecallError
 from ..types.agents import Agent
 from ..types.causes import Cause
 from ..types.limits import Call, Limiter, Outcome, SendLimiter
@@ -16,10 +15,10 @@ from ..types.messages import (
     Request,
     Response,
     Stop,
-    Usage,
     lacking,
 )
 from ..types.parts import size
+from ..usage import Usage
 from .budget import Budget
 from .call_recorder import CallRecorder, CallResult, guarded
 from .context import CallContext
@@ -112,7 +111,7 @@ class Attempts:
         call = evolve(call, on_wait=recorder.on_wait)
         granted: list[Limiter] = []
         outcome = Outcome(started=False)
-        cost = None
+        result = CallResult()
         try:
             recorder.waiting()
             for limiter in self._context.limiters:
@@ -122,10 +121,9 @@ class Attempts:
             outcome = Outcome(cancelled=True)
             request = evolve(request, model=call.model, progress=recorder)
             result = await _complete(target.provider, request, recorder)
-            result = _priced(redacted(result, self._redact), target.own_price)
+            result = _priced(redacted(result, self._redact), target)
             result = evolve(result, number=call.number)
             outcome = _outcome(result)
-            cost = result.response.cost if result.response else None
             recorder.ended(result)
             return result
         except ProviderError as refusal:  # by a limiter, for which waiting is no use
@@ -134,7 +132,8 @@ class Attempts:
             for limiter in reversed(granted):
                 _end(limiter, call, outcome)
             if outcome.started:
-                self._budget.reconcile(reserved, cost, outcome.cause)
+                is_final = result.response is not None
+                self._budget.reconcile(reserved, result.cost, outcome.cause, is_final)
             else:
                 self._budget.release(reserved)
 
@@ -208,12 +207,18 @@ def _broken(provider: Provider, why: str, error: BaseException | None = None) ->
     return broken
 
 
-def _priced(result: CallResult, own: Price | None) -> CallResult:
-    """Price a call by the user's own price of its model, where there is one."""
-    if own is None or result.response is None:
-        return result
-    priced = evolve(result.response, cost=own.cost(result.response.usage))
-    return evolve(result, response=priced)
+def _priced(result: CallResult, target: ResolvedRoute) -> CallResult:
+    """Price the tokens, by the user's own price of the model where there is one."""
+    response, usage = result.response, result.usage
+    cost = response.cost if response is not None else None
+    if usage is not None and (cost is None or target.own_price is not None):
+        try:
+            cost = target.cost(usage)
+        except PluginError as error:  # the answer is there, and paid for
+            _log.warning("%s", error)
+    if response is not None:
+        response = evolve(response, cost=cost)
+    return evolve(result, response=response, cost=cost)
 
 
 def _outcome(result: CallResult) -> Outcome:
@@ -221,7 +226,7 @@ def _outcome(result: CallResult) -> Outcome:
     return Outcome(
         cause=Cause(error.cause) if error else None,
         retry_after=error.retry_after if error else None,
-        usage=response.usage if response else Usage(),
+        usage=result.usage or Usage(),
         headers=response.headers if response else error.headers if error else {},
         limits=error.limits if error else {},
     )

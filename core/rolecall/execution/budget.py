@@ -5,8 +5,9 @@ from collections import deque
 
 from ..errors import BudgetReached, UsageError
 from ..types.causes import Cause
-from ..types.messages import Request, Usage
+from ..types.messages import Request
 from ..types.parts import size as parts_size
+from ..usage import Usage
 from .pricing import ResolvedRoute
 
 BYTES_PER_TOKEN = 2  # of a prompt, at least
@@ -73,10 +74,15 @@ class Budget:
         self._reserved.append(worst)
         return worst
 
-    def reconcile(self, reserved: float, cost: float | None, cause: Cause | None) -> None:
-        """Replace what was reserved for a call by its cost, if that is known."""
-        if cost is None:
-            cost = 0.0 if cause in UNBILLED else reserved
+    def reconcile(
+        self, reserved: float, cost: float | None, cause: Cause | None, is_final: bool = True
+    ) -> None:
+        """Replace what was reserved for a call by its cost, if that is known.
+
+        is_final: False where the call broke, so that it may have cost more than was told.
+        """
+        if cost is None or not is_final:
+            cost = (cost or 0.0) if cause in UNBILLED else max(cost or 0.0, reserved)
         self._spent += cost
         self.release(reserved)
 

@@ -10,7 +10,8 @@ from ..errors import PluginError, ProviderError, RolecallError
 from ..types.causes import Cause
 from ..types.events import CallEnded, CallHeld, CallStarted, CallText, CallWaiting
 from ..types.limits import Call, Limiter, SendLimiter
-from ..types.messages import CallProgress, Response, Stop, Usage
+from ..types.messages import CallProgress, Response, Stop
+from ..usage import Usage
 from .context import CallContext
 
 
@@ -19,11 +20,21 @@ class CallResult:
     """What a call came to: a response, an error, or both where the response is not an answer.
 
     number: counts the run's calls from 1; 0 where the call was not made.
+    cost: US dollars of the tokens that are told, None where that is unknown. A call that broke may
+        have cost more.
     """
 
     response: Response | None = None
     error: ProviderError | None = None
     number: int = 0
+    cost: float | None = None
+
+    @property
+    def usage(self) -> Usage | None:
+        """Return the tokens that the vendor told, None where it told none."""
+        if self.response is not None:
+            return self.response.usage
+        return self.error.usage if self.error is not None else None
 
 
 class _Identity(TypedDict):
@@ -121,8 +132,8 @@ class CallRecorder(CallProgress):
                 text=response.text if response else "",
                 stop=response.stop if response else Stop.END,
                 first_text=None if self._first is None else self._first - self._began,
-                usage=response.usage if response else Usage(),
-                cost=response.cost if response else None,
+                usage=result.usage or Usage(),
+                cost=result.cost,
                 request_id=request_id,
                 parts=response.parts if response and response.tool_calls else (),
                 **self._identity,

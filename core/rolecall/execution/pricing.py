@@ -6,7 +6,8 @@ from attrs import frozen
 
 from ..config.settings import Price, Settings
 from ..types.agents import Route
-from ..types.messages import Provider, Usage, cost, resolve
+from ..types.messages import Provider, cost, resolve
+from ..usage import Usage
 
 
 @frozen

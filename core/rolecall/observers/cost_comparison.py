@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from ..execution.pricing import Pricing, ResolvedRoute
 from ..types.agents import Route
 from ..types.events import CallEnded, CostsCompared, Event, RunEnded, RunStarted
-from ..types.messages import Usage
+from ..usage import Usage
 
 
 class CostComparison:

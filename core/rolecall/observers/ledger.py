@@ -18,15 +18,16 @@ from ..types.events import (
     RouteOpened,
     StepReused,
 )
-from ..types.messages import Usage
+from ..usage import Usage
 
 
 @define
 class Totals:
     """The sums of some calls.
 
-    cost: US dollars of the calls whose price is known; `unpriced` counts the others that
-    used tokens. took, waited: seconds of calling, and of waiting for permits and retries.
+    cost: US dollars of the calls whose price is known; `unpriced` counts the others that are known
+    to have used tokens, or gave an answer.
+    took, waited: seconds of calling, and of waiting for permits and retries.
     held: the seconds waited, by reason; "retry" is for what was waited between two attempts.
     streamed: calls whose first piece of text was timed; `until_text` sums up those seconds.
     """
@@ -55,7 +56,7 @@ class Totals:
             self.until_text += call.first_text
         if call.cost is not None:
             self.cost += call.cost
-        elif call.usage != Usage():
+        elif call.usage != Usage() or call.cause is None:
             self.unpriced += 1
 
     def wait(self, retry: Retrying) -> None:

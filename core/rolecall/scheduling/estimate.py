@@ -12,7 +12,8 @@ from ..execution.pricing import Pricing
 from ..storage.history import AgentHistory, expected
 from ..types.agents import Agent, Route, Team
 from ..types.events import Forecast
-from ..types.messages import Request, Usage
+from ..types.messages import Request
+from ..usage import Usage
 from .prompts import compose
 
 # Of an agent of which nothing is known.

@@ -6,6 +6,7 @@ from statistics import fmean
 from attrs import define
 
 from ..types.events import CallEnded
+from ..usage import Usage
 
 USUAL = 30.0  # seconds of an agent of which nothing is known
 
@@ -30,7 +31,8 @@ class AgentHistory:
         self.input += call.usage.input
         self.output += call.usage.output
         if call.cost is None:
-            self.cost = None if call.usage.output else self.cost
+            is_untold = call.cause is None and call.usage == Usage()
+            self.cost = None if call.usage.output or is_untold else self.cost
         elif self.cost is not None:
             self.cost += call.cost
 

@@ -7,6 +7,7 @@ from ..types.agents import Route
 from ..types.answer import Answer
 from ..types.events import CallEnded
 from ..types.messages import Response, Stop
+from ..usage import Usage
 from .records import (
     AnswerRecord,
     CarriedOverRecord,
@@ -71,9 +72,8 @@ class PaidAnswers:
 
 
 def _of_call(call: CallEnded) -> Answer:
-    response = Response(
-        call.text, call.usage, call.model, call.stop, cost=call.cost, parts=call.parts
-    )
+    told = call.usage if call.usage != Usage() else None
+    response = Response(call.text, told, call.model, call.stop, cost=call.cost, parts=call.parts)
     return Answer(response, str(Route(call.provider, call.model)), call.agent, call.call)
 
 

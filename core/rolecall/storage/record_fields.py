@@ -6,9 +6,10 @@ from typing import Any
 from attrs import fields
 
 from ..types.causes import Cause
-from ..types.messages import Stop, Usage
+from ..types.messages import Stop
 from ..types.parts import Part, from_json
 from ..types.verification import Check
+from ..usage import Usage
 
 
 def _text(value: object) -> str:

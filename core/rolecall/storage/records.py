@@ -9,9 +9,10 @@ from typing import Any
 from attrs import NOTHING, asdict, fields, frozen
 
 from ..types.events import CallEnded, CallStarted, ToolEnded, ToolStarted, WorkspaceVerified
-from ..types.messages import Stop, Usage
+from ..types.messages import Stop
 from ..types.parts import Attachment, Part, Text, ToolCall, ToolResult, Verbatim, to_json
 from ..types.verification import Check
+from ..usage import Usage
 from .record_fields import PARSERS
 
 # What journals of earlier versions lack; every other field must be there, defaults or not.

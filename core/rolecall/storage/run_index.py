@@ -23,7 +23,7 @@ from ..types.events import (
     RunEnded,
     RunStarted,
 )
-from ..types.messages import Usage
+from ..usage import Usage
 from .history import AgentHistory, average
 from .run_folder import HISTORY, RunFolder
 from .run_lock import take_lock

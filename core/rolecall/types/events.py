@@ -5,8 +5,9 @@ from typing import Any, Protocol
 
 from attrs import frozen
 
+from ..usage import Usage
 from .causes import Cause
-from .messages import Stop, Usage
+from .messages import Stop
 from .parts import Part
 from .verification import Check
 

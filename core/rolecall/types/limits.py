@@ -6,8 +6,8 @@ from typing import Protocol, runtime_checkable
 
 from attrs import field, frozen
 
+from ..usage import Usage
 from .causes import Cause
-from .messages import Usage
 
 
 class Clock(Protocol):

@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from attrs import Attribute, field, frozen
 
 from ..errors import PluginError
+from ..usage import Usage
 from .agents import Route
 from .parts import Part, Text, ToolCall, ToolSpec
 
@@ -76,32 +77,6 @@ class Request:
     progress: CallProgress = field(factory=CallProgress, eq=False, repr=False)
 
 
-@frozen
-class Usage:
-    """Tokens of one call.
-
-    input: the whole prompt, cached parts included.
-    output: everything generated, thinking included.
-    thinking: the part of `output` that was thought and not shown.
-    cache_read, cache_write: the parts of `input` taken from or put into the vendor's cache.
-    """
-
-    input: int = 0
-    output: int = 0
-    thinking: int = 0
-    cache_read: int = 0
-    cache_write: int = 0
-
-    def __add__(self, other: "Usage") -> "Usage":
-        return Usage(
-            self.input + other.input,
-            self.output + other.output,
-            self.thinking + other.thinking,
-            self.cache_read + other.cache_read,
-            self.cache_write + other.cache_write,
-        )
-
-
 class Stop(StrEnum):
     """Why a model stopped writing."""
 
@@ -126,6 +101,7 @@ class Response:
     """What a vendor answered with success; whether it is an answer is judged by the dispatcher.
 
     A field of the wrong type is a TypeError, so that it is the provider's and not a later one's.
+    usage: None where the vendor told none, or none that can be believed.
     detail: the vendor's own word on why it stopped, for the reader of an error.
     cost: US dollars, or None where the price is unknown.
     headers: the reply's rate-limit headers, lower-case names.
@@ -135,7 +111,7 @@ class Response:
     """
 
     text: str = field(validator=_is(str))
-    usage: Usage = field(default=Usage(), validator=_is(Usage))
+    usage: Usage | None = field(default=None, validator=_is(Usage, NoneType))
     model: str = ""
     stop: Stop = field(default=Stop.END, converter=Stop)
     detail: str = field(default="", validator=_is(str))

@@ -1,196 +1,266 @@
-"""What the Anthropic Messages API says, and what it means.
+"""What a success of the Anthropic Messages API says, plain or streamed.
 
-Source: https://docs.anthropic.com/en/api/messages, /errors, /messages-streaming, and recorded
-traffic where the two differ.
+Source: https://docs.anthropic.com/en/api/messages, /messages-streaming, and recorded traffic where
+the two differ.
 """
 
-import re
+import json
 from collections.abc import Mapping
-from typing import Any
 
-from rolecall import Cause, ProviderError, Response, Stop, Usage
+from attrs import define, field
 
-from .reply_reader import Headers, retry_after
+from rolecall import Cause, Part, ProviderError, Response, Stop, Text, ToolCall, Usage, Verbatim
 
+from .reading.anthropic_errors import anthropic_error, limit_headers
+from .reading.fields import (
+    TextPieces,
+    count,
+    items,
+    table,
+    table_or_empty,
+    text,
+    text_or_empty,
+    well_formed,
+)
+from .reply_reader import Headers
+
+PROVIDER = "claude"
 STOPS: Mapping[str, Stop] = {
     "end_turn": Stop.END,
     "stop_sequence": Stop.END,
     "max_tokens": Stop.LENGTH,
     "model_context_window_exceeded": Stop.LENGTH,
     "refusal": Stop.REFUSAL,
-    "tool_use": Stop.BAD_TOOL_CALL,
-    "pause_turn": Stop.BAD_TOOL_CALL,
+    "tool_use": Stop.TOOL_USE,
+    "pause_turn": Stop.BAD_TOOL_CALL,  # in the middle of the vendor's own tools
 }
-BY_TYPE: Mapping[str, Cause] = {
-    "rate_limit_error": Cause.RATE_LIMITED,
-    "overloaded_error": Cause.OVERLOADED,
-    "api_error": Cause.SERVER_ERROR,
-    "timeout_error": Cause.TIMEOUT,
-    "authentication_error": Cause.AUTH,
-    "permission_error": Cause.FORBIDDEN,
-    "billing_error": Cause.QUOTA_EXHAUSTED,
-    "not_found_error": Cause.UNKNOWN_MODEL,
-    "request_too_large": Cause.CONTEXT_OVERFLOW,
-    "invalid_request_error": Cause.INVALID_REQUEST,
-}
-BY_STATUS: Mapping[int, Cause] = {
-    400: Cause.INVALID_REQUEST,
-    401: Cause.AUTH,
-    402: Cause.QUOTA_EXHAUSTED,
-    403: Cause.FORBIDDEN,
-    404: Cause.UNKNOWN_MODEL,
-    408: Cause.TIMEOUT,
-    413: Cause.CONTEXT_OVERFLOW,
-    422: Cause.INVALID_REQUEST,
-    429: Cause.RATE_LIMITED,
-    503: Cause.OVERLOADED,
-    504: Cause.TIMEOUT,
-    529: Cause.OVERLOADED,
-}
-# The API has one type for all bad requests; these two have a cause of their own.
-_NO_CREDIT = re.compile(r"credit balance is too low", re.IGNORECASE)
-_TOO_LONG = re.compile(
-    r"prompt is too long|exceed(s|ed)? (the )?(context|maximum)|context (window|limit)",
-    re.IGNORECASE,
-)
 
 
 class ClaudeReply:
-    """One message, plain or streamed."""
+    """One message."""
 
     def __init__(self) -> None:
-        self._text: list[str] = []
-        self._usage: dict[str, Any] = {}
+        self._blocks: dict[int, _Block] = {}
+        self._counts: dict[str, object] = {}
+        self._has_final_counts = False
+        self.has_begun = False
         self._model = ""
-        self._stop: str | None = None
+        self._stop = ""
         self._detail = ""
         self._error: ProviderError | None = None
-        self._called_tool = False
+        self.is_over = False
 
-    def absorb(self, payload: Any) -> str:
-        kind = payload.get("type") if isinstance(payload, dict) else None
+    @property
+    def is_whole(self) -> bool:
+        return bool(self._stop)
+
+    @property
+    def usage(self) -> Usage | None:
+        return _usage(self._counts)
+
+    def absorb(self, payload: object) -> str:
+        event = table(payload)
+        kind = text_or_empty(event.get("type"))
+        if self.is_whole:
+            # A second message_delta may bring the counts; all else belongs to no answer of ours.
+            if kind == "message_delta" and not self.is_over:
+                self._count(event.get("usage"))
+            self.is_over = self.is_over or kind in ("message_stop", "message_start", "message")
+            return ""
         match kind:
             case "message":
-                return self._message(payload)
+                return self._begin(event, is_whole=True)
             case "message_start":
-                return self._message(payload["message"])
+                return self._begin(table(event.get("message")), is_whole=False)
             case "content_block_start":
-                return self._block(payload["content_block"])
+                return self._start_block(event.get("index"), table(event.get("content_block")))
             case "content_block_delta":
-                return self._add(payload["delta"].get("text", ""))
+                return self._continue_block(event.get("index"), table(event.get("delta")))
             case "message_delta":
-                self._finish(payload["delta"], payload.get("usage"))
-                return ""
-            case "error":
-                self._error = self.error(0, {}, payload, str(payload))
-                return ""
-            case None:
-                raise ProviderError(
-                    Cause.BAD_PAYLOAD, f"the reply is no message: {str(payload)[:60]}"
-                )
-            case _:
-                return ""  # ping, block ends, and what is added to the API later
+                self._finish(table(event.get("delta")), event.get("usage"))
+            case _ if kind == "error" or "error" in event:
+                self._error = self.error(0, {}, event, json.dumps(event)[:1000])
+                self.has_begun = self.is_over = True
+        return ""  # ping, block ends, and what is added to the API, or by a gateway
 
     def response(self, headers: Headers) -> Response:
-        if self._error is not None:
-            self._error.request_id = headers.get("request-id")
-            self._error.headers = limit_headers(headers)
-            raise self._error
-        if self._stop is None:
-            raise ProviderError(
-                Cause.CONNECTION,
-                "the stream ended before the message did",
-                request_id=headers.get("request-id"),
-                headers=limit_headers(headers),
-            )
-        text = "".join(self._text)
+        if not self.is_whole:
+            raise self._broken(headers)
+        blocks = [self._blocks[index] for index in sorted(self._blocks)]
+        parts = tuple(part for block in blocks if (part := block.part()) is not None)
+        called = any(isinstance(part, ToolCall) for part in parts)
+        shown = "".join(str(block.text) for block in blocks if block.kind == "text")
         return Response(
-            text=text,
-            usage=_usage(self._usage),
+            text=shown,
+            usage=self.usage if self._has_final_counts else None,
             model=self._model,
-            stop=self._why(self._stop, text),
+            stop=self._why(called),
             detail=self._detail,
             request_id=headers.get("request-id"),
             headers=limit_headers(headers),
+            parts=parts if any(not isinstance(part, Text) for part in parts) else (),
         )
 
-    def error(self, status: int, headers: Headers, payload: Any, text: str) -> ProviderError:
-        body = payload.get("error") if isinstance(payload, dict) else None
-        body = body if isinstance(body, dict) else {}
-        kind, said = str(body.get("type", "")), str(body.get("message", ""))
-        cause = BY_TYPE.get(kind) or BY_STATUS.get(status)
-        if cause is None:
-            cause = Cause.SERVER_ERROR if status >= 500 or not status else Cause.INVALID_REQUEST
-        if cause is Cause.INVALID_REQUEST and _NO_CREDIT.search(said):
-            cause = Cause.QUOTA_EXHAUSTED
-        if cause is Cause.INVALID_REQUEST and _TOO_LONG.search(said):
-            cause = Cause.CONTEXT_OVERFLOW
-        return ProviderError(
-            cause,
-            f"{f'HTTP {status}' if status else 'in the stream'}, "
-            f"{kind or 'no error type'}: {scrub(said or text.strip())[:300]}",
-            retry_after=retry_after(headers),
-            retryable=headers.get("x-should-retry") != "false",
-            status=status or None,
-            request_id=headers.get("request-id"),
-            headers=limit_headers(headers),
-        )
+    def error(self, status: int, headers: Headers, payload: object, text: str) -> ProviderError:
+        return anthropic_error(status, headers, payload, text)
 
-    def _why(self, reason: str, text: str) -> Stop:
-        if reason not in STOPS:  # new to us: nothing says that what came is whole
-            self._detail = f"stop_reason {reason}"
-            return Stop.LENGTH if text.strip() else Stop.END
-        stop = STOPS[reason]
-        return Stop.BAD_TOOL_CALL if self._called_tool and stop is Stop.END else stop
+    def _broken(self, headers: Headers) -> ProviderError:
+        if self._error is not None:
+            error = self._error
+        else:
+            error = ProviderError(Cause.CONNECTION, "the stream ended before the message did")
+        error.request_id = error.request_id or headers.get("request-id")
+        error.headers = limit_headers(headers)
+        return error
 
-    def _message(self, message: Any) -> str:
-        self._model = message.get("model", "")
-        text = "".join(self._block(block) for block in message.get("content") or ())
-        self._finish(message, message.get("usage"))
-        return text
+    def _why(self, called: bool) -> Stop:
+        stop = STOPS.get(self._stop)
+        if stop is None:  # new to us: what came is taken for whole, as a model ends mostly
+            self._detail = f"stop_reason {self._stop}"
+            stop = Stop.END
+        if called and stop is Stop.END:
+            return Stop.TOOL_USE
+        return Stop.BAD_TOOL_CALL if stop is Stop.TOOL_USE and not called else stop
 
-    def _block(self, block: Any) -> str:
-        self._called_tool = self._called_tool or block.get("type") == "tool_use"
-        return self._add(block.get("text", "") if block.get("type") == "text" else "")
+    def _begin(self, message: Mapping[str, object], is_whole: bool) -> str:
+        """Take a message, or the beginning of one; one that begins anew replaces the first."""
+        blocks = dict(enumerate(map(_Block.of, map(table, items(message.get("content"))))))
+        self._blocks = blocks
+        self.has_begun = True
+        self._model = text_or_empty(message.get("model"))
+        self._counts = {}
+        self._count(message.get("usage"))
+        if is_whole:
+            self._finish(message, message.get("usage"))
+        return "".join(str(block.text) for block in blocks.values() if block.kind == "text")
 
-    def _add(self, text: str) -> str:
-        self._text.append(text)
-        return text
+    def _start_block(self, index: object, content: Mapping[str, object]) -> str:
+        self.has_begun = True
+        block = self._blocks[self._index(index)] = _Block.of(content)
+        return str(block.text) if block.kind == "text" else ""
 
-    def _finish(self, ending: Any, usage: Any) -> None:
-        self._stop = ending.get("stop_reason") or self._stop
-        details = ending.get("stop_details") or {}
+    def _continue_block(self, index: object, delta: Mapping[str, object]) -> str:
+        place = self._index(index, default=len(self._blocks) - 1)
+        if place not in self._blocks:
+            self._blocks[place] = _Block.of({"type": "text"})
+        self.has_begun = True
+        return self._blocks[place].add(delta)
+
+    def _index(self, index: object, default: int | None = None) -> int:
+        if isinstance(index, int) and index >= 0:
+            return index
+        return len(self._blocks) if default is None else max(default, 0)
+
+    def _finish(self, ending: Mapping[str, object], usage: object) -> None:
+        self._stop = text_or_empty(ending.get("stop_reason")) or self._stop
+        self.has_begun = True
+        self._count(usage)
+        details = table_or_empty(ending.get("stop_details"))
         if self._stop == "refusal":
-            said = ", ".join(filter(None, (details.get("category"), details.get("explanation"))))
-            self._detail = f"the model refused{f': {said}' if said else ''}"
-        elif self._stop in ("tool_use", "pause_turn"):
-            self._detail = f"stop_reason {self._stop}: a tool was called, and none was offered"
-        self._usage |= {name: count for name, count in (usage or {}).items() if count is not None}
+            words = (text_or_empty(details.get(name)) for name in ("category", "explanation"))
+            why = ", ".join(filter(None, words))
+            self._detail = f"the model refused{f': {why}' if why else ''}"
+        elif self._stop == "pause_turn":
+            self._detail = "stop_reason pause_turn: in the middle of a tool of the vendor's own"
+
+    def _count(self, usage: object) -> None:
+        """Take counts; later ones are sums of all so far, and null says nothing new."""
+        if usage is not None and not isinstance(usage, dict):
+            usage = {"output_tokens": usage}  # no count: what came before is out of date
+        told = table_or_empty(usage)
+        self._has_final_counts = self._has_final_counts or (self.is_whole and bool(told))
+        self._counts |= {name: tokens for name, tokens in told.items() if tokens is not None}
 
 
-def _usage(counts: Mapping[str, Any]) -> Usage:
+@define
+class _Block:
+    """One block of a message's content.
+
+    form: as it was sent, or began to be. text: of text and thinking. arguments: pieces of JSON.
+    """
+
+    kind: str
+    form: dict[str, object]
+    text: TextPieces = field(factory=TextPieces)
+    arguments: list[str] = field(factory=list)
+    citations: list[object] = field(factory=list)
+
+    @classmethod
+    def of(cls, content: Mapping[str, object]) -> "_Block":
+        block = cls(text_or_empty(content.get("type")), dict(content))
+        if block.kind in ("text", "thinking"):
+            block.text.add(text(content.get(block.kind)))
+        return block
+
+    def add(self, delta: Mapping[str, object]) -> str:
+        """Take a piece; return what it adds to the answer's text."""
+        match delta.get("type"):
+            case "input_json_delta":
+                self.arguments.append(text(delta.get("partial_json")))
+            case "thinking_delta":
+                self.text.add(text(delta.get("thinking")))
+            case "signature_delta":
+                self.form["signature"] = delta.get("signature")
+            case "citations_delta":
+                self.citations.append(delta.get("citation"))
+            case _ if self.kind == "text":
+                return self.text.add(text(delta.get("text")))
+        return ""
+
+    def part(self) -> Part | None:
+        """Return the block as a part of the turn, None where it is empty."""
+        match self.kind:
+            case "text":
+                shown = str(self.text)
+                citations = self.citations or self.form.get("citations")
+                verbatim = Verbatim(PROVIDER, {"citations": citations}) if citations else None
+                return Text(shown, verbatim) if shown else None
+            case "tool_use":
+                return self._call()
+            case "thinking":
+                return Verbatim(PROVIDER, self.form | {"thinking": str(self.text)})
+            case _:
+                arguments, _ = self._arguments()
+                return Verbatim(PROVIDER, self.form | ({"input": arguments} if arguments else {}))
+
+    def _call(self) -> ToolCall:
+        arguments, malformed = self._arguments()
+        more = {name: value for name, value in self.form.items() if name not in _OF_CALLS}
+        return ToolCall(
+            id=text_or_empty(self.form.get("id")),
+            name=text_or_empty(self.form.get("name")),
+            arguments=arguments,
+            malformed=malformed,
+            verbatim=Verbatim(PROVIDER, more) if more else None,
+        )
+
+    def _arguments(self) -> tuple[Mapping[str, object], str]:
+        """Return the arguments, and the text that stands in their place where it is no object."""
+        written = "".join(self.arguments)
+        if not written.strip():
+            given = self.form.get("input")
+            if given is None or isinstance(given, dict):
+                return given or {}, ""
+            return {}, json.dumps(given)
+        try:
+            given = json.loads(written)
+        except (ValueError, RecursionError):
+            given = None
+        return (given, "") if isinstance(given, dict) else ({}, well_formed(written))
+
+
+_OF_CALLS = ("type", "id", "name", "input")
+
+
+def _usage(counts: Mapping[str, object]) -> Usage | None:
     """Read the counts; Anthropic's input_tokens leave the cached parts out."""
-    read = counts.get("cache_read_input_tokens", 0)
-    write = counts.get("cache_creation_input_tokens", 0)
-    details = counts.get("output_tokens_details") or {}
-    return Usage(
-        input=counts.get("input_tokens", 0) + read + write,
-        output=counts.get("output_tokens", 0),
-        thinking=details.get("thinking_tokens", 0),
-        cache_read=read,
-        cache_write=write,
-    )
-
-
-def limit_headers(headers: Headers) -> dict[str, str]:
-    """Keep what speaks of limits, but retry-after, which comes on successes too."""
-    limits = "anthropic-ratelimit-"
-    return {name: value for name, value in headers.items() if name.startswith(limits)}
-
-
-def scrub(text: str) -> str:
-    """Mask what names an organization or looks like a key."""
-    uuid = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
-    text = re.sub(r"sk-ant-[\w-]+", "[key]", text)
-    text = re.sub(rf"(organization(?:'s)?[^.]{{0,60}}?)\(?{uuid}\)?", r"\1[id]", text)
-    return re.sub(rf"{uuid}|\b(org|wrkspc)[-_][\w-]{{6,}}", "[id]", text)
+    details = table_or_empty(counts.get("output_tokens_details"))
+    fresh, output = count(counts.get("input_tokens")), count(counts.get("output_tokens"))
+    read = count(counts.get("cache_read_input_tokens", 0))
+    write = count(counts.get("cache_creation_input_tokens", 0))
+    thinking = count(details.get("thinking_tokens") or 0)
+    if fresh is None or output is None or read is None or write is None or thinking is None:
+        return None
+    if thinking > output:
+        return None
+    return Usage(fresh + read + write, output, thinking, read, write)

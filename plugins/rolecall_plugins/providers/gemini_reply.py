@@ -1,23 +1,31 @@
-"""What the Gemini generateContent API says, and what it means.
+"""What a success of the Gemini generateContent API says, plain or streamed.
 
-Source: https://ai.google.dev/api/generate-content, google.rpc.error_details, and recorded traffic
-where the two differ.
+Source: https://ai.google.dev/api/generate-content, and recorded traffic where the two differ.
 """
 
-import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+import json
+from collections.abc import Mapping
 
-from rolecall import Cause, ProviderError, Response, Stop, Usage
+from attrs import define, field
 
-from .reply_reader import Headers, retry_after
+from rolecall import Cause, Part, ProviderError, Response, Stop, Text, ToolCall, Usage, Verbatim
 
-# What a quota is about, by a part of its name.
-FAMILIES = (("requests", "Requests"), ("input-tokens", "InputTokens"))
-# RetryInfo is cut to whole seconds, so waiting exactly that long asks too early; the message
-# has the fraction as well.
-CUT_MARGIN = 1.0
-EXACT_MARGIN = 0.1
+from .reading.fields import (
+    TextPieces,
+    Unsound,
+    count,
+    items,
+    table,
+    table_or_empty,
+    text,
+    text_or_empty,
+)
+from .reading.gemini_errors import gemini_error
+from .reply_reader import Headers
+
+PROVIDER = "gemini"
+OWN_ID = "rolecall-"  # of calls, where the vendor gives them none
+SIGNATURE = "thoughtSignature"
 # Enums come as numbers where asked to: FinishReason of google.ai.generativelanguage.v1beta.
 NUMBERED = [
     "FINISH_REASON_UNSPECIFIED",
@@ -46,189 +54,208 @@ STOPS: Mapping[str, Stop] = {
     "SPII": Stop.SAFETY,
     "MODEL_ARMOR": Stop.SAFETY,
     "IMAGE_SAFETY": Stop.SAFETY,
+    "IMAGE_PROHIBITED_CONTENT": Stop.SAFETY,
+    "IMAGE_RECITATION": Stop.SAFETY,
     "MALFORMED_FUNCTION_CALL": Stop.BAD_TOOL_CALL,
     "UNEXPECTED_TOOL_CALL": Stop.BAD_TOOL_CALL,
     "TOO_MANY_TOOL_CALLS": Stop.BAD_TOOL_CALL,
 }
-BY_STATUS: Mapping[int, Cause] = {
-    400: Cause.INVALID_REQUEST,
-    401: Cause.AUTH,
-    402: Cause.QUOTA_EXHAUSTED,
-    403: Cause.FORBIDDEN,
-    404: Cause.UNKNOWN_MODEL,
-    408: Cause.TIMEOUT,
-    413: Cause.CONTEXT_OVERFLOW,
-    429: Cause.RATE_LIMITED,
-    499: Cause.CONNECTION,
-    503: Cause.OVERLOADED,
-    504: Cause.TIMEOUT,
-}
-_TOO_LONG = re.compile(
-    r"token count .*exceeds|exceeds the maximum number of tokens|payload size exceeds",
-    re.IGNORECASE | re.DOTALL,
-)
-_BAD_KEY = re.compile(r"api[ _]key (not valid|not found|expired|is invalid)", re.IGNORECASE)
-_NO_KEY = re.compile(r"unregistered callers|without established identity", re.IGNORECASE)
-_NO_QUOTA = re.compile(r"\blimit: 0\b")
-_RETRY_IN = re.compile(r"retry in ((?:[\d.]+(?:h|ms|m|s))+)", re.IGNORECASE)
-_SPAN = re.compile(r"([\d.]+)(h|ms|m|s)")
-_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+_OURS = ("candidates", "promptFeedback", "usageMetadata", "modelVersion", "responseId")
 
 
 class GeminiReply:
-    """One answer, plain or streamed; every chunk of a stream has the form of a plain one."""
+    """One answer; every chunk of a stream has the form of a plain one.
+
+    A chunk's finishReason may be followed by another chunk with one of its own, which then counts:
+    older models end each chunk with STOP.
+    """
 
     def __init__(self) -> None:
-        self._text: list[str] = []
-        self._usage: dict[str, Any] = {}
+        self._parts: list[_Part] = []
+        self._text = TextPieces()
+        self._usage: object = None
         self._model = ""
         self._id: str | None = None
         self._stop = ""
         self._detail = ""
         self._blocked = ""
-        self._called_tool = False
         self._error: ProviderError | None = None
+        self._first: object = None
+        self.has_begun = False
+        self.is_over = False
 
-    def absorb(self, payload: Any) -> str:
+    @property
+    def is_whole(self) -> bool:
+        return bool(self._stop or self._blocked)
+
+    @property
+    def usage(self) -> Usage | None:
+        return _usage(self._usage)
+
+    def absorb(self, payload: object) -> str:
         if isinstance(payload, list):  # a stream that was not asked for as server-sent events
-            return "".join(self.absorb(each) for each in payload)
-        if not isinstance(payload, dict):
-            raise ProviderError(Cause.BAD_PAYLOAD, f"the reply is no answer: {str(payload)[:60]}")
-        if "error" in payload:
-            self._error = self.error(0, {}, payload, str(payload))
+            return "".join([self.absorb(chunk) for chunk in payload])
+        chunk = table(payload)
+        if self.is_over:
             return ""
-        self._usage |= payload.get("usageMetadata") or {}
-        self._model = payload.get("modelVersion", self._model)
-        self._id = payload.get("responseId", self._id)
-        reason = (payload.get("promptFeedback") or {}).get("blockReason")
-        self._blocked = self._blocked or (str(reason) if reason else "")
-        return self._candidate((payload.get("candidates") or [{}])[0])
+        if self.is_whole and self._is_foreign(chunk):
+            self.is_over = True
+            return ""
+        if "error" in chunk and not self.is_whole:
+            self._error = self.error(0, {}, chunk, json.dumps(chunk)[:1000])
+            self.has_begun = self.is_over = True
+            return ""
+        if not any(name in chunk for name in _OURS):
+            return ""  # of a gateway
+        candidate = _first_candidate(chunk.get("candidates"))
+        parts = [_Part.of(table(part)) for part in _parts(candidate)]
+        self._begin(chunk)
+        self._finish(candidate)
+        for part in parts:
+            self._add(part)
+        return "".join([self._text.add(part.text) for part in parts if part.is_shown])
 
     def response(self, headers: Headers) -> Response:
-        if self._error is not None:
+        if self._error is not None and not self.is_whole:
+            self._error.request_id = self._error.request_id or self._id
             raise self._error
-        text = "".join(self._text)
-        if text.strip() and not self._stop and not self._blocked:
-            raise ProviderError(Cause.CONNECTION, "the stream ended before the answer did")
+        shown = str(self._text)
+        if shown.strip() and not self.is_whole:
+            raise ProviderError(
+                Cause.CONNECTION, "the stream ended before the answer did", request_id=self._id
+            )
+        parts = [part.part(number) for number, part in enumerate(self._parts, 1)]
         return Response(
-            text=text,
-            usage=_usage(self._usage),
+            text=shown,
+            usage=self.usage,
             model=self._model,
-            stop=self._why(text),
+            stop=self._why(any(isinstance(part, ToolCall) for part in parts)),
             detail=self._detail,
             request_id=self._id,
-            headers={},
+            parts=tuple(parts) if any(map(_is_more_than_text, parts)) else (),
         )
 
-    def error(self, status: int, headers: Headers, payload: Any, text: str) -> ProviderError:
-        payload = payload[0] if isinstance(payload, list) and payload else payload
-        body = payload.get("error") if isinstance(payload, dict) else None
-        body = body if isinstance(body, dict) else {}
-        code = status or int(body.get("code") or 500)
-        said = str(body.get("message") or text).strip()
-        details = [each for each in body.get("details") or () if isinstance(each, dict)]
-        word = str(body.get("status") or "no error status")
-        return ProviderError(
-            _cause(code, word, said, details),
-            f"{f'HTTP {status}' if status else 'in the stream'}, {word}: {scrub(said)[:300]}",
-            retry_after=_retry(said, details, headers),
-            status=code,
-            limits=_limits(details),
-        )
+    def error(self, status: int, headers: Headers, payload: object, text: str) -> ProviderError:
+        return gemini_error(status, headers, payload, text)
 
-    def _candidate(self, candidate: Any) -> str:
-        pieces = []
-        for part in (candidate.get("content") or {}).get("parts") or ():
-            self._called_tool = self._called_tool or "functionCall" in part
-            if not part.get("thought"):
-                pieces.append(part.get("text") or "")
-        self._text += pieces
+    def _is_foreign(self, chunk: Mapping[str, object]) -> bool:
+        """Check whether a chunk behind the end is none of this answer: another, or it once more."""
+        other = text_or_empty(chunk.get("responseId"))
+        return chunk == self._first or bool(other and self._id and other != self._id)
+
+    def _begin(self, chunk: Mapping[str, object]) -> None:
+        if not self.has_begun:
+            self._first = chunk
+        self.has_begun = True
+        if chunk.get("usageMetadata") is not None:
+            self._usage = chunk["usageMetadata"]  # each counts all so far
+        self._model = text_or_empty(chunk.get("modelVersion")) or self._model
+        self._id = text_or_empty(chunk.get("responseId")) or self._id
+        feedback = table_or_empty(chunk.get("promptFeedback"))
+        self._blocked = self._blocked or text_or_empty(feedback.get("blockReason"))
+
+    def _finish(self, candidate: Mapping[str, object]) -> None:
         reason = candidate.get("finishReason")
-        if isinstance(reason, int):
-            reason = NUMBERED[reason] if reason < len(NUMBERED) else "OTHER"
-        if reason:
-            self._stop = reason
-            said = candidate.get("finishMessage")
-            self._detail = f"finishReason {reason}{f': {said}' if said else ''}"
-        return "".join(pieces)
+        if isinstance(reason, int) and not isinstance(reason, bool):
+            reason = NUMBERED[reason] if 0 <= reason < len(NUMBERED) else "OTHER"
+        name = text_or_empty(reason)
+        if name:
+            self._stop = name
+            said = text_or_empty(candidate.get("finishMessage"))
+            self._detail = f"finishReason {name}{f': {said}' if said else ''}"
 
-    def _why(self, text: str) -> Stop:
+    def _add(self, part: "_Part") -> None:
+        """Add a part; a stream parts a text where it likes."""
+        last = self._parts[-1] if self._parts else None
+        if last is None or not last.continues(part):
+            self._parts.append(part)
+
+    def _why(self, called: bool) -> Stop:
         if self._blocked:
             self._detail = f"the prompt was blocked: {self._blocked}"
             return Stop.SAFETY
-        if self._stop in STOPS and STOPS[self._stop] is not Stop.END:
-            return STOPS[self._stop]
-        if self._called_tool:
-            return Stop.BAD_TOOL_CALL
-        if self._stop not in ("STOP", "") and text.strip():
-            return Stop.LENGTH  # OTHER and its kin: it broke off, and nothing says it is whole
-        return Stop.END
+        # OTHER and what is new to us: what came is taken for whole, as a model ends mostly.
+        stop = STOPS.get(self._stop, Stop.END)
+        return Stop.TOOL_USE if called and stop is Stop.END else stop
 
 
-def _cause(code: int, word: str, said: str, details: list[Any]) -> Cause:
-    cause = BY_STATUS.get(code) or (Cause.SERVER_ERROR if code >= 500 else Cause.INVALID_REQUEST)
-    reasons = {each.get("reason") for each in details}
-    if "API_KEY_INVALID" in reasons or _BAD_KEY.search(said):
-        return Cause.AUTH
-    if _NO_KEY.search(said):
-        return Cause.MISSING_KEY
-    if cause is Cause.INVALID_REQUEST and _TOO_LONG.search(said):
-        return Cause.CONTEXT_OVERFLOW
-    if cause is Cause.INVALID_REQUEST and word == "FAILED_PRECONDITION":
-        return Cause.FORBIDDEN  # no billing, or a country that is not served
-    spent = _NO_QUOTA.search(said) or any(_is_spent(*each) for each in _quotas(details))
-    return Cause.QUOTA_EXHAUSTED if cause is Cause.RATE_LIMITED and spent else cause
+@define
+class _Part:
+    """A part of an answer: its form as it was sent; of a text, what came of it so far."""
+
+    form: Mapping[str, object]
+    text: str = ""
+    is_shown: bool = False
+    pieces: TextPieces = field(factory=TextPieces)
+
+    @classmethod
+    def of(cls, form: Mapping[str, object]) -> "_Part":
+        written = text(form.get("text"))
+        if "functionCall" in form and not text_or_empty(table(form["functionCall"]).get("name")):
+            raise Unsound("a call without a name")
+        part = cls(form, written, bool("text" in form and not form.get("thought")))
+        part.pieces.add(written)
+        return part
+
+    def continues(self, other: "_Part") -> bool:
+        """Take on a part that only goes on with this text; return whether it was one."""
+        is_plain = self.is_shown and other.is_shown and set(self.form) <= {"text", "thought"}
+        if is_plain and set(other.form) <= {"text", "thought"}:
+            self.pieces.add(other.text)
+            return True
+        return False
+
+    def part(self, number: int) -> Part:
+        """Return it as a part of the turn; number: its place there."""
+        more = {name: value for name, value in self.form.items() if name == SIGNATURE and value}
+        verbatim = Verbatim(PROVIDER, more) if more else None
+        if self.is_shown:
+            return Text(str(self.pieces), verbatim)
+        if "functionCall" not in self.form:
+            return Verbatim(PROVIDER, self.form)
+        call = table(self.form["functionCall"])
+        given = call.get("args")
+        is_sound = given is None or isinstance(given, dict)
+        return ToolCall(
+            id=text_or_empty(call.get("id")) or f"{OWN_ID}{number}",
+            name=text_or_empty(call.get("name")),
+            arguments=table_or_empty(given),
+            malformed="" if is_sound else json.dumps(given),
+            verbatim=verbatim,
+        )
 
 
-def _quotas(details: list[Any]) -> Iterator[tuple[str, str]]:
-    """Give the name and the size of each quota that is told to be exceeded."""
-    for each in details:
-        for violation in each.get("violations") or ():
-            yield str(violation.get("quotaId")), str(violation.get("quotaValue"))
-        told = each.get("metadata") or {}
-        yield str(told.get("quota_limit")), str(told.get("quota_limit_value"))
+def _is_more_than_text(part: Part) -> bool:
+    return not isinstance(part, Text) or part.verbatim is not None
 
 
-def _limits(details: list[Any]) -> dict[str, float]:
-    """Give the limits per minute that a refusal names."""
-    return {
-        family: float(size)
-        for quota, size in _quotas(details)
-        if "PerMinute" in quota and size.isdigit()
-        for family, sign in FAMILIES
-        if sign in quota
-    }
+def _first_candidate(candidates: object) -> Mapping[str, object]:
+    """Return the first candidate, which is the only one that is asked for."""
+    for candidate in map(table, items(candidates)):
+        if candidate.get("index") in (None, 0):
+            return candidate
+    return {}
 
 
-def _is_spent(quota: str, size: str) -> bool:
-    """Tell a quota that no minute's wait restores: one per day, or one of nothing."""
-    return "PerDay" in quota or size == "0"
+def _parts(candidate: Mapping[str, object]) -> list[object]:
+    return list(items(table(candidate.get("content")).get("parts")))
 
 
-def _retry(said: str, details: list[Any], headers: Headers) -> float | None:
-    exact = _RETRY_IN.search(said)
-    if exact:
-        spans = _SPAN.findall(exact[1])
-        return sum(float(number) * _SECONDS[unit] for number, unit in spans) + EXACT_MARGIN
-    for each in details:
-        delay = re.fullmatch(r"([0-9.]+)s", str(each.get("retryDelay", "")))
-        if delay:
-            return float(delay[1]) + CUT_MARGIN
-    return retry_after(headers)
+def _usage(counts: object) -> Usage | None:
+    """Read the counts. What is absent is 0, but no prompt is.
 
-
-def _usage(counts: Mapping[str, Any]) -> Usage:
-    """Read the counts; Gemini's candidatesTokenCount leaves thinking out."""
-    thinking = counts.get("thoughtsTokenCount", 0)
-    return Usage(
-        input=counts.get("promptTokenCount", 0) + counts.get("toolUsePromptTokenCount", 0),
-        output=counts.get("candidatesTokenCount", 0) + thinking,
-        thinking=thinking,
-        cache_read=counts.get("cachedContentTokenCount", 0),
-    )
-
-
-def scrub(text: str) -> str:
-    """Mask what names a project or looks like a key."""
-    text = re.sub(r"AIza[\w-]+|ya29\.[\w.-]+", "[key]", text)
-    return re.sub(r"\b(projects?[/ :='\"]+|consumer '?)[\w:/-]+", r"\1[id]", text)
+    candidatesTokenCount leaves thinking out, but of some models it does not: the total tells.
+    """
+    if not isinstance(counts, dict) or "promptTokenCount" not in counts:
+        return None
+    names = "promptTokenCount", "toolUsePromptTokenCount", "cachedContentTokenCount"
+    prompt, tools, cached = (count(counts.get(name) or 0) for name in names)
+    names = "candidatesTokenCount", "thoughtsTokenCount", "totalTokenCount"
+    shown, thinking, total = (count(counts.get(name) or 0) for name in names)
+    if prompt is None or tools is None or cached is None or cached > prompt + tools:
+        return None
+    if shown is None or thinking is None or total is None:
+        return None
+    includes_thinking = thinking <= shown and total == prompt + tools + shown
+    output = shown if includes_thinking else shown + thinking
+    return Usage(input=prompt + tools, output=output, thinking=thinking, cache_read=cached)

@@ -110,7 +110,8 @@ class LiteLLMProvider:
         finally:
             current.reset(token)
             await exchange.aclose()
-        return evolve(response, cost=self.cost(request.model, response.usage))
+        usage = response.usage
+        return evolve(response, cost=None if usage is None else self.cost(request.model, usage))
 
     async def aclose(self) -> None:
         from asyncio import get_running_loop

@@ -1,72 +1,156 @@
-"""Reads one HTTP reply as it arrives: the framing is here, the meaning in the vendor's file."""
+"""Reads one HTTP reply as it arrives: the framing is here, the meaning in the vendor's file.
 
-import json
-import re
-from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from typing import Any, Protocol
+Nothing that a reply holds makes the reading raise anything but a ProviderError, and that only at
+the end. Once the vendor said why the model stopped, what follows cannot spoil the answer.
+"""
 
-from rolecall import Cause, ProviderError, Response
+import codecs
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from rolecall import Cause, ProviderError, Response, Usage
+
+from .reading.error_bodies import bounded_message
+from .reading.json_values import JsonValues
+from .reading.server_sent_events import ServerSentEvents
 
 Headers = Mapping[str, str]
-_LINE_END = re.compile(rb"\r\n|\n|\r")
+
+# Decoded bytes: a hundred times the longest answer that any model gives.
+LONGEST_REPLY = 64 * 1024 * 1024
+LONGEST_ERROR = 1024 * 1024
+# What a step of reading costs grows with its bytes, up to a microsecond each: whoever must not be
+# held up feeds no more than this at once.
+STEP = 8 * 1024
+_DONE = b"[DONE]"  # ends the streams of other vendors, and of gateways that speak like them
 
 
 class Reply(Protocol):
     """What a vendor's file makes of a reply."""
 
-    def absorb(self, payload: Any) -> str:
-        """Take one JSON value of a success (whole body or event); give the text it adds."""
+    @property
+    def has_begun(self) -> bool:
+        """Whether anything came that is the vendor's."""
+        ...
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the model is known to have stopped."""
+        ...
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing that may follow belongs to the answer."""
+        ...
+
+    @property
+    def usage(self) -> Usage | None:
+        """The tokens told so far; None where none were, or none that can be believed."""
+        ...
+
+    def absorb(self, payload: object) -> str:
+        """Take one JSON value of a success (whole body or event); return the text it adds.
+
+        It raises ValueError, and takes nothing, where the value has not the vendor's form.
+        """
         ...
 
     def response(self, headers: Headers) -> Response:
-        """Give what was absorbed; raise ProviderError where it is no whole reply."""
+        """Return what was absorbed; raise ProviderError where it is no whole reply."""
         ...
 
-    def error(self, status: int, headers: Headers, payload: Any, text: str) -> ProviderError:
+    def error(self, status: int, headers: Headers, payload: object, text: str) -> ProviderError:
         """Read an error reply; `payload` is its JSON, or None where it is none."""
         ...
 
 
 class Reading:
-    """One reply on its way in."""
+    """One reply on its way in.
+
+    headers: with lower-case names; several of one name joined by commas.
+    """
 
     def __init__(self, reply: Reply, status: int, headers: Headers) -> None:
         self._reply = reply
         self._status = status
         self._headers = headers
-        self._streamed: bool | None = None if status < 400 else False  # None: nothing came yet
+        self._is_error = status >= 300
+        self._streamed: bool | None = None  # nothing came yet
+        self._beginning = b""
+        self._size = 0
         self._events = ServerSentEvents()
-        self._body = bytearray()
+        self._body = JsonValues()
+        self._failure: ProviderError | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the answer stands, whatever becomes of the rest and of the connection."""
+        return self._reply.is_whole
+
+    @property
+    def is_over(self) -> bool:
+        """Whether reading on cannot change what comes of the reply."""
+        if self._is_error:
+            return self._size > LONGEST_ERROR
+        return self._failure is not None or self._reply.is_over or self._size > LONGEST_REPLY
 
     def feed(self, chunk: bytes) -> str:
-        """Take the next bytes; give the piece of answer that they complete."""
-        if self._streamed is None:
-            chunk = chunk.lstrip()
-            if not chunk:
-                return ""
-            self._streamed = self._is_stream(chunk)
-        if not self._streamed:
-            self._body += chunk
+        """Take the next bytes; return the piece of answer that they complete."""
+        if self.is_over:
             return ""
-        return "".join(self._absorb(data) for data in self._events.feed(chunk))
+        self._size += len(chunk)
+        if self._size > LONGEST_REPLY:
+            self._fail(f"the reply is longer than {LONGEST_REPLY // 1024**2} MB")
+            return ""
+        if self._streamed is None and not self._is_error:
+            chunk = self._begin(chunk)
+        if self._streamed:
+            return self._absorb_events(self._events.feed(chunk))
+        self._body.add(chunk)
+        return ""
 
     def close(self) -> str:
-        """Take the body's end; give the piece of answer in an event without its line ends."""
-        try:
-            return "".join(self._absorb(data) for data in self._events.close())
-        except ProviderError:
-            return ""  # cut inside an event: whether the reply is whole, the others tell
+        """Take the body's end; return the piece of answer in an event without its line ends."""
+        if not self._streamed or self.is_over:
+            return ""
+        told = self._absorb_events(self._events.close())
+        self._failure = None  # cut inside an event: whether the reply is whole, the others tell
+        return told
 
-    def finish(self) -> Response:
-        """Give the response; raise ProviderError where the reply is an error or damaged."""
-        if self._streamed or (self._streamed is None and self._says_stream()):
-            return self._reply.response(self._headers)
-        if self._status >= 300:
+    def finish(self, failure: ProviderError | None = None) -> Response:
+        """Return the response; raise ProviderError where the reply is an error or damaged.
+
+        failure: what ended the reading before the reply's end did, if anything. An answer that is
+        whole stands, and an error's status counts all the same.
+        """
+        try:
+            return self._response(failure)
+        except ProviderError as error:
+            error.request_id = error.request_id or self._headers.get("request-id")
+            error.usage = error.usage or self._reply.usage
+            raise
+
+    def _response(self, failure: ProviderError | None) -> Response:
+        if self._is_error:
             raise self._error()
-        self._absorb(bytes(self._body))
+        if not self._streamed and not (self._streamed is None and self._says_stream()):
+            self._absorb_body(failure)
+        if not self._reply.is_whole and (broken := self._failure or failure) is not None:
+            raise broken
         return self._reply.response(self._headers)
+
+    def _begin(self, chunk: bytes) -> bytes:
+        """Find out from its beginning whether the reply is a stream; return what to read of it."""
+        beginning = self._beginning + chunk
+        if codecs.BOM_UTF8.startswith(beginning[:3]) and len(beginning) < len(codecs.BOM_UTF8):
+            self._beginning = beginning
+            return b""
+        beginning = beginning.removeprefix(codecs.BOM_UTF8).lstrip()
+        self._beginning = b""
+        if beginning:
+            self._streamed = self._is_stream(beginning)
+        return beginning
 
     def _is_stream(self, beginning: bytes) -> bool:
         """Tell a stream by its first character; gateways forget the content type, or lie."""
@@ -77,76 +161,62 @@ class Reading:
     def _says_stream(self) -> bool:
         return "text/event-stream" in self._headers.get("content-type", "")
 
-    def _absorb(self, data: bytes) -> str:
-        payload = _parse(data)
+    def _absorb_events(self, events: Iterable[JsonValues]) -> str:
+        return "".join(self._absorb(event) for event in events if not self.is_over)
+
+    def _absorb_body(self, failure: ProviderError | None) -> None:
+        if self._failure is not None:
+            return
+        self._body.add(self._beginning)
+        self._absorb(self._body)
+        if self._failure is None and not self._reply.has_begun:
+            start = self._body.beginning.decode("utf-8", "replace")
+            self._fail(f"the reply is none of the vendor's: {start!r}")
+        if failure is not None and not self._reply.is_whole:
+            self._failure = failure  # it is not the vendor's fault that it ends in the middle
+
+    def _absorb(self, values: JsonValues) -> str:
+        """Take the values of an event or a body. This is the one guard around a vendor's words."""
+        told = ""
         try:
-            return self._reply.absorb(payload)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ProviderError(
-                Cause.BAD_PAYLOAD, f"the reply has not the vendor's form: {str(payload)[:60]}"
-            ) from error
+            for value in values:
+                told += self._reply.absorb(value)
+        except Exception as error:
+            if values.beginning.strip() != _DONE and not self._reply.is_whole:
+                start = values.beginning.decode("utf-8", "replace")
+                self._fail(f"the reply has not the vendor's form: {error}; it begins {start!r}")
+        return told
+
+    def _fail(self, why: str) -> None:
+        if not self._reply.is_whole:
+            self._failure = ProviderError(Cause.BAD_PAYLOAD, bounded_message(why))
 
     def _error(self) -> ProviderError:
-        text = self._body.decode("utf-8", "replace")
-        try:
-            payload = json.loads(text)
-        except ValueError:
-            payload = None
+        text = self._body.beginning.decode("utf-8", "replace")
+        payload = _first(self._body)
+        if payload is None:
+            events = ServerSentEvents()
+            payload = _first(*events.feed(self._body.beginning), *events.close())
+        if self._status < 400:
+            text = f"redirected to {_host(self._headers.get('location', ''))}; {text}"
         return self._reply.error(self._status, self._headers, payload, text)
 
 
-class ServerSentEvents:
-    """Splits a stream of server-sent events into the data of each; LF, CRLF or CR."""
-
-    def __init__(self) -> None:
-        self._rest = b""
-        self._data: list[bytes] = []
-
-    def feed(self, chunk: bytes) -> Iterator[bytes]:
-        held = b"\r" if chunk.endswith(b"\r") else b""  # half of a CRLF, perhaps
-        *lines, self._rest = _LINE_END.split(self._rest + chunk.removesuffix(held))
-        self._rest += held
-        for line in lines:
-            yield from self._line(line)
-
-    def close(self) -> Iterator[bytes]:
-        """Give the last event of a stream that ends without a blank line."""
-        rest, self._rest = self._rest.rstrip(b"\r"), b""
-        yield from self._line(rest)
-        yield from self._line(b"")
-
-    def _line(self, line: bytes) -> Iterator[bytes]:
-        if line.startswith(b"data:"):
-            self._data.append(line[5:].removeprefix(b" "))
-        elif not line and self._data:
-            yield b"\n".join(self._data)
-            self._data = []
+def _first(*texts: JsonValues) -> object:
+    """Return the first value; None for the page of a proxy, or for nothing."""
+    for text in texts:
+        try:
+            return next(iter(text), None)
+        except ValueError:
+            pass
+    return None
 
 
-def _parse(data: bytes) -> Any:
+def _host(location: str) -> str:
+    """Name where a redirect leads, without what may be secret of the address."""
     try:
-        return json.loads(data)
-    except ValueError as error:
-        start = data[:60].decode("utf-8", "replace")
-        raise ProviderError(
-            Cause.BAD_PAYLOAD, f"the reply is not whole JSON: it begins {start!r}"
-        ) from error
-
-
-def retry_after(
-    headers: Headers, now: Callable[[], datetime] = lambda: datetime.now(UTC)
-) -> float | None:
-    """Read Retry-After, seconds or a date, as seconds from now (RFC 9110, section 10.2.3)."""
-    value = headers.get("retry-after", "").strip()
-    if not value:
-        return None
-    try:
-        return max(0.0, float(value))
+        target = urlsplit(location)
+        port = f":{target.port}" if target.port else ""
     except ValueError:
-        pass
-    try:
-        date = parsedate_to_datetime(value)
-        sent = headers.get("date")
-        return max(0.0, (date - (parsedate_to_datetime(sent) if sent else now())).total_seconds())
-    except (ValueError, TypeError):
-        return None
+        return "an address that is none"
+    return f"{target.hostname}{port}" if target.hostname else "another path of the same host"

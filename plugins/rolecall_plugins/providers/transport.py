@@ -112,10 +112,11 @@ class Exchange:
             except Exception:
                 if self._failure is None:
                     raise
-        if self._failure is not None:
-            raise _translated(self._failure, self._patience) from self._failure
-        assert self._reading is not None
-        return self._reading.finish()
+        failure = self._failure and _translated(self._failure, self._patience)
+        if self._reading is not None and isinstance(failure, ProviderError | None):
+            return self._reading.finish(failure)
+        assert failure is not None
+        raise failure from self._failure
 
     async def aclose(self) -> None:
         if self._raw is not None:

@@ -48,7 +48,7 @@ def test_responses_that_say_the_same_are_equal_whatever_their_headers() -> None:
     [
         ("text", None),
         ("text", b"bytes"),
-        ("usage", None),
+        ("usage", 3),
         ("usage", {"input": 1}),
         ("detail", None),
         ("request_id", 3),

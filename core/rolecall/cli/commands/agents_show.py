@@ -48,7 +48,8 @@ def agent_json(role: str, found: AssignedTeam, settings: "Settings") -> dict[str
     from ...execution.attempt import estimate
     from ...execution.pricing import Pricing
     from ...plugin.manager import supplied
-    from ...types.messages import Request, Usage
+    from ...types.messages import Request
+    from ...usage import Usage
 
     each = found.agents[role]
     agent = each.agent

@@ -23,7 +23,8 @@ class Expected:
 
     cause: a word of rolecall.Cause; empty for an answer; ANY where nothing was generated at all,
         so that whatever is said is right unless it is an answer.
-    text, usage: what a success brought, also one that is no answer; None with an error.
+    text, usage: what a success brought, also one that is no answer; None with an error. usage is
+        None too where a success told none.
     wait: the least and the most seconds to wait, where the vendor asks for any.
     useless: the vendor says that asking again is no use.
     limits: the headers about rate limits.
@@ -214,6 +215,8 @@ def _gemini_error(status: int, body: Json) -> Expected:
     cause = GEMINI_STATUS[status]
     if info.get("reason") == "API_KEY_INVALID":
         cause = "auth"
+    if "unregistered callers" in error["message"]:
+        cause = "missing_key"
     if status == 400 and "exceeds the maximum number of tokens" in error["message"]:
         cause = "context_overflow"
     violations = details.get("QuotaFailure", {}).get("violations", ())
@@ -222,7 +225,8 @@ def _gemini_error(status: int, body: Json) -> Expected:
     if info.get("metadata", {}).get("quota_limit_value") == "0" or "limit: 0," in error["message"]:
         cause = "quota_exhausted"  # none per minute: no minute brings any
     said = re.search(r"Please retry in ([0-9.]+)s", error["message"])
-    least = float(said[1]) if said else None
+    info = details.get("RetryInfo", {}).get("retryDelay", "").removesuffix("s")
+    least = float(said[1]) if said else float(info) if info else None
     return Expected(cause, wait=None if least is None else (least, least + 2))
 
 
@@ -248,21 +252,30 @@ def _gemini_success(body: Json) -> Expected:
     counts: dict[str, int] = next(
         (chunk["usageMetadata"] for chunk in reversed(chunks) if "usageMetadata" in chunk), {}
     )
-    thinking = counts.get("thoughtsTokenCount", 0)
     finishes = [each["finishReason"] for each in firsts if "finishReason" in each]
     last = finishes[-1] if finishes else None  # an earlier one ended a part, not the answer
     called = any("functionCall" in part for part in parts)
     return Expected(
         cause="safety" if blocked else _gemini_cause(last, called, text),
         text=text,
-        usage={
-            "input": counts.get("promptTokenCount", 0) + counts.get("toolUsePromptTokenCount", 0),
-            "output": counts.get("candidatesTokenCount", 0) + thinking,
-            "thinking": thinking,
-            "cache_read": counts.get("cachedContentTokenCount", 0),
-            "cache_write": 0,
-        },
+        usage=_gemini_usage(counts) if counts else None,
     )
+
+
+def _gemini_usage(counts: Mapping[str, int]) -> dict[str, int]:
+    thinking = counts.get("thoughtsTokenCount", 0)
+    read = counts.get("promptTokenCount", 0) + counts.get("toolUsePromptTokenCount", 0)
+    shown = counts.get("candidatesTokenCount", 0)
+    # Documented: the total is the sum of all four. Of preview models it is not, for their
+    # candidates include the thoughts.
+    is_sum = counts.get("totalTokenCount") != read + shown
+    return {
+        "input": read,
+        "output": shown + thinking if is_sum else shown,
+        "thinking": thinking,
+        "cache_read": counts.get("cachedContentTokenCount", 0),
+        "cache_write": 0,
+    }
 
 
 def _gemini_cause(finish: Json, called: bool, text: str) -> str:
