@@ -184,6 +184,17 @@ def test_no_folder_is_larger_than_a_newcomer_can_take_in(folder: Path) -> None:
     assert len(named) <= LARGEST
 
 
+def test_no_two_classes_share_a_name() -> None:
+    places: dict[str, list[str]] = {}
+    for path in (*CORE, *PLUGINS):
+        (whole,) = (node for node in nodes(path) if isinstance(node, ast.Module))
+        for node in whole.body:
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(str(path.relative_to(ROOT)))
+    del places["Team"]  # the public one extends the graph of agents
+    assert {name: paths for name, paths in places.items() if len(paths) > 1} == {}
+
+
 @pytest.mark.parametrize("path", BY_NAME)
 def test_core_knows_no_plugin_and_no_client_of_a_vendor(path: Path) -> None:
     assert not packages(path) & {"rolecall_plugins", "litellm", "vcr", "openai", "anthropic"}
