@@ -84,7 +84,7 @@ class CircuitBreaker:
         state.cause, state.probing = cause, False
         return state.cooldown
 
-    def cancelled(self, route: str) -> None:
-        """Free the probe of a cancelled call, which says nothing of its route."""
-        if route in self._routes:
+    def cancelled(self, route: str, probe: bool) -> None:
+        """Forget a call that was cancelled: it says nothing of its route, so another may probe."""
+        if probe:
             self._routes[route].probing = False

@@ -90,7 +90,7 @@ class Dispatcher:
             try:
                 result = await self._attempts.make(asking.step, asking.target, request)
             except BaseException:  # cancelled, or a limiter broke: neither is the route's doing
-                self._breaker.cancelled(asking.route)
+                self._breaker.cancelled(asking.route, probe)
                 raise
             self._end(asking, result, probe)
             error = result.error

@@ -99,9 +99,18 @@ def test_a_probe_that_was_cancelled_makes_room_for_another_one() -> None:
     tried = Tried()
     tried.call(Cause.AUTH)
     tried.clock.advance(10)
-    tried.breaker.started(ROUTE)
-    tried.breaker.cancelled(ROUTE)
+    tried.breaker.cancelled(ROUTE, tried.breaker.started(ROUTE))
     assert not tried.is_open
+
+
+def test_a_call_cancelled_on_its_way_makes_no_room_for_a_second_probe() -> None:
+    tried = Tried()
+    on_its_way = tried.breaker.started(ROUTE)
+    tried.call(Cause.AUTH)
+    tried.clock.advance(10)
+    assert tried.breaker.started(ROUTE)
+    tried.breaker.cancelled(ROUTE, on_its_way)
+    assert tried.is_open
 
 
 def test_a_call_that_was_on_its_way_does_not_open_the_route_a_second_time() -> None:
