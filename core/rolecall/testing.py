@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from .errors import ProviderError
 from .plugin.entry_points import installed
 from .plugin.manager import Host
-from .types.agents import Agent, Team
+from .types.agents import Agent, TeamGraph
 from .types.causes import Cause
 from .types.events import (
     AgentBlocked,
@@ -220,7 +220,7 @@ class AgentsContract:
             assert agent.routes, f"{agent.name} has no route"
 
     def test_together_with_all_others_they_are_a_team(self) -> None:
-        Team(agent for agent, _ in self._host().agents().values())
+        TeamGraph(agent for agent, _ in self._host().agents().values())
 
     def test_they_are_the_same_each_time(self) -> None:
         assert self._own() == self._own()

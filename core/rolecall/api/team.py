@@ -53,7 +53,7 @@ class Result:
 
 
 @frozen(slots=False)
-class Team(agents.Team):
+class Team(agents.TeamGraph):
     """Agents that can be put to work together; their graph is checked when the team is built.
 
     `Team.load()` gives the team of the plugins and settings, `Team([...])` one of your own.

@@ -18,7 +18,7 @@ from ..execution.context import CallContext, close
 from ..plugin.assignment import current_team
 from ..plugin.run_setup import RunSetup
 from ..scheduling.session import SharedResources
-from ..types.agents import Agent, Route, Team
+from ..types.agents import Agent, Route, TeamGraph
 from ..types.events import CallEnded, Event
 from ..types.messages import Message, Request, diagnosed, lacking
 from .render import counted
@@ -96,7 +96,7 @@ def _counted(supplied: Sequence[str]) -> list[str]:
     return [*told, counted(agents, "agent")] if agents else told
 
 
-def _fallbacks(team: Team) -> Iterator[str]:
+def _fallbacks(team: TeamGraph) -> Iterator[str]:
     chains: dict[tuple[str, ...], list[str]] = {}
     for agent in team:
         chains.setdefault(tuple(map(str, agent.routes)), []).append(agent.name)

@@ -12,7 +12,7 @@ from ..scheduling.agent_task import PLAN
 from ..scheduling.scheduler import RunOutcome
 from ..storage.run_folder import HISTORY
 from ..storage.safe_folder import SafeFolder
-from ..types.agents import Team
+from ..types.agents import TeamGraph
 from .digest import list_questions, summarize
 from .summary import agent_state
 
@@ -46,7 +46,7 @@ class RunEnding:
     def of(
         cls,
         folder: Path,
-        team: Team,
+        team: TeamGraph,
         file_of: Callable[[str], str],
         outcome: RunOutcome,
         ledger: Ledger,

@@ -7,12 +7,12 @@ from typing import Any
 from ..errors import BudgetReached
 from ..observers.ledger import Ledger, Totals
 from ..scheduling.scheduler import RunOutcome
-from ..types.agents import Team
+from ..types.agents import TeamGraph
 
 SHORTEST = 1.0  # seconds of waiting that are shown
 
 
-def run_json(folder: str, team: Team, outcome: RunOutcome, ledger: Ledger) -> dict[str, Any]:
+def run_json(folder: str, team: TeamGraph, outcome: RunOutcome, ledger: Ledger) -> dict[str, Any]:
     return {
         "run": folder,
         "exit_code": outcome.exit_code,

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, 
 from attrs import Factory, field, frozen
 
 from ..config.settings import Settings
-from ..types.agents import Team
+from ..types.agents import TeamGraph
 from ..types.events import Event, Forecast
 from ..types.limits import Clock, Limiter, SystemClock
 from ..types.messages import Closeable, Provider
@@ -69,7 +69,7 @@ class RunContext(CallContext):
     when: the wall clock's time, in seconds since 1970.
     """
 
-    team: Team
+    team: TeamGraph
     request: str
     numbers: Mapping[str, int]
     priorities: Mapping[str, float]

@@ -8,7 +8,7 @@ from attrs import evolve, frozen
 
 from ..config.settings import AGENT_VARIABLE, AgentSettings, Settings
 from ..errors import SettingsError, TeamError, UsageError, nearest
-from ..types.agents import Agent, Route, Team
+from ..types.agents import Agent, Route, TeamGraph
 from ..types.messages import Provider, lacking, resolve
 from .manager import Host, supplied
 
@@ -161,12 +161,12 @@ def _named(source: str, key: str, name: str) -> str:
 
 def assemble(
     agents: Iterable[Agent], only: Collection[str] = (), skip: Collection[str] = ()
-) -> tuple[Team, dict[str, tuple[str, ...]]]:
+) -> tuple[TeamGraph, dict[str, tuple[str, ...]]]:
     """Build the team of a run, and map its agents to those of their needs that are left out.
 
     only, skip: names or patterns.
     """
-    whole = Team(agents)
+    whole = TeamGraph(agents)
     chosen = meant(only, whole, "--only") if only else whole.agents
     skipped = meant(skip, whole, "--skip")
     kept = [name for name in whole.agents if name in chosen and name not in skipped]
@@ -176,7 +176,7 @@ def assemble(
     return whole.keep(kept), {name: needs for name, needs in left_out.items() if needs}
 
 
-def meant(names: Collection[str], team: Team, where: str) -> tuple[str, ...]:
+def meant(names: Collection[str], team: TeamGraph, where: str) -> tuple[str, ...]:
     """List the agents that names and patterns mean, in the team's order.
 
     Raises TeamError, which says where it was written, for one that means nobody.
@@ -185,12 +185,12 @@ def meant(names: Collection[str], team: Team, where: str) -> tuple[str, ...]:
     return tuple(name for name in team.agents if _matching(name, names) is not None)
 
 
-def current_team(host: Host, settings: Settings) -> Team:
+def current_team(host: Host, settings: Settings) -> TeamGraph:
     """Return the team as it would run now, each agent with its routes and their models."""
     providers = supplied(host.providers(settings))
     assigned = assign(host, settings, providers)
     team, _ = assemble((member.agent for member in assigned.values()), skip=switched_off(assigned))
-    return Team(
+    return TeamGraph(
         evolve(
             agent,
             routes=tuple(resolve(route, providers[route.provider]) for route in agent.routes),
@@ -199,13 +199,13 @@ def current_team(host: Host, settings: Settings) -> Team:
     )
 
 
-def unusable(team: Team, providers: Mapping[str, Provider]) -> dict[str, str]:
+def unusable(team: TeamGraph, providers: Mapping[str, Provider]) -> dict[str, str]:
     """Map the providers of the team's routes that cannot be called to what they miss."""
     used = {route.provider: providers[route.provider] for agent in team for route in agent.routes}
     return {name: why for name, provider in used.items() if (why := lacking(provider))}
 
 
-def forecast(team: Team, missing: Mapping[str, str]) -> list[str]:
+def forecast(team: TeamGraph, missing: Mapping[str, str]) -> list[str]:
     """List, before the first call, which agents will fall back and which have no route."""
     usable = {
         agent.name: [route for route in agent.routes if route.provider not in missing]

@@ -10,7 +10,7 @@ from ..execution.attempt import estimate
 from ..execution.budget import worst_case
 from ..execution.pricing import Pricing
 from ..storage.history import AgentHistory, expected
-from ..types.agents import Agent, Route, Team
+from ..types.agents import Agent, Route, TeamGraph
 from ..types.events import Forecast
 from ..types.messages import Request
 from ..usage import Usage
@@ -79,7 +79,11 @@ class Estimate:
 
 
 def estimate_run(
-    team: Team, request: str, settings: Settings, pricing: Pricing, past: Mapping[str, AgentHistory]
+    team: TeamGraph,
+    request: str,
+    settings: Settings,
+    pricing: Pricing,
+    past: Mapping[str, AgentHistory],
 ) -> Estimate:
     """Estimate a run from its prompts, past runs, and the prices of first choices."""
     estimator = _Estimator(team, request, settings, pricing, past)
@@ -98,7 +102,7 @@ class _Estimator:
 
     def __init__(
         self,
-        team: Team,
+        team: TeamGraph,
         request: str,
         settings: Settings,
         pricing: Pricing,
@@ -160,7 +164,7 @@ def _usage(read: float, written: float) -> Usage:
     return Usage(input=round(read), output=round(written))
 
 
-def _critical(team: Team, paths: Mapping[str, float]) -> tuple[str, ...]:
+def _critical(team: TeamGraph, paths: Mapping[str, float]) -> tuple[str, ...]:
     ahead = [name for name in team.agents if not team.needs(name)]
     critical: list[str] = []
     while ahead:

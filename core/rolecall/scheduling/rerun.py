@@ -7,7 +7,7 @@ from attrs import frozen
 from ..plugin.assignment import meant
 from ..storage.call_log import Spent
 from ..storage.step_store import StepStore
-from ..types.agents import Team
+from ..types.agents import TeamGraph
 
 
 @frozen
@@ -20,7 +20,7 @@ class Rerun:
 
     @classmethod
     def plan(
-        cls, team: Team, store: StepStore, start: Collection[str], only: Collection[str]
+        cls, team: TeamGraph, store: StepStore, start: Collection[str], only: Collection[str]
     ) -> "Rerun":
         """Plan who runs again from `start`, or `only` these; names or patterns."""
         start, only = meant(start, team, "--from"), meant(only, team, "--only")

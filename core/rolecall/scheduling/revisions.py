@@ -5,7 +5,7 @@ from functools import cached_property
 
 from ..errors import CallFailed, ProviderError
 from ..storage.step_store import StepStore
-from ..types.agents import Agent, Team
+from ..types.agents import Agent, TeamGraph
 from ..types.messages import Request
 from ..types.update import Update
 from .tool_loop import Written
@@ -17,7 +17,7 @@ Write = Callable[[Request], Awaitable[Written]]
 class Revisions:
     """The changes that a run's journal holds, applied to its team."""
 
-    def __init__(self, team: Team, store: StepStore, template: Request) -> None:
+    def __init__(self, team: TeamGraph, store: StepStore, template: Request) -> None:
         self._team = team
         self._store = store
         self._template = template

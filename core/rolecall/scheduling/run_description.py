@@ -9,7 +9,7 @@ from .._version import __version__
 from ..config.layers import Layer, Level
 from ..config.settings import Settings
 from ..storage.run_toml import RUN_TOML, RunToml
-from ..types.agents import Team
+from ..types.agents import TeamGraph
 from ..types.run_options import RunOptions
 
 # Of the settings: nothing secret, and no path of this machine.
@@ -27,7 +27,7 @@ KEPT = (
 
 
 def describe(
-    settings: Settings, options: RunOptions, team: Team, flags: Sequence[str]
+    settings: Settings, options: RunOptions, team: TeamGraph, flags: Sequence[str]
 ) -> dict[str, object]:
     """Return the content of run.toml: the settings as they were resolved, and no secret."""
     values = asdict(settings, filter=filters.include(*KEPT))

@@ -33,7 +33,7 @@ from ..storage.run_folder import RunFolder, deliverable_file
 from ..storage.run_index import StateKeeper, past_history
 from ..storage.run_toml import RunToml
 from ..storage.step_cache import StepCache
-from ..types.agents import EVERYONE, Agent, Route, Team
+from ..types.agents import EVERYONE, Agent, Route, TeamGraph
 from ..types.events import Observer
 from ..types.limits import Clock, Limiter, SystemClock
 from ..types.messages import Provider
@@ -72,7 +72,7 @@ class Session:
         settings: Settings,
         options: RunOptions,
         clock: Clock | None = None,
-        team: Team | None = None,
+        team: TeamGraph | None = None,
         shared: "SharedResources | None" = None,
     ) -> None:
         host.check()
@@ -256,7 +256,7 @@ def _whole(
     settings: Settings,
     providers: Collection[str],
     options: RunOptions,
-    team: Team | None,
+    team: TeamGraph | None,
 ) -> tuple[Sequence[Agent], Sequence[str]]:
     """Collect all agents, also those that are not part of the run, and who is switched off."""
     if team is not None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from attrs import evolve
 
 from ..errors import UsageError
-from ..types.agents import Agent, Team
+from ..types.agents import Agent, TeamGraph
 from ..types.messages import Message, Request
 from ..types.update import Update
 from .blocks import block
@@ -37,7 +37,7 @@ _LINE = re.compile(r"\s*(?:[-*•]|\d+\.)\s*[*`]*([\w.-]+)[*`]*\s*(?:[:\u2013\u2
 _NONE = re.compile(r"\s*[-*]?\s*[*`]*none[*`.]*\s*", re.IGNORECASE)
 
 
-def check_updatable(team: Team, deliverables: Mapping[str, str]) -> None:
+def check_updatable(team: TeamGraph, deliverables: Mapping[str, str]) -> None:
     """Raise UsageError where a run cannot be updated: it is not finished, or has no plan."""
     missing = [agent.name for agent in team if agent.name not in deliverables]
     if missing:
@@ -46,12 +46,12 @@ def check_updatable(team: Team, deliverables: Mapping[str, str]) -> None:
         raise UsageError("no agent of this team writes the plan (plan=True), which an update needs")
 
 
-def roots(team: Team) -> tuple[str, ...]:
+def roots(team: TeamGraph) -> tuple[str, ...]:
     """List the agents that read the request alone: they interpret a change first."""
     return tuple(agent.name for agent in team if not team.needs(agent.name))
 
 
-def revisers(team: Team, touched: Mapping[str, str]) -> frozenset[str]:
+def revisers(team: TeamGraph, touched: Mapping[str, str]) -> frozenset[str]:
     """Collect who works again: who is touched with all who need them, who interprets, who plans."""
     first = set(roots(team))
     planners = {agent.name for agent in team if agent.plan}
@@ -72,7 +72,7 @@ def revision(request: Request, agent: str, updates: Sequence[Update]) -> Request
 
 def triage(
     planner: Agent,
-    team: Team,
+    team: TeamGraph,
     request: str,
     deliverables: Mapping[str, tuple[str, str]],
     update: Update,
@@ -94,7 +94,7 @@ def triage(
     )
 
 
-def read_triage(answer: str, team: Team) -> Mapping[str, str] | None:
+def read_triage(answer: str, team: TeamGraph) -> Mapping[str, str] | None:
     """Read whose work is touched, and why; None where the answer says nothing of that."""
     touched = dict(_named(answer, team))
     if touched or any(_NONE.fullmatch(line) for line in answer.splitlines()):
@@ -102,7 +102,7 @@ def read_triage(answer: str, team: Team) -> Mapping[str, str] | None:
     return None
 
 
-def _named(answer: str, team: Team) -> Iterator[tuple[str, str]]:
+def _named(answer: str, team: TeamGraph) -> Iterator[tuple[str, str]]:
     for line in answer.splitlines():
         match = _LINE.fullmatch(line)
         if match and match[1] in team.agents:

@@ -86,7 +86,7 @@ def _by_name(agents: Iterable[Agent]) -> Mapping[str, Agent]:
 
 
 @frozen(slots=False)
-class Team:
+class TeamGraph:
     """The agents of a run; their order is kept, their graph is checked when it is built."""
 
     agents: Mapping[str, Agent] = field(converter=_by_name)
@@ -161,12 +161,12 @@ class Team:
         """List all agents whose work `name` gets, directly or through others."""
         return frozenset(_reach(name, self._graph)) - {name}
 
-    def keep(self, names: Iterable[str]) -> "Team":
+    def keep(self, names: Iterable[str]) -> "TeamGraph":
         """Build the team of these agents alone; needs of others are left out."""
         kept = set(names)
         for name in kept - self.agents.keys():
             raise TeamError(f"no agent is called {name!r}{nearest(name, self.agents)}")
-        return Team(
+        return TeamGraph(
             evolve(agent, needs=tuple(need for need in agent.needs if need in kept | {EVERYONE}))
             for agent in self
             if agent.name in kept

@@ -14,7 +14,7 @@ from .agents_show import show_agent
 
 if TYPE_CHECKING:
     from ...plugin.assignment import Assigned
-    from ...types.agents import Team
+    from ...types.agents import TeamGraph
 
 WIDE = 120  # columns
 
@@ -33,7 +33,7 @@ def agents(ctx: click.Context, assign: Mapping[str, Sequence[str]], as_json: boo
 agents.add_command(show_agent)
 
 
-def agents_json(assigned: "Mapping[str, Assigned]", team: "Team") -> list[dict[str, Any]]:
+def agents_json(assigned: "Mapping[str, Assigned]", team: "TeamGraph") -> list[dict[str, Any]]:
     return [
         {
             "agent": name,

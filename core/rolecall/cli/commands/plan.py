@@ -16,7 +16,7 @@ from ..render import Grid, counted, grid
 
 if TYPE_CHECKING:
     from ...scheduling.estimate import Estimate
-    from ...types.agents import Team
+    from ...types.agents import TeamGraph
 
 
 @click.command(cls=Command)
@@ -51,7 +51,7 @@ def plan(
         echo(line)
 
 
-def plan_json(estimate: "Estimate", team: "Team") -> dict[str, Any]:
+def plan_json(estimate: "Estimate", team: "TeamGraph") -> dict[str, Any]:
     """Return the plan for programs; costs that are not known are null."""
     forecast = estimate.forecast
     return {
@@ -79,7 +79,7 @@ def plan_json(estimate: "Estimate", team: "Team") -> dict[str, Any]:
     }
 
 
-def plan_table(estimate: "Estimate", team: "Team") -> Grid:
+def plan_table(estimate: "Estimate", team: "TeamGraph") -> Grid:
     """Show who runs where, after whom, and what that will take."""
     place = {each.agent.name: f"{number}" for number, each in enumerate(estimate.agents, 1)}
     everyone = len(team) - 1
