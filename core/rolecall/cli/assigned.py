@@ -7,7 +7,7 @@ from .app import App
 
 if TYPE_CHECKING:
     from ..plugin.assignment import Assigned
-    from ..types.agents import Team
+    from ..types.agents import TeamGraph
     from ..types.messages import Provider
 
 
@@ -15,7 +15,7 @@ class AssignedTeam(NamedTuple):
     """All agents with who decided where they run, those at work as a team, and the providers."""
 
     agents: "Mapping[str, Assigned]"
-    team: "Team"
+    team: "TeamGraph"
     providers: "Mapping[str, tuple[Provider, str]]"
 
 

@@ -119,7 +119,7 @@ def repair(verified: WorkspaceVerified) -> str:
 
 
 def facts(verifications: Sequence[WorkspaceVerified]) -> str:
-    """Tell agents what the machine found, in one block; "" where nothing was verified."""
+    """Describe for agents what the machine found, in one block; "" where nothing was verified."""
     if not verifications:
         return ""
     lines = [_line(check) for check in verifications[-1].checks]

@@ -155,7 +155,7 @@ class LiteLLMProvider:
                 ) from error
 
     def _system(self, request: Request) -> object:
-        """Give the system prompt, marked to be kept where that pays.
+        """Return the system prompt, marked for the vendor's cache where that pays.
 
         A kept prompt costs a quarter more once and a tenth from then on, for five minutes each
         time. Source: https://docs.anthropic.com/en/docs/build-with-claude/prompt-caching.
@@ -168,7 +168,7 @@ class LiteLLMProvider:
         return [{"type": "text", "text": request.system, "cache_control": kept}]
 
     def _handler(self) -> Any:
-        """Give this event loop's HTTP client; connections cannot be shared between loops."""
+        """Return this event loop's HTTP client; connections cannot be shared between loops."""
         from asyncio import get_running_loop
 
         loop = get_running_loop()

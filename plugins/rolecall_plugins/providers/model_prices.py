@@ -64,7 +64,7 @@ class Model:
 
 @cache
 def known(prefix: str, name: str) -> Model:
-    """Give what is known of a vendor's model."""
+    """Return what is known of a vendor's model."""
     entries = _entries()
     return Model(entries.get(f"{prefix}/{name}") or entries.get(name) or {})
 

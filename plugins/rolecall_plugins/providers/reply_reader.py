@@ -153,7 +153,7 @@ class Reading:
         return beginning
 
     def _is_stream(self, beginning: bytes) -> bool:
-        """Tell a stream by its first character; gateways forget the content type, or lie."""
+        """Recognize a stream by its first character; gateways forget the content type, or lie."""
         if beginning[:1] in (b"{", b"["):
             return False
         return self._says_stream() or beginning[:1] in (b"d", b"e", b":")
@@ -213,7 +213,7 @@ def _first(*texts: JsonValues) -> object:
 
 
 def _host(location: str) -> str:
-    """Name where a redirect leads, without what may be secret of the address."""
+    """Return the host that a redirect leads to, without what may be secret of the address."""
     try:
         target = urlsplit(location)
         port = f":{target.port}" if target.port else ""

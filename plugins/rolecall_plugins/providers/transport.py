@@ -80,7 +80,7 @@ class Exchange:
         return raw
 
     def _shown(self, raw: httpx.Response, http: httpx.Request) -> httpx.Response:
-        """Give the reply as the client is to see it: decoded, and read along."""
+        """Return the reply as the client is to see it: decoded, and read along."""
         decoded = {
             name: value
             for name, value in raw.headers.items()
@@ -89,7 +89,7 @@ class Exchange:
         return httpx.Response(raw.status_code, headers=decoded, stream=_Body(self), request=http)
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """Give the decoded body as it arrives, and read along."""
+        """Yield the decoded body as it arrives, and read along."""
         assert self._chunks is not None
         assert self._reading is not None
         while True:
@@ -104,7 +104,7 @@ class Exchange:
             yield chunk
 
     async def response(self) -> Response:
-        """Give what the reply means, once whatever the client left of it is read."""
+        """Return what the reply means, once whatever the client left of it is read."""
         if self._failure is None:
             try:
                 async for _ in self.chunks():
@@ -178,7 +178,7 @@ def _with_body(http: httpx.Request, body: object) -> httpx.Request:
 
 
 def _translated(failure: Exception, patience: float) -> Exception:
-    """Name the cause of a failure of the transport; pass on what is no such failure."""
+    """Translate a failure of the transport into its cause; pass on what is no such failure."""
     match failure:
         case ProviderError():
             return failure

@@ -76,7 +76,7 @@ class PacingLimiter:
     async def _admit(
         self, provider: ProviderLimiter, gate: Gate, call: Call, key: Key
     ) -> Admission | None:
-        """Let a call pass its provider's limits and the interval; None where it was recalled."""
+        """Pass a call through its provider's limits and the interval; None if it was recalled."""
         admission = None
         try:
             admission = await provider.admit(call, key)
@@ -133,7 +133,7 @@ class PacingLimiter:
 
 
 class IntervalQueue:
-    """Lets callers go one interval apart, counted from when each was really let go."""
+    """Releases callers one interval apart, counted from when each was really released."""
 
     def __init__(
         self,

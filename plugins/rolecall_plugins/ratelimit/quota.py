@@ -75,7 +75,7 @@ class QuotaReservation:
 
 
 class Quota:
-    """Lets at most so many requests and tokens be used within any minute, or any day.
+    """Allows at most so many requests and tokens within any minute, or any day.
 
     What keeps to that wherever a minute begins also keeps to the limits of a vendor that counts
     by the calendar, and of one whose buckets refill evenly. A call's share is reserved until it

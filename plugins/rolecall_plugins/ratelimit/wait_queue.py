@@ -18,7 +18,7 @@ Key = tuple[float, ...]
 
 
 class WaitQueue:
-    """Lets callers pass a gate one by one: the lowest key first, then first come, first served.
+    """Passes callers through a gate one by one: the lowest key first, then in order of arrival.
 
     A gate takes effect and returns 0 where the first in the queue may pass; else it returns the
     seconds until to ask again, `FOREVER` until `wake_first`. Callers may come from any task,
@@ -52,7 +52,7 @@ class WaitQueue:
         return len(self._waiters)
 
     def wake_first(self) -> None:
-        """Let the first in the queue ask its gate again."""
+        """Wake the first in the queue, so that it asks its gate again."""
         while True:
             with self._lock:
                 first = self._first()

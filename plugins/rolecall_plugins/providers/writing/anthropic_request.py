@@ -147,7 +147,7 @@ class _Ids:
 
 
 def _mark(messages: list[Block]) -> None:
-    """Let the vendor keep the conversation up to its end, for the next round to read.
+    """Ask the vendor to keep the conversation up to its end, for the next round to read.
 
     The vendor looks for what it kept at a mark and at most 20 blocks before it, which a round with
     many calls exceeds: so the end of the user's turn before, where the last request had its mark,
