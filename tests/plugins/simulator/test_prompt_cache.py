@@ -72,6 +72,18 @@ def test_without_a_mark_nothing_is_cached_and_nothing_is_read() -> None:
     assert claude.cache(system=LONG) == CacheUse()
 
 
+def test_a_mark_is_no_part_of_the_prompt() -> None:
+    claude = Claude()
+    look = {"type": "tool_use", "id": "a", "name": "look", "input": {}}
+    seen: dict[str, Any] = {"type": "tool_result", "tool_use_id": "a", "content": LONG}
+    begun = {"tools": [{"name": "look", "input_schema": {"type": "object"}}]}
+    written = claude.cache(
+        **begun, messages=turns("Look.", [look], [seen | {"cache_control": MARK}])
+    )
+    later = turns("Look.", [look], [seen, text("And?", MARK)])
+    assert claude.cache(**begun, messages=later).read == written.written > 1000
+
+
 def test_a_short_prompt_is_not_cached() -> None:
     assert Claude().cache(system=[text("word " * 800, MARK)]) == CacheUse()
     assert Claude().cache(model="claude-opus-5-5", system=[text(LONG, MARK)]) == CacheUse()

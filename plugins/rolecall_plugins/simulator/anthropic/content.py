@@ -94,6 +94,8 @@ def _block(block: Any, place: str) -> Blocks:
     if not isinstance(block, dict):
         raise invalid(f"{place}: Input should be a valid dictionary")
     kind = required(block, "type", str, "string", place)
+    # A mark is no part of the prompt: the next request finds it without, its own stand further on.
+    unmarked = to_json({name: value for name, value in block.items() if name != "cache_control"})
     match kind:
         case "text":
             text = required(block, "text", str, "string", place)
@@ -104,25 +106,25 @@ def _block(block: Any, place: str) -> Blocks:
         case "image" | "document":
             cost = _media(block, kind, place)
             read = Blocks(media=cost)
-            shown, tokens = to_json(block), cost
+            shown, tokens = unmarked, cost
         case "tool_use":
             call = _call(block, place)
             read = Blocks(calls=(call,))
-            shown, tokens = to_json(block), count_tokens(call.name + to_json(call.arguments))
+            shown, tokens = unmarked, count_tokens(call.name + to_json(call.arguments))
         case "tool_result":
             result, inner = _result(block, place)
             read = Blocks(results=(result,), media=inner.media)
-            shown, tokens = to_json(block), count_tokens(result.text) + inner.media
+            shown, tokens = unmarked, count_tokens(result.text) + inner.media
         case "thinking":
             thought = required(block, "thinking", str, "string", place)
             signature = required(block, "signature", str, "string", place)
             read = Blocks(signed=(SignedPart(place, thought, signature),))
-            shown, tokens = to_json(block), 0  # thoughts of earlier turns do not count as input
+            shown, tokens = unmarked, 0  # thoughts of earlier turns do not count as input
         case "redacted_thinking":
             required(block, "data", str, "string", place)
-            read, shown, tokens = Blocks(), to_json(block), 0
+            read, shown, tokens = Blocks(), unmarked, 0
         case _ if kind == "search_result" or _SERVER_BLOCKS.fullmatch(kind):
-            read, shown, tokens = Blocks(), to_json(block), count_tokens(to_json(block))
+            read, shown, tokens = Blocks(), unmarked, count_tokens(unmarked)
         case _:
             raise invalid(
                 f"{place}: Input tag {kind!r} found using 'type' does not match any of the "
