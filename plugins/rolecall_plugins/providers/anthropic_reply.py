@@ -22,6 +22,7 @@ from .reading.fields import (
     text_or_empty,
     well_formed,
 )
+from .reading.turns import identified
 from .reply_reader import Headers
 
 PROVIDER = "claude"
@@ -87,18 +88,18 @@ class ClaudeReply:
         if not self.is_whole:
             raise self._broken(headers)
         blocks = [self._blocks[index] for index in sorted(self._blocks)]
-        parts = tuple(part for block in blocks if (part := block.part()) is not None)
-        called = any(isinstance(part, ToolCall) for part in parts)
+        parts = [part for block in blocks if (part := block.part()) is not None]
+        stop = self._why(any(isinstance(part, ToolCall) for part in parts))
         shown = "".join(str(block.text) for block in blocks if block.kind == "text")
         return Response(
             text=shown,
             usage=self.usage if self._has_final_counts else None,
             model=self._model,
-            stop=self._why(called),
+            stop=stop,
             detail=self._detail,
             request_id=headers.get("request-id"),
             headers=limit_headers(headers),
-            parts=parts if any(not isinstance(part, Text) for part in parts) else (),
+            parts=identified(parts) if stop is Stop.TOOL_USE else (),
         )
 
     def error(self, status: int, headers: Headers, payload: object, text: str) -> ProviderError:

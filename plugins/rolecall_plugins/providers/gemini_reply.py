@@ -21,10 +21,10 @@ from .reading.fields import (
     text_or_empty,
 )
 from .reading.gemini_errors import gemini_error
+from .reading.turns import identified
 from .reply_reader import Headers
 
 PROVIDER = "gemini"
-OWN_ID = "rolecall-"  # of calls, where the vendor gives them none
 SIGNATURE = "thoughtSignature"
 # Enums come as numbers where asked to: FinishReason of google.ai.generativelanguage.v1beta.
 NUMBERED = [
@@ -120,19 +120,21 @@ class GeminiReply:
             self._error.request_id = self._error.request_id or self._id
             raise self._error
         shown = str(self._text)
-        if shown.strip() and not self.is_whole:
+        parts = [part.part() for part in self._parts]
+        called = any(isinstance(part, ToolCall) for part in parts)
+        if (shown.strip() or called) and not self.is_whole:
             raise ProviderError(
                 Cause.CONNECTION, "the stream ended before the answer did", request_id=self._id
             )
-        parts = [part.part(number) for number, part in enumerate(self._parts, 1)]
+        stop = self._why(called)
         return Response(
             text=shown,
             usage=self.usage,
             model=self._model,
-            stop=self._why(any(isinstance(part, ToolCall) for part in parts)),
+            stop=stop,
             detail=self._detail,
             request_id=self._id,
-            parts=tuple(parts) if any(map(_is_more_than_text, parts)) else (),
+            parts=identified(parts) if stop is Stop.TOOL_USE else (),
         )
 
     def error(self, status: int, headers: Headers, payload: object, text: str) -> ProviderError:
@@ -205,8 +207,8 @@ class _Part:
             return True
         return False
 
-    def part(self, number: int) -> Part:
-        """Return it as a part of the turn; number: its place there."""
+    def part(self) -> Part:
+        """Return it as a part of the turn."""
         more = {name: value for name, value in self.form.items() if name == SIGNATURE and value}
         verbatim = Verbatim(PROVIDER, more) if more else None
         if self.is_shown:
@@ -217,16 +219,12 @@ class _Part:
         given = call.get("args")
         is_sound = given is None or isinstance(given, dict)
         return ToolCall(
-            id=text_or_empty(call.get("id")) or f"{OWN_ID}{number}",
+            id=text_or_empty(call.get("id")),
             name=text_or_empty(call.get("name")),
             arguments=table_or_empty(given),
             malformed="" if is_sound else json.dumps(given),
             verbatim=verbatim,
         )
-
-
-def _is_more_than_text(part: Part) -> bool:
-    return not isinstance(part, Text) or part.verbatim is not None
 
 
 def _first_candidate(candidates: object) -> Mapping[str, object]:

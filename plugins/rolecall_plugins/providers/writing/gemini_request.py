@@ -20,6 +20,8 @@ from rolecall import (
     Verbatim,
 )
 
+from ..gemini_reply import SIGNATURE
+from ..reading.turns import OWN_ID
 from .attachments import as_text, encoded, media_type, refused
 from .gemini_schema import reduced
 
@@ -29,8 +31,8 @@ INLINE = (
     *("image/png", "image/jpeg", "image/webp", "image/heic", "image/heif"),
     "application/pdf",
 )
-OWN_ID = "rolecall-"  # of calls, where the vendor gives them none
-SIGNATURE = "thoughtSignature"
+
+
 # What stands in the place of the signature of a call that another model made.
 UNSIGNED = "skip_thought_signature_validator"
 _ROLES = {"user": "user", "assistant": "model"}

@@ -28,6 +28,7 @@ class Expected:
     wait: the least and the most seconds to wait, where the vendor asks for any.
     useless: the vendor says that asking again is no use.
     limits: the headers about rate limits.
+    turn: the blocks or parts of an answer that wants tools called, as they must go back.
     """
 
     cause: str
@@ -36,6 +37,7 @@ class Expected:
     wait: tuple[float, float] | None = None
     useless: bool = False
     limits: Mapping[str, str] = field(factory=dict)
+    turn: tuple[Json, ...] = ()
 
 
 def expected(exchange: Json) -> Expected:
@@ -143,7 +145,18 @@ def _claude_success(body: Json, headers: Mapping[str, str]) -> Expected:
             "cache_write": write,
         },
         limits=_claude_limits(headers),  # retry-after on a success is not for waiting
+        turn=_claude_turn(body),
     )
+
+
+def _claude_turn(message: Json) -> tuple[Json, ...]:
+    """Return the blocks where some are calls that can be made: a cut one cannot."""
+    blocks = message["content"]
+    ended = message["stop_reason"] in ("tool_use", "end_turn", "stop_sequence")
+    if not ended or all(block["type"] != "tool_use" for block in blocks):
+        return ()
+    told = [{key: value for key, value in block.items() if value is not None} for block in blocks]
+    return tuple(block for block in told if block.get("text") != "")
 
 
 def _claude_assembled(events: list[Json]) -> Json:
@@ -156,12 +169,28 @@ def _claude_assembled(events: list[Json]) -> Json:
             case "content_block_start":
                 assert event["index"] == len(message["content"])
                 message["content"].append(event["content_block"])
-            case "content_block_delta" if event["delta"]["type"] == "text_delta":
-                message["content"][event["index"]]["text"] += event["delta"]["text"]
+            case "content_block_delta":
+                _claude_add(message["content"][event["index"]], event["delta"])
             case "message_delta":
                 message |= event["delta"]
                 message["usage"] |= event["usage"]  # cumulative
+    for block in message.get("content", ()):
+        if written := block.pop("partial_json", ""):
+            block["input"] = json.loads(written)
     return message
+
+
+def _claude_add(block: Json, delta: Json) -> None:
+    match delta["type"]:
+        case "text_delta" | "thinking_delta" | "input_json_delta":
+            (name,) = set(delta) - {"type", "estimated_tokens"}
+            block[name] = block.get(name, "") + delta[name]
+        case "signature_delta":
+            block["signature"] = delta["signature"]
+        case "citations_delta":
+            block["citations"] = [*(block.get("citations") or ()), delta["citation"]]
+        case other:
+            raise AssertionError(f"nobody has decided what a {other!r} adds")
 
 
 def _claude_cause(message: Json, text: str) -> str:
@@ -259,7 +288,23 @@ def _gemini_success(body: Json) -> Expected:
         cause="safety" if blocked else _gemini_cause(last, called, text),
         text=text,
         usage=_gemini_usage(counts) if counts else None,
+        turn=tuple(_gemini_joined(parts)) if called and last in ("STOP", 1) else (),
     )
+
+
+def _gemini_joined(parts: list[Json]) -> Iterator[Json]:
+    """Join the texts that a stream parted; a signature stays in the part that it came in."""
+    text = ""
+    for part in parts:
+        if set(part) == {"text"}:
+            text += part["text"]
+            continue
+        if text:
+            yield {"text": text}
+        text = ""
+        yield part
+    if text:
+        yield {"text": text}
 
 
 def _gemini_usage(counts: Mapping[str, int]) -> dict[str, int]:
@@ -286,11 +331,11 @@ def _gemini_cause(finish: Json, called: bool, text: str) -> str:
         return "bad_tool_call"
     if reason == "MAX_TOKENS":
         return "truncated" if text.strip() else "thinking_only"
+    if reason is None and (called or text.strip()):
+        return "connection"
     if called:
         return "bad_tool_call"
     if not text.strip():
         return "empty"
-    if reason is None:
-        return "connection"
     assert reason == "STOP", f"nobody has decided what finishReason {reason!r} means"
     return ""

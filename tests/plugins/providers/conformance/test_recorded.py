@@ -10,9 +10,19 @@ import pytest
 from attrs import asdict, frozen
 from places import WIRE
 
-from rolecall import CallProgress, Message, Provider, ProviderError, Request, Response, Settings
+from rolecall import (
+    CallProgress,
+    Message,
+    Provider,
+    ProviderError,
+    Request,
+    Response,
+    Settings,
+    Stop,
+)
 from rolecall.execution.attempt import judge
 from rolecall_plugins import claude, gemini
+from rolecall_plugins.providers.writing import anthropic_request, gemini_request
 
 from .reader import ANY, Expected, event_stream, expected, streamed
 from .upstream import MADE_UP, Upstream, serving
@@ -49,6 +59,7 @@ class Outcome:
     result: Response | ProviderError
     requests: int
     heard: str
+    provider: str
 
     @property
     def cause(self) -> str:
@@ -106,6 +117,11 @@ def check(outcome: Outcome, meant: Expected, whole: bool) -> None:
         assert result.text == (meant.text or "")
         assert (result.usage and asdict(result.usage)) == meant.usage
         assert outcome.heard == result.text or not (whole or outcome.heard)
+        assert (result.stop is Stop.TOOL_USE) == bool(meant.turn)
+        assert written_back(result, outcome.provider) == list(meant.turn)
+        ids = [call.id for call in result.tool_calls]
+        assert all(ids)
+        assert len(ids) == len(set(ids))
         return
     assert result.retryable is not meant.useless
     if meant.wait is None:
@@ -114,6 +130,16 @@ def check(outcome: Outcome, meant: Expected, whole: bool) -> None:
         least, most = meant.wait
         assert result.retry_after is not None
         assert least <= result.retry_after <= most
+
+
+def written_back(response: Response, provider: str) -> list[Any]:
+    """Return what goes back of a turn with calls, in the vendor's own form."""
+    request = Request("", (Message("assistant", parts=response.parts),))
+    if provider == "claude":
+        (*turns,) = anthropic_request.write(request, provider)["messages"]
+        return [block for turn in turns for block in turn["content"]]
+    (*turns,) = gemini_request.write(request, provider)["contents"]
+    return [part for turn in turns for part in turn["parts"]]
 
 
 def without_ending(exchange: Any) -> Any:
@@ -163,7 +189,7 @@ async def call(exchange: Any, upstream: Upstream) -> Outcome:
         result = error
     finally:
         await provider.aclose()  # type: ignore[attr-defined]
-    return Outcome(result, upstream.requests, "".join(heard.pieces))
+    return Outcome(result, upstream.requests, "".join(heard.pieces), provider.name)
 
 
 def made(exchange: Any, upstream: Upstream) -> Provider:
