@@ -26,5 +26,5 @@ def assigned_team(app: App, overrides: Mapping[str, Sequence[str]]) -> AssignedT
     app.host.check()
     providers = app.host.providers(app.settings)
     agents = assign(app.host, app.settings, providers, overrides)
-    team, _ = assemble((each.agent for each in agents.values()), skip=switched_off(agents))
+    team, _ = assemble((assigned.agent for assigned in agents.values()), skip=switched_off(agents))
     return AssignedTeam(agents, team, providers)

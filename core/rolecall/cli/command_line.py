@@ -39,7 +39,7 @@ class RootCommand(click.Group):
     @contextmanager
     def adding(self, plugin: str) -> Iterator[None]:
         """Note that a plugin adds meanwhile; raise PluginError if it changes what was there."""
-        before = {name: (each, list(each.params)) for name, each in self.commands.items()}
+        before = {name: (command, list(command.params)) for name, command in self.commands.items()}
         self._plugin = plugin
         try:
             yield
@@ -72,10 +72,10 @@ class RootCommand(click.Group):
         for name in option.commands:
             command = self.commands.get(name)
             if not isinstance(command, TeamCommand):
-                known = [n for n, each in self.commands.items() if isinstance(each, TeamCommand)]
+                team = [n for n, own in self.commands.items() if isinstance(own, TeamCommand)]
                 raise PluginError(
                     f"the plugin {self._plugin!r} adds {option.name} to {name!r}, which puts no "
-                    f"team to work{nearest(name, known)}{_skip(self._plugin)}"
+                    f"team to work{nearest(name, team)}{_skip(self._plugin)}"
                 )
             if any(option.name in own.opts for own in command.params):
                 raise self._clash("options", f"{name} {option.name}", OWN)
@@ -92,10 +92,10 @@ class RootCommand(click.Group):
     def _group(self, name: str) -> "Group":
         group = self.commands.get(name)
         if not isinstance(group, Group):
-            known = [n for n, each in self.commands.items() if isinstance(each, Group)]
+            groups = [n for n, own in self.commands.items() if isinstance(own, Group)]
             raise PluginError(
                 f"the plugin {self._plugin!r} adds a command to {name!r}, which is no group"
-                f"{nearest(name, known)}{_skip(self._plugin)}"
+                f"{nearest(name, groups)}{_skip(self._plugin)}"
             )
         return group
 

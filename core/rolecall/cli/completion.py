@@ -59,5 +59,5 @@ def blocked(app: App, _: str) -> Iterable[str]:
 
 
 def _agents(app: App) -> Iterable[str]:
-    own = (name for name, each in app.settings.agents.items() if each.prompt)
+    own = (name for name, agent in app.settings.agents.items() if agent.prompt)
     return dict.fromkeys([*app.host.agents(), *own])

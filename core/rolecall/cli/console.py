@@ -18,7 +18,7 @@ import click
 
 from .render import Grid, drawn, plain, printable
 
-PIPE = 200  # columns; of no terminal, so there is room for all that could be told
+PIPE = 200  # columns; of no terminal, so there is room for everything
 GONE = (errno.EPIPE, errno.EINVAL)  # the reader of a pipe closed it; EINVAL is Windows' word
 
 # What stands for our own characters where a terminal's encoding, Latin-1 say, lacks them; tables
@@ -125,7 +125,7 @@ def _lookalike(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
     missing = error.object[error.start : error.end]
-    return "".join(LOOKALIKES.get(each, "?") for each in missing), error.end
+    return "".join(LOOKALIKES.get(character, "?") for character in missing), error.end
 
 
 def _discard(stream: TextIO, error: OSError) -> None:

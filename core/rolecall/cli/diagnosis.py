@@ -32,45 +32,45 @@ HELLO = "Answer with the one word OK."
 def diagnose(setup: RunSetup) -> dict[str, Any]:
     """Find out all that can be known without a call; what cannot be found out is a problem."""
     problems = [plugin.failure for plugin in setup.host.plugins if plugin.failure]
-    found: dict[str, Any] = {
+    diagnosis: dict[str, Any] = {
         "environment": _environment(setup.settings),
         "providers": [],
         "plugins": [
             {
-                "plugin": each.name,
-                "from": f"{each.distribution} {each.version}".strip(),
-                "supplies": [hook.removeprefix("rolecall_") for hook in each.hooks],
-                "state": "blocked" if each.blocked else "failed" if each.failure else "loaded",
+                "plugin": plugin.name,
+                "from": f"{plugin.distribution} {plugin.version}".strip(),
+                "supplies": [hook.removeprefix("rolecall_") for hook in plugin.hooks],
+                "state": "blocked" if plugin.blocked else "failed" if plugin.failure else "loaded",
             }
-            for each in setup.host.plugins
+            for plugin in setup.host.plugins
         ],
         "settings": list(_settings(setup.settings)),
         "fallbacks": [],
         "problems": problems,
     }
     try:
-        _diagnose_team(setup, found)
+        _diagnose_team(setup, diagnosis)
     except RolecallError as error:
         if str(error) not in problems:
             problems.append(str(error))
     problems += _diagnose_folders(setup.settings)
-    return found
+    return diagnosis
 
 
-def _diagnose_team(setup: RunSetup, found: dict[str, Any]) -> None:
+def _diagnose_team(setup: RunSetup, diagnosis: dict[str, Any]) -> None:
     host, settings = setup.host, setup.settings
     providers = host.providers(settings)
     supplied: dict[str, list[str]] = {}
     for name, (provider, plugin) in providers.items():
         own = settings.provider(name)
         supplied.setdefault(plugin, []).append(f"provider {name}")
-        found["providers"].append(
+        diagnosis["providers"].append(
             {
                 "provider": name,
                 "model": getattr(provider, "model", ""),
                 "plugin": plugin,
                 "state": lacking(provider) or "ready",
-                "limits": {each: getattr(own, each) for each in LIMITS if getattr(own, each)},
+                "limits": {limit: getattr(own, limit) for limit in LIMITS if getattr(own, limit)},
                 "concurrency": own.concurrency,
             }
         )
@@ -78,7 +78,7 @@ def _diagnose_team(setup: RunSetup, found: dict[str, Any]) -> None:
         supplied.setdefault(plugin, []).append(f"limiter {name}")
     for _, plugin in host.agents().values():
         supplied.setdefault(plugin, []).append("agent")
-    for row in found["plugins"]:
+    for row in diagnosis["plugins"]:
         others = [hook for hook in row["supplies"] if hook not in NAMED]
         row["supplies"] = [*_counted(supplied.get(row["plugin"], ())), *others]
     team = current_team(host, settings)
@@ -86,14 +86,14 @@ def _diagnose_team(setup: RunSetup, found: dict[str, Any]) -> None:
     for name, (provider, _) in providers.items():
         used = dict.fromkeys(route.model for route in routes if route.provider == name)
         if used:
-            found["problems"] += [f"{name}: {line}" for line in diagnosed(provider, used)]
-    found["fallbacks"] += _fallbacks(team)
+            diagnosis["problems"] += [f"{name}: {line}" for line in diagnosed(provider, used)]
+    diagnosis["fallbacks"] += _fallbacks(team)
 
 
 def _counted(supplied: Sequence[str]) -> list[str]:
     agents = supplied.count("agent")
-    told = [each for each in supplied if each != "agent"]
-    return [*told, counted(agents, "agent")] if agents else told
+    others = [one for one in supplied if one != "agent"]
+    return [*others, counted(agents, "agent")] if agents else others
 
 
 def _fallbacks(team: TeamGraph) -> Iterator[str]:
@@ -106,13 +106,13 @@ def _fallbacks(team: TeamGraph) -> Iterator[str]:
 
 
 def _environment(settings: Settings) -> dict[str, str]:
-    found = {"python": platform.python_version(), "system": platform.platform(terse=True)}
+    versions = {"python": platform.python_version(), "system": platform.platform(terse=True)}
     for package in PACKAGES:
         try:
-            found[package] = version(package)
+            versions[package] = version(package)
         except PackageNotFoundError:
-            found[package] = "not installed"
-    return found | {"settings": settings.source, "shared state": settings.state or "none"}
+            versions[package] = "not installed"
+    return versions | {"settings": settings.source, "shared state": settings.state or "none"}
 
 
 def _settings(settings: Settings) -> Iterator[dict[str, Any]]:
@@ -138,11 +138,11 @@ def _plain(value: Any) -> Any:
     if isinstance(value, AgentSettings) and value.prompt:
         value = evolve(value, prompt=f"{len(value.prompt)} characters")
     if has(type(value)):
-        defaults = {each.name: each.default for each in fields(type(value))}
+        defaults = {attribute.name: attribute.default for attribute in fields(type(value))}
         return {
-            name: _plain(each)
-            for name, each in asdict(value, recurse=False).items()
-            if each and each != defaults[name]
+            name: _plain(part)
+            for name, part in asdict(value, recurse=False).items()
+            if part and part != defaults[name]
         }
     return list(value) if isinstance(value, tuple) else value
 
@@ -150,7 +150,7 @@ def _plain(value: Any) -> Any:
 def _diagnose_folders(settings: Settings) -> Iterator[str]:
     for what, folder in (("runs", settings.runs), ("state", settings.state)):
         wanted = Path(folder).absolute()
-        there = next(each for each in (wanted, *wanted.parents) if each.exists())
+        there = next(folder_ for folder_ in (wanted, *wanted.parents) if folder_.exists())
         if folder and not (there.is_dir() and os.access(there, os.W_OK)):
             yield (
                 f"{wanted} cannot be written; make {there} writable, or name another folder "
@@ -158,9 +158,9 @@ def _diagnose_folders(settings: Settings) -> Iterator[str]:
             )
 
 
-def call_providers(setup: RunSetup, found: dict[str, Any]) -> int:
+def call_providers(setup: RunSetup, diagnosis: dict[str, Any]) -> int:
     """Make one small call to each provider that can be called, inside the limits; count them."""
-    ready = [row for row in found["providers"] if row["state"] == "ready"]
+    ready = [row for row in diagnosis["providers"] if row["state"] == "ready"]
     settings = setup.settings
     shared = SharedResources.collect(setup.host, settings)
     ends: list[CallEnded] = []
@@ -193,7 +193,7 @@ def call_providers(setup: RunSetup, found: dict[str, Any]) -> int:
         # A short budget may all go to thinking: the provider answers all the same.
         if result.response is None and result.error is not None:
             why = f"{result.error.cause}: {result.error}"
-            found["problems"].append(f"{row['provider']} does not answer: {why}")
+            diagnosis["problems"].append(f"{row['provider']} does not answer: {why}")
 
     async def ask_all() -> None:
         try:
@@ -204,5 +204,5 @@ def call_providers(setup: RunSetup, found: dict[str, Any]) -> int:
     try:
         asyncio.run(ask_all())
     except RolecallError as error:
-        found["problems"].append(str(error))
+        diagnosis["problems"].append(str(error))
     return len(ready)

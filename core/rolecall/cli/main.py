@@ -46,8 +46,8 @@ def main() -> None:
         error.show()
         code = error.exit_code
     except click.ClickException as error:
-        asked = getattr(error, "ctx", None)
-        more = f" (see {asked.command_path} --help)" if asked is not None else ""
+        context = getattr(error, "ctx", None)
+        more = f" (see {context.command_path} --help)" if context is not None else ""
         warn(f"{error.format_message()}{more}")
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
@@ -99,5 +99,5 @@ def _blocked_here() -> Sequence[str]:
     except RolecallError as error:
         warn(str(error))
         return ()
-    found = [block] if isinstance(block, str) else block
-    return [each for each in found if isinstance(each, str)] if isinstance(found, list) else ()
+    names = [block] if isinstance(block, str) else block
+    return [name for name in names if isinstance(name, str)] if isinstance(names, list) else ()

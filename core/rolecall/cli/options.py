@@ -20,18 +20,18 @@ def without_blocked(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     kept: list[str] = []
     values: list[str] = []
     rest = iter(arguments)
-    for each in rest:
-        if each == "--":
-            kept += [each, *rest]
-        elif each == "-p":
+    for argument in rest:
+        if argument == "--":
+            kept += [argument, *rest]
+        elif argument == "-p":
             value = next(rest, None)
             if value is None:
                 raise UsageError("-p wants the name of a plugin: write -p no:PLUGIN")
             values.append(value)
-        elif each.startswith("-p"):
-            values.append(each[2:])
+        elif argument.startswith("-p"):
+            values.append(argument[2:])
         else:
-            kept.append(each)
+            kept.append(argument)
     for value in values:
         if not value.startswith("no:") or value == "no:":
             raise UsageError(f"-p {value}: write -p no:PLUGIN")
@@ -43,7 +43,7 @@ def asks_for_help(arguments: Sequence[str]) -> bool:
 
 
 def read_text(text: str | None, path: str | None, what: str = "request") -> str:
-    """Get a text from an argument, a file or standard input (`-`); empty where none is given."""
+    """Read a text from an argument, a file or standard input (`-`); empty where none is given."""
     if text is not None and path is not None:
         raise UsageError(f"give the {what} as an argument or with -f, not both")
     if text == "-" or path == "-":
@@ -58,12 +58,12 @@ def read_text(text: str | None, path: str | None, what: str = "request") -> str:
     else:
         return ""
     try:
-        found = content.decode("utf-8").strip()
+        words = content.decode("utf-8").strip()
     except UnicodeDecodeError as error:
         raise UsageError(f"the {what} is not UTF-8 text: {error.reason}") from error
-    if not found:
+    if not words:
         raise UsageError(f"the {what} is empty")
-    return found
+    return words
 
 
 def _assignments(
@@ -74,7 +74,7 @@ def _assignments(
         agent, equals, route = value.partition("=")
         if not (agent and equals and route):
             raise click.BadParameter(f"{value!r} is not AGENT=ROUTE", param_hint="--assign")
-        routes[agent.strip()] = [each.strip() for each in route.split(",")]
+        routes[agent.strip()] = [one.strip() for one in route.split(",")]
     return routes
 
 

@@ -52,7 +52,7 @@ def spelled(given: Mapping[str, object]) -> list[str]:
     flags = []
     for name, value in given.items():
         values = value if isinstance(value, tuple) else (value,)
-        flags += [name if value is True else f"{name}={each}" for each in values]
+        flags += [name if value is True else f"{name}={part}" for part in values]
     return flags
 
 

@@ -48,8 +48,8 @@ def grid(
 ) -> Grid:
     """Make a table; a column's name that ends in `>` is aligned to the right, in `~` may wrap."""
     named = (
-        Column(each.rstrip(">~").replace("_", " "), each.endswith(">"), each.endswith("~"))
-        for each in columns.split()
+        Column(name.rstrip(">~").replace("_", " "), name.endswith(">"), name.endswith("~"))
+        for name in columns.split()
     )
     return Grid(title, tuple(named), tuple(map(tuple, rows)), tuple(total))
 

@@ -64,7 +64,7 @@ def reopened(
         app.host,
         app.settings.with_layer(started_with(path)),
         started.options.changed(options),
-        given={each: value for each, value in kept.items() if each in known} | app.given,
+        given={option: value for option, value in kept.items() if option in known} | app.given,
         kept=kept,
     )
     with prepared(app, setup) as ready, RunFolder(path) as folder:
@@ -128,8 +128,8 @@ def work(
     seconds = session.clock.now() - began
     ending = RunEnding.of(folder.path, session.team, session.file, outcome, ledger, seconds)
     if as_json:
-        told = run_json(str(folder.path), session.team, outcome, ledger)
-        echo(json.dumps({**told, **ending.json()}))
+        result = run_json(str(folder.path), session.team, outcome, ledger)
+        echo(json.dumps({**result, **ending.json()}))
     else:
         echo(ending.text(terminal_width()))
     if outcome.exit_code:

@@ -59,7 +59,7 @@ class Layer:
         known = dict(sources)
         for name, value in self.values.items():
             if isinstance(value, Mapping):
-                entries = {k: each for k, each in value.items() if self._wins(known, name, k)}
+                entries = {k: v for k, v in value.items() if self._wins(known, name, k)}
                 values[name] = {**getattr(settings, name), **entries}
                 known |= {path(name, key): self._source(name, key) for key in entries}
             elif isinstance(value, tuple):

@@ -1,4 +1,4 @@
-"""Reads settings: `[tool.rolecall]` of the nearest pyproject.toml, `.env` beside it, environment.
+"""Reads the settings of a folder: its pyproject.toml, the `.env` beside it, the environment.
 
 Nothing else reads the environment or looks for files of settings.
 """
@@ -46,7 +46,7 @@ def _project(pyproject: Path) -> Layer:
         agents=_with_prompts(settings.agents, pyproject),
         runs=_beside(pyproject, settings.runs),
         state=_beside(pyproject, settings.state),
-        reuse=tuple(_beside(pyproject, each) for each in settings.reuse),
+        reuse=tuple(_beside(pyproject, folder) for folder in settings.reuse),
     )
     values = {name: getattr(settings, name) for name in table}
     return Layer(Level.PROJECT, str(pyproject), values, prefix="tool.rolecall.")

@@ -17,13 +17,8 @@ from .secrets import is_telling
 
 AGENT_VARIABLE = "ROLECALL_AGENT_"
 PLACEHOLDER = "rehearsed"
-UNSET = {
-    "environment",
-    "hides_secrets",
-    "rehearsal",
-    "source",
-    "sources",
-}  # settings that no table sets
+# Settings that no table sets.
+UNSET = {"environment", "hides_secrets", "rehearsal", "source", "sources"}
 
 
 def _at_least(low: float, above: bool = False) -> Any:
@@ -61,7 +56,7 @@ class ProviderSettings:
     api_base: the endpoint's address instead of the vendor's own.
     requests_per_minute, tokens_per_minute, input_tokens_per_minute, output_tokens_per_minute,
     requests_per_day, concurrency: what the pacing limiter keeps to; None sets no limit, beside
-    those that the vendor tells.
+    those that the vendor reports.
     options: whatever else the provider's plugin documents.
     """
 
@@ -96,14 +91,14 @@ class AgentSettings:
 
 
 def _agents(
-    said: "Mapping[str, AgentSettings | str | Sequence[str]]",
+    agents: "Mapping[str, AgentSettings | str | Sequence[str]]",
 ) -> Mapping[str, AgentSettings]:
     """Accept routes alone for what the user says of an agent."""
     return {
-        name: each
-        if isinstance(each, AgentSettings)
-        else AgentSettings((each,) if isinstance(each, str) else tuple(each))
-        for name, each in said.items()
+        name: own
+        if isinstance(own, AgentSettings)
+        else AgentSettings((own,) if isinstance(own, str) else tuple(own))
+        for name, own in agents.items()
     }
 
 
@@ -158,7 +153,7 @@ class Settings:
     allow: tools that change something beyond the workspace and need not ask, by name or pattern.
     verify: commands that check the workspace once it is written.
     repairs: how often what a check found goes back to whom it concerns.
-    debug, quiet: tell every event of a run, or none.
+    debug, quiet: print every event of a run, or none.
     rehearsal: calls are simulated or replayed, and cost nothing.
     runs: folder of the run folders.
     reuse: run folders, or folders of them, whose answers are taken where they fit.

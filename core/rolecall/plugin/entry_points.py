@@ -97,7 +97,7 @@ def _read(info: str) -> Distribution:
     for line in text.partition("\n\n")[0].splitlines():
         name, _, value = line.partition(":")
         fields.setdefault(name, []).append(value.strip())
-    name, version = (fields.get(each, [""])[0] for each in ("Name", "Version"))
+    name, version = (fields.get(field, [""])[0] for field in ("Name", "Version"))
     return Distribution(name, version, tuple(fields.get("Requires-Dist", ())))
 
 

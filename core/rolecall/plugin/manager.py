@@ -120,7 +120,7 @@ class Host:
         """Collect the providers: name to the provider and the plugin that supplied it."""
         from ..types.agents import NAME
 
-        found: dict[str, tuple[Provider, str]] = {}
+        providers: dict[str, tuple[Provider, str]] = {}
         if self._rehearsal is not None:
             from attrs import evolve
 
@@ -129,57 +129,57 @@ class Host:
             _expect(plugin, item, "a provider", "complete", is_async=True)
             if not NAME.fullmatch(item.name):
                 raise _wrong(plugin, f"{item.name!r} is no name that a route could have")
-            _enlist(found, "providers", item.name, item, plugin)
+            _enlist(providers, "providers", item.name, item, plugin)
         for name in settings.providers:
-            if name not in found:
+            if name not in providers:
                 raise SettingsError(
                     f"{settings.source}: tool.rolecall.providers.{name}: "
-                    f"no such provider{nearest(name, found)}"
+                    f"no such provider{nearest(name, providers)}"
                 )
         if self._rehearsal is not None:
             stand_in = self._rehearsal.provider
-            return {name: (stand_in(item), plugin) for name, (item, plugin) in found.items()}
-        return found
+            return {name: (stand_in(item), plugin) for name, (item, plugin) in providers.items()}
+        return providers
 
     def limiters(self, settings: "Settings") -> "dict[str, tuple[Limiter, str]]":
         """Collect the limiters: name to the limiter and the plugin that supplied it."""
         if self._rehearsal is not None and self._rehearsal.limiters is not None:
-            return {each.name: (each, "a rehearsal") for each in self._rehearsal.limiters}
-        found: dict[str, tuple[Limiter, str]] = {}
+            return {own.name: (own, "a rehearsal") for own in self._rehearsal.limiters}
+        limiters: dict[str, tuple[Limiter, str]] = {}
         for plugin, item in self._collect("rolecall_limiters", settings=settings):
             _expect(plugin, item, "a limiter", "acquire", is_async=True)
             _expect(plugin, item, "a limiter", "ended")
-            _enlist(found, "limiters", item.name, item, plugin)
-        return found
+            _enlist(limiters, "limiters", item.name, item, plugin)
+        return limiters
 
     def tools(self, settings: "Settings") -> "dict[str, tuple[Tool, str]]":
         """Collect the tools: name to the tool and the plugin that supplied it."""
         from ..types.tools import TOOL_NAME
 
-        found: dict[str, tuple[Tool, str]] = {}
+        tools: dict[str, tuple[Tool, str]] = {}
         for plugin, item in self._collect("rolecall_tools", settings=settings):
             _expect(plugin, item, "a tool", "call", is_async=True)
             if not TOOL_NAME.fullmatch(item.name):
                 raise _wrong(plugin, f"{item.name!r} is no name that a tool could have")
-            _enlist(found, "tools", item.name, item, plugin)
-        return found
+            _enlist(tools, "tools", item.name, item, plugin)
+        return tools
 
     def sandboxes(self, settings: "Settings") -> "dict[str, tuple[Sandbox, str]]":
         """Collect the sandboxes: name to the sandbox and the plugin that supplied it."""
-        found: dict[str, tuple[Sandbox, str]] = {}
+        sandboxes: dict[str, tuple[Sandbox, str]] = {}
         for plugin, item in self._collect("rolecall_sandboxes", settings=settings):
             _expect(plugin, item, "a sandbox", "run", is_async=True)
             _expect(plugin, item, "a sandbox", "missing")
-            _enlist(found, "sandboxes", item.name, item, plugin)
-        return found
+            _enlist(sandboxes, "sandboxes", item.name, item, plugin)
+        return sandboxes
 
     def observers(self, settings: "Settings") -> "list[Observer]":
         """Collect the observers, in the order of the plugins."""
-        found = []
+        observers = []
         for plugin, item in self._collect("rolecall_observers", settings=settings):
             _expect(plugin, item, "an observer", "notify", named=False)
-            found.append(item)
-        return found
+            observers.append(item)
+        return observers
 
     def rehearsing(self, rehearsal: "Rehearsal") -> "Host":
         """Return these plugins as a run finds them whose calls are simulated or replayed."""
@@ -198,26 +198,26 @@ class Host:
 
     def agents(self) -> "dict[str, tuple[Agent, str]]":
         """Collect the agents: name to the agent and the plugin that supplied or changed it."""
-        found: dict[str, tuple[Agent, str]] = {}
+        agents: dict[str, tuple[Agent, str]] = {}
         for plugin, item in self._collect("rolecall_agents"):
-            _enlist(found, "agents", _agent(plugin, "rolecall_agents", item).name, item, plugin)
+            _enlist(agents, "agents", _agent(plugin, "rolecall_agents", item).name, item, plugin)
         for plugin in self._in_order("rolecall_team"):
-            found = self._changed(plugin, found)
-        return found
+            agents = self._changed(plugin, agents)
+        return agents
 
     def _changed(
-        self, plugin: str, found: "Mapping[str, tuple[Agent, str]]"
+        self, plugin: str, before: "Mapping[str, tuple[Agent, str]]"
     ) -> "dict[str, tuple[Agent, str]]":
         """Ask a plugin to change the team; what it leaves alone stays its former owner's."""
-        agents = tuple(agent for agent, _ in found.values())
+        agents = tuple(agent for agent, _ in before.values())
         answer = self._ask(plugin, "rolecall_team", agents=agents)
         changed: dict[str, tuple[Agent, str]] = {}
         for item in agents if answer is None else _listed(plugin, "rolecall_team", answer):
             name = _agent(plugin, "rolecall_team", item).name
             if name in changed:
                 raise _wrong(plugin, f"rolecall_team gave two agents called {name!r}")
-            is_same = name in found and found[name][0] == item
-            changed[name] = (item, found[name][1] if is_same else plugin)
+            is_same = name in before and before[name][0] == item
+            changed[name] = (item, before[name][1] if is_same else plugin)
         return changed
 
     def assignment(self, agent: "Agent") -> tuple[str, object] | None:
@@ -246,7 +246,9 @@ class Host:
         return [implementation.plugin_name for implementation in reversed(caller.get_hookimpls())]
 
     def _ask(self, plugin: str, hook: str, **arguments: Any) -> Any:
-        others = [each for name, each in self._manager.list_name_plugin() if name != plugin]
+        # Each plugin is asked by itself, not all by one call as pluggy would, so that an exception
+        # or a wrong answer can be laid at the door of the one that it came from.
+        others = [other for name, other in self._manager.list_name_plugin() if name != plugin]
         caller = self._manager.subset_hook_caller(hook, others)
         firstresult = caller.spec is not None and caller.spec.opts.get("firstresult")
         try:
@@ -259,9 +261,9 @@ class Host:
             raise _wrong(plugin, f"{hook} raised {_described(error)}") from error
 
 
-def supplied(found: "Mapping[str, tuple[T, str]]") -> "dict[str, T]":
+def supplied(items: "Mapping[str, tuple[T, str]]") -> "dict[str, T]":
     """Return what the plugins supplied, by name, whoever supplied it."""
-    return {name: item for name, (item, _) in found.items()}
+    return {name: item for name, (item, _) in items.items()}
 
 
 def _order(point: Point) -> tuple[bool, str, str]:
@@ -271,16 +273,16 @@ def _order(point: Point) -> tuple[bool, str, str]:
 def _check_version(point: Point) -> None:
     """Raise PluginError where a plugin declares that it wants another rolecall than this one."""
     origin = point.distribution
-    wanted = [each for each in origin.requires if re.match(rf"{OWN}\b(?!-)", each)]
+    wanted = [line for line in origin.requires if re.match(rf"{OWN}\b(?!-)", line)]
     if not wanted or origin.name == OWN:
         return
     from packaging.requirements import InvalidRequirement, Requirement
 
     from .._version import __version__
 
-    for each in wanted:
+    for line in wanted:
         try:
-            requirement = Requirement(each)
+            requirement = Requirement(line)
         except InvalidRequirement:
             continue  # pip would not have installed it; it is not for us to judge
         if requirement.marker is None and not requirement.specifier.contains(__version__, True):
@@ -334,7 +336,7 @@ def _check_hooks(name: str, module: object) -> None:
 
 
 def _hooks() -> list[str]:
-    return [each for each in dir(hookspecs) if each.startswith(f"{GROUP}_")]
+    return [name for name in dir(hookspecs) if name.startswith(f"{GROUP}_")]
 
 
 def _check_hook(name: str, attribute: str, function: Any, options: Mapping[str, Any]) -> None:
@@ -385,9 +387,9 @@ def _expect(
 
 
 def _enlist(
-    found: dict[str, tuple[Any, str]], what: str, name: str, item: object, plugin: str
+    items: dict[str, tuple[Any, str]], what: str, name: str, item: object, plugin: str
 ) -> None:
-    if name in found:
-        owners = f"of the plugins {found[name][1]!r} and {plugin!r}"
+    if name in items:
+        owners = f"of the plugins {items[name][1]!r} and {plugin!r}"
         raise PluginError(f"two {what} are called {name!r}, {owners}{_skip(plugin)}")
-    found[name] = (item, plugin)
+    items[name] = (item, plugin)

@@ -26,8 +26,8 @@ WIDE = 120  # columns
 def agents(ctx: click.Context, assign: Mapping[str, Sequence[str]], as_json: bool) -> None:
     """List the agents, where they run, and who decided that."""
     if ctx.invoked_subcommand is None:
-        found = assigned_team(ctx.obj, assign)
-        show(agents_json(found.agents, found.team), agents_table, as_json)
+        current = assigned_team(ctx.obj, assign)
+        show(agents_json(current.agents, current.team), agents_table, as_json)
 
 
 agents.add_command(show_agent)
@@ -37,15 +37,15 @@ def agents_json(assigned: "Mapping[str, Assigned]", team: "TeamGraph") -> list[d
     return [
         {
             "agent": name,
-            "title": each.agent.title,
-            "goal": each.agent.goal,
-            "routes": [str(route) for route in each.agent.routes],
-            "needs": [] if each.off else list(team.needs(name)),
-            "plugin": each.plugin,
-            "decided_by": each.decided_by,
-            "off": each.off,
+            "title": own.agent.title,
+            "goal": own.agent.goal,
+            "routes": [str(route) for route in own.agent.routes],
+            "needs": [] if own.off else list(team.needs(name)),
+            "plugin": own.plugin,
+            "decided_by": own.decided_by,
+            "off": own.off,
         }
-        for name, each in assigned.items()
+        for name, own in assigned.items()
     ]
 
 

@@ -30,20 +30,20 @@ def show_agent(
     app: App, role: str, eject: bool, assign: Mapping[str, Sequence[str]], as_json: bool
 ) -> None:
     """Show an agent: where it runs and why, whom it needs, its prompt and what that takes."""
-    found = assigned_team(app, assign)
-    if role not in found.agents:
-        raise UsageError(f"no agent is called {role!r}{nearest(role, found.agents)}")
+    current = assigned_team(app, assign)
+    if role not in current.agents:
+        raise UsageError(f"no agent is called {role!r}{nearest(role, current.agents)}")
     if eject:
-        _eject(role, found.agents[role].agent.prompt, app.settings)
+        _eject(role, current.agents[role].agent.prompt, app.settings)
         return
-    told = agent_json(role, found, app.settings)
+    row = agent_json(role, current, app.settings)
     if as_json:
-        echo(json.dumps(told, indent=2))
+        echo(json.dumps(row, indent=2))
     else:
-        echo(_text(told))
+        echo(_text(row))
 
 
-def agent_json(role: str, found: AssignedTeam, settings: "Settings") -> dict[str, Any]:
+def agent_json(role: str, current: AssignedTeam, settings: "Settings") -> dict[str, Any]:
     """Return all that is known of an agent; a cost that nobody knows is null."""
     from ...execution.attempt import estimate
     from ...execution.pricing import Pricing
@@ -51,22 +51,22 @@ def agent_json(role: str, found: AssignedTeam, settings: "Settings") -> dict[str
     from ...types.messages import Request
     from ...usage import Usage
 
-    each = found.agents[role]
-    agent = each.agent
-    prices = Pricing(settings, supplied(found.providers))
+    assigned = current.agents[role]
+    agent = assigned.agent
+    prices = Pricing(settings, supplied(current.providers))
     routes = [prices.resolve(route) for route in agent.routes]
     tokens = round(estimate(Request(f"{agent.shared}{agent.prompt}", ())))
-    alike = [other for other in found.team if other.shared and other.shared == agent.shared]
+    alike = [other for other in current.team if other.shared and other.shared == agent.shared]
     return {
         "agent": role,
         "title": agent.title,
         "goal": agent.goal,
-        "plugin": each.plugin,
-        "off": each.off,
+        "plugin": assigned.plugin,
+        "off": assigned.off,
         "routes": [str(route) for route in routes],
-        "decided_by": each.decided_by,
-        "needs": [] if each.off else list(found.team.needs(role)),
-        "needed_by": [] if each.off else list(found.team.dependants[role]),
+        "decided_by": assigned.decided_by,
+        "needs": [] if assigned.off else list(current.team.needs(role)),
+        "needed_by": [] if assigned.off else list(current.team.dependants[role]),
         "tools": list(agent.tools),
         "characters": len(agent.prompt) + len(agent.shared),
         "shared_characters": len(agent.shared),
@@ -78,25 +78,25 @@ def agent_json(role: str, found: AssignedTeam, settings: "Settings") -> dict[str
     }
 
 
-def _text(told: Mapping[str, Any]) -> str:
-    cost = told["cost_usd"]
+def _text(row: Mapping[str, Any]) -> str:
+    cost = row["cost_usd"]
     money = "at an unknown price" if cost is None else f"${cost:.4f} a call"
-    shared, others = told["shared_characters"], len(told["shared_with"])
+    shared, others = row["shared_characters"], len(row["shared_with"])
     alike = f"; {shared:,} of them shared with {others} others" if shared and others else ""
     lines = {
-        "goal": told["goal"],
-        "runs on": "off" if told["off"] else " → ".join(told["routes"]),
-        "decided by": told["decided_by"],
-        "from": told["plugin"],
-        "needs": ", ".join(told["needs"]),
-        "needed by": ", ".join(told["needed_by"]),
-        "tools": ", ".join(told["tools"]),
-        "prompt": f"{told['characters']:,} characters{alike}",
-        "costs": f"about {told['tokens']:,} tokens, {money}",
+        "goal": row["goal"],
+        "runs on": "off" if row["off"] else " → ".join(row["routes"]),
+        "decided by": row["decided_by"],
+        "from": row["plugin"],
+        "needs": ", ".join(row["needs"]),
+        "needed by": ", ".join(row["needed_by"]),
+        "tools": ", ".join(row["tools"]),
+        "prompt": f"{row['characters']:,} characters{alike}",
+        "costs": f"about {row['tokens']:,} tokens, {money}",
     }
     head = [f"{name:12}{value}" for name, value in lines.items() if value]
-    parts = [f"{told['agent']}: {told['title']}", *head]
-    for text in filter(None, (told["shared"], told["prompt"])):
+    parts = [f"{row['agent']}: {row['title']}", *head]
+    for text in filter(None, (row["shared"], row["prompt"])):
         parts += ["", text.strip()]
     return "\n".join(parts)
 

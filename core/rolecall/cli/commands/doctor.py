@@ -25,30 +25,30 @@ def doctor(app: App, /, live: bool, as_json: bool) -> int:
     warn_of_logged()
     setup = RunSetup("doctor", app.host, app.settings, given=app.given)
     with prepared(app, setup) as ready:
-        found = diagnose(ready)
-        if live and not call_providers(ready, found):
+        diagnosis = diagnose(ready)
+        if live and not call_providers(ready, diagnosis):
             warn("no provider can be called, so no call was made")
     if as_json:
-        echo(json.dumps(found, indent=2))
+        echo(json.dumps(diagnosis, indent=2))
     else:
-        _show(found)
-    return 1 if found["problems"] else 0
+        _show(diagnosis)
+    return 1 if diagnosis["problems"] else 0
 
 
-def _show(found: Mapping[str, Any]) -> None:
-    show_tables(_tables(found))
-    for line in found["fallbacks"]:
+def _show(diagnosis: Mapping[str, Any]) -> None:
+    show_tables(_tables(diagnosis))
+    for line in diagnosis["fallbacks"]:
         echo(line)
-    problems = found["problems"]
+    problems = diagnosis["problems"]
     echo(f"\n{counted(len(problems), 'problem')}:" if problems else "\nNo problem found.")
     for number, problem in enumerate(problems, 1):
         echo(f"{number}. {problem}")
 
 
-def _tables(found: Mapping[str, Any]) -> list[Grid]:
-    live = any("live" in row for row in found["providers"])
+def _tables(diagnosis: Mapping[str, Any]) -> list[Grid]:
+    live = any("live" in row for row in diagnosis["providers"])
     return [
-        grid("Environment", "what value~", found["environment"].items()),
+        grid("Environment", "what value~", diagnosis["environment"].items()),
         grid(
             "Providers",
             f"provider default_model plugin state~ limits~{' live seconds> headers~' * live}",
@@ -69,7 +69,7 @@ def _tables(found: Mapping[str, Any]) -> list[Grid]:
                         else ()
                     ),
                 )
-                for row in found["providers"]
+                for row in diagnosis["providers"]
             ),
         ),
         grid(
@@ -77,13 +77,16 @@ def _tables(found: Mapping[str, Any]) -> list[Grid]:
             "plugin from supplies~ state",
             (
                 (row["plugin"], row["from"], ", ".join(row["supplies"]), row["state"])
-                for row in found["plugins"]
+                for row in diagnosis["plugins"]
             ),
         ),
         grid(
             "Settings",
             "setting value~ source~",
-            ((row["setting"], _shown(row["value"]), row["source"]) for row in found["settings"]),
+            (
+                (row["setting"], _shown(row["value"]), row["source"])
+                for row in diagnosis["settings"]
+            ),
         ),
     ]
 

@@ -57,18 +57,18 @@ def plan_json(estimate: "Estimate", team: "TeamGraph") -> dict[str, Any]:
     return {
         "agents": [
             {
-                "agent": each.agent.name,
-                "needs": list(team.needs(each.agent.name)),
-                "routes": [str(route) for route in each.agent.routes],
-                "model": each.route.model,
-                "calls": each.calls,
-                "input_tokens": round(each.input),
-                "output_tokens": round(each.output),
-                "seconds": round(each.seconds, 1),
-                "cost_usd": {"low": each.low, "expected": each.cost, "at_most": each.most},
-                "from_past_runs": each.known,
+                "agent": entry.agent.name,
+                "needs": list(team.needs(entry.agent.name)),
+                "routes": [str(route) for route in entry.agent.routes],
+                "model": entry.route.model,
+                "calls": entry.calls,
+                "input_tokens": round(entry.input),
+                "output_tokens": round(entry.output),
+                "seconds": round(entry.seconds, 1),
+                "cost_usd": {"low": entry.low, "expected": entry.cost, "at_most": entry.most},
+                "from_past_runs": entry.known,
             }
-            for each in estimate.agents
+            for entry in estimate.agents
         ],
         "calls": forecast.calls,
         "input_tokens": forecast.input,
@@ -81,31 +81,31 @@ def plan_json(estimate: "Estimate", team: "TeamGraph") -> dict[str, Any]:
 
 def plan_table(estimate: "Estimate", team: "TeamGraph") -> Grid:
     """Show who runs where, after whom, and what that will take."""
-    place = {each.agent.name: f"{number}" for number, each in enumerate(estimate.agents, 1)}
+    place = {entry.agent.name: f"{number}" for number, entry in enumerate(estimate.agents, 1)}
     everyone = len(team) - 1
     return grid(
         counted(len(team), "agent"),
         "#> agent runs_on after~ in> out> cost_$> time_s>",
         (
             (
-                f"{place[each.agent.name]}{'*' if each.agent.name in estimate.critical else ''}",
-                each.agent.name,
-                ", else ".join(str(route) for route in each.agent.routes),
+                f"{place[entry.agent.name]}{'*' if entry.agent.name in estimate.critical else ''}",
+                entry.agent.name,
+                ", else ".join(str(route) for route in entry.agent.routes),
                 "everyone"
-                if len(needs := team.needs(each.agent.name)) == everyone > 1
+                if len(needs := team.needs(entry.agent.name)) == everyone > 1
                 else " ".join(place[name] for name in needs if name in place),
-                f"{each.input:,.0f}",
-                f"{each.output:,.0f}",
-                "unknown" if each.cost is None else f"{each.cost:.4f}",
-                f"{each.seconds:.0f}",
+                f"{entry.input:,.0f}",
+                f"{entry.output:,.0f}",
+                "unknown" if entry.cost is None else f"{entry.cost:.4f}",
+                f"{entry.seconds:.0f}",
             )
-            for each in estimate.agents
+            for entry in estimate.agents
         ),
     )
 
 
 def _words(estimate: "Estimate", continuations: int) -> Iterator[str]:
-    known = sum(each.known for each in estimate.agents)
+    known = sum(entry.known for entry in estimate.agents)
     yield f"Expected: {estimate.forecast.words}"
     yield (
         f"At most: each answer at its output limit, continued {continuations} times, on its "
