@@ -7,7 +7,8 @@ from typing import Any
 import click
 
 from ..errors import PluginError, nearest
-from ..plugin.manager import OWN, Host
+from ..plugin.contracts import OWN, how_to_skip
+from ..plugin.manager import Host
 from ..plugin.run_option import RunOption
 from .console import unread
 from .options import BLOCK, with_block
@@ -49,7 +50,7 @@ class RootCommand(click.Group):
         if changed:
             raise PluginError(
                 f"the plugin {plugin!r} changes the command {changed[0]!r} in place; add options "
-                f"by cli.add_run_option{_skip(plugin)}"
+                f"by cli.add_run_option{how_to_skip(plugin)}"
             )
 
     def add_command(self, cmd: click.Command, name: str | None = None, *, group: str = "") -> None:
@@ -75,7 +76,7 @@ class RootCommand(click.Group):
                 team = [n for n, own in self.commands.items() if isinstance(own, TeamCommand)]
                 raise PluginError(
                     f"the plugin {self._plugin!r} adds {option.name} to {name!r}, which puts no "
-                    f"team to work{nearest(name, team)}{_skip(self._plugin)}"
+                    f"team to work{nearest(name, team)}{how_to_skip(self._plugin)}"
                 )
             if any(option.name in own.opts for own in command.params):
                 raise self._clash("options", f"{name} {option.name}", OWN)
@@ -95,7 +96,7 @@ class RootCommand(click.Group):
             groups = [n for n, own in self.commands.items() if isinstance(own, Group)]
             raise PluginError(
                 f"the plugin {self._plugin!r} adds a command to {name!r}, which is no group"
-                f"{nearest(name, groups)}{_skip(self._plugin)}"
+                f"{nearest(name, groups)}{how_to_skip(self._plugin)}"
             )
         return group
 
@@ -103,7 +104,7 @@ class RootCommand(click.Group):
         first = "rolecall itself" if owner == OWN else f"the plugin {owner!r}"
         return PluginError(
             f"two {what} are called {name!r}: that of {first} and that of the plugin "
-            f"{self._plugin!r}{_skip(self._plugin)}"
+            f"{self._plugin!r}{how_to_skip(self._plugin)}"
         )
 
     def _restore(
@@ -131,7 +132,3 @@ class Group(click.Group):
     def _added(self, ctx: click.Context) -> Mapping[str, click.Command]:
         root = ctx.find_root().command
         return root.added.get(self.name or "", {}) if isinstance(root, RootCommand) else {}
-
-
-def _skip(plugin: str) -> str:
-    return f"; skip it with -p no:{plugin}"

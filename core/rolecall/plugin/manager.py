@@ -1,7 +1,5 @@
 """Finds plugins and asks their hooks; the only file that talks to pluggy's manager."""
 
-import inspect
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from copy import copy
@@ -12,6 +10,18 @@ import pluggy
 
 from ..errors import PluginError, RolecallError, SettingsError, nearest
 from . import spec as hookspecs
+from .contracts import (
+    OWN,
+    broken_contract,
+    check_agent,
+    check_hooks,
+    check_item,
+    check_list,
+    check_version,
+    describe,
+    how_to_skip,
+    in_one_line,
+)
 from .entry_points import GROUP, Point, installed
 
 if TYPE_CHECKING:
@@ -22,8 +32,6 @@ if TYPE_CHECKING:
     from ..types.messages import Provider
     from ..types.tools import Sandbox, Tool
     from .rehearsal import Rehearsal
-
-OWN = "rolecall"
 
 T = TypeVar("T")
 
@@ -78,15 +86,17 @@ class Host:
 
     def register(self, name: str, module: object) -> None:
         """Add a plugin by hand, as tests and scripts do; raise PluginError if it is unsound."""
-        _check_hooks(name, module)
+        check_hooks(name, module)
         try:
             self._manager.register(module, name)
             self._manager.check_pending()
         except (ValueError, pluggy.PluginValidationError) as error:
             if self._manager.has_plugin(name):
                 self._manager.unregister(name=name)
-            why = _in_one_line(error)
-            raise PluginError(f"the plugin {name!r} is unsound: {why}{_skip(name)}") from error
+            why = in_one_line(error)
+            raise PluginError(
+                f"the plugin {name!r} is unsound: {why}{how_to_skip(name)}"
+            ) from error
 
     def _load(self, point: Point, block: Collection[str]) -> None:
         origin = point.distribution
@@ -101,7 +111,7 @@ class Host:
                     f"two plugins are called {point.name!r}: {_owner(twin)} and {_owner(plugin)}; "
                     f"uninstall one, or skip both with -p no:{point.name}"
                 )
-            _check_version(point)
+            check_version(point)
             began = perf_counter()
             module = _import(point)
             plugin = plugin._replace(seconds=perf_counter() - began)
@@ -126,9 +136,9 @@ class Host:
 
             settings = evolve(settings, hides_secrets=True)
         for plugin, item in self._collect("rolecall_providers", settings=settings):
-            _expect(plugin, item, "a provider", "complete", is_async=True)
+            check_item(plugin, item, "a provider", "complete", is_async=True)
             if not NAME.fullmatch(item.name):
-                raise _wrong(plugin, f"{item.name!r} is no name that a route could have")
+                raise broken_contract(plugin, f"{item.name!r} is no name that a route could have")
             _enlist(providers, "providers", item.name, item, plugin)
         for name in settings.providers:
             if name not in providers:
@@ -147,8 +157,8 @@ class Host:
             return {own.name: (own, "a rehearsal") for own in self._rehearsal.limiters}
         limiters: dict[str, tuple[Limiter, str]] = {}
         for plugin, item in self._collect("rolecall_limiters", settings=settings):
-            _expect(plugin, item, "a limiter", "acquire", is_async=True)
-            _expect(plugin, item, "a limiter", "ended")
+            check_item(plugin, item, "a limiter", "acquire", is_async=True)
+            check_item(plugin, item, "a limiter", "ended")
             _enlist(limiters, "limiters", item.name, item, plugin)
         return limiters
 
@@ -158,9 +168,9 @@ class Host:
 
         tools: dict[str, tuple[Tool, str]] = {}
         for plugin, item in self._collect("rolecall_tools", settings=settings):
-            _expect(plugin, item, "a tool", "call", is_async=True)
+            check_item(plugin, item, "a tool", "call", is_async=True)
             if not TOOL_NAME.fullmatch(item.name):
-                raise _wrong(plugin, f"{item.name!r} is no name that a tool could have")
+                raise broken_contract(plugin, f"{item.name!r} is no name that a tool could have")
             _enlist(tools, "tools", item.name, item, plugin)
         return tools
 
@@ -168,8 +178,8 @@ class Host:
         """Collect the sandboxes: name to the sandbox and the plugin that supplied it."""
         sandboxes: dict[str, tuple[Sandbox, str]] = {}
         for plugin, item in self._collect("rolecall_sandboxes", settings=settings):
-            _expect(plugin, item, "a sandbox", "run", is_async=True)
-            _expect(plugin, item, "a sandbox", "missing")
+            check_item(plugin, item, "a sandbox", "run", is_async=True)
+            check_item(plugin, item, "a sandbox", "missing")
             _enlist(sandboxes, "sandboxes", item.name, item, plugin)
         return sandboxes
 
@@ -177,7 +187,7 @@ class Host:
         """Collect the observers, in the order of the plugins."""
         observers = []
         for plugin, item in self._collect("rolecall_observers", settings=settings):
-            _expect(plugin, item, "an observer", "notify", named=False)
+            check_item(plugin, item, "an observer", "notify", named=False)
             observers.append(item)
         return observers
 
@@ -200,7 +210,9 @@ class Host:
         """Collect the agents: name to the agent and the plugin that supplied or changed it."""
         agents: dict[str, tuple[Agent, str]] = {}
         for plugin, item in self._collect("rolecall_agents"):
-            _enlist(agents, "agents", _agent(plugin, "rolecall_agents", item).name, item, plugin)
+            _enlist(
+                agents, "agents", check_agent(plugin, "rolecall_agents", item).name, item, plugin
+            )
         for plugin in self._in_order("rolecall_team"):
             agents = self._changed(plugin, agents)
         return agents
@@ -212,10 +224,10 @@ class Host:
         agents = tuple(agent for agent, _ in before.values())
         answer = self._ask(plugin, "rolecall_team", agents=agents)
         changed: dict[str, tuple[Agent, str]] = {}
-        for item in agents if answer is None else _listed(plugin, "rolecall_team", answer):
-            name = _agent(plugin, "rolecall_team", item).name
+        for item in agents if answer is None else check_list(plugin, "rolecall_team", answer):
+            name = check_agent(plugin, "rolecall_team", item).name
             if name in changed:
-                raise _wrong(plugin, f"rolecall_team gave two agents called {name!r}")
+                raise broken_contract(plugin, f"rolecall_team gave two agents called {name!r}")
             is_same = name in before and before[name][0] == item
             changed[name] = (item, before[name][1] if is_same else plugin)
         return changed
@@ -232,7 +244,7 @@ class Host:
         """Ask every plugin, in the order they were loaded, and yield what each supplied."""
         for plugin in self._in_order(hook):
             answer = self._ask(plugin, hook, **arguments)
-            for item in () if answer is None else _listed(plugin, hook, answer):
+            for item in () if answer is None else check_list(plugin, hook, answer):
                 yield plugin, item
 
     def _in_order(self, hook: str) -> list[str]:
@@ -258,7 +270,7 @@ class Host:
         except RolecallError:
             raise
         except (Exception, SystemExit) as error:
-            raise _wrong(plugin, f"{hook} raised {_described(error)}") from error
+            raise broken_contract(plugin, f"{hook} raised {describe(error)}") from error
 
 
 def supplied(items: "Mapping[str, tuple[T, str]]") -> "dict[str, T]":
@@ -270,120 +282,18 @@ def _order(point: Point) -> tuple[bool, str, str]:
     return point.distribution.name != OWN, point.distribution.name, point.name
 
 
-def _check_version(point: Point) -> None:
-    """Raise PluginError where a plugin declares that it wants another rolecall than this one."""
-    origin = point.distribution
-    wanted = [line for line in origin.requires if re.match(rf"{OWN}\b(?!-)", line)]
-    if not wanted or origin.name == OWN:
-        return
-    from packaging.requirements import InvalidRequirement, Requirement
-
-    from .._version import __version__
-
-    for line in wanted:
-        try:
-            requirement = Requirement(line)
-        except InvalidRequirement:
-            continue  # pip would not have installed it; it is not for us to judge
-        if requirement.marker is None and not requirement.specifier.contains(__version__, True):
-            raise PluginError(
-                f"the plugin {point.name!r} ({origin.name} {origin.version}) wants "
-                f"rolecall{requirement.specifier}, and this is {__version__}; install a version of "
-                f"either that fits{_skip(point.name)}"
-            )
-
-
 def _import(point: Point) -> object:
     try:
         return point.load()
     except (Exception, SystemExit) as error:
         raise PluginError(
             f"the plugin {point.name!r} ({point.value}) does not load: "
-            f"{_described(error)}{_skip(point.name)}"
+            f"{describe(error)}{how_to_skip(point.name)}"
         ) from error
-
-
-def _skip(name: str) -> str:
-    return f"; skip it with -p no:{name}"
 
 
 def _owner(plugin: Plugin) -> str:
     return f"{plugin.distribution or 'an unnamed distribution'} ({plugin.module})"
-
-
-def _wrong(plugin: str, why: str) -> PluginError:
-    return PluginError(f"the plugin {plugin!r} breaks a hook's contract: {why}{_skip(plugin)}")
-
-
-def _described(error: BaseException) -> str:
-    return f"{type(error).__name__}: {_in_one_line(error)}"
-
-
-def _in_one_line(error: BaseException) -> str:
-    line = " ".join(str(error).split())
-    return line if len(line) <= 200 else f"{line[:199]}…"
-
-
-def _check_hooks(name: str, module: object) -> None:
-    """Reject implementations that pluggy accepts but would never call as intended."""
-    for attribute in dir(module):
-        function: Any = getattr(module, attribute, None)
-        options = getattr(function, f"{GROUP}_impl", None)
-        if isinstance(options, dict):
-            _check_hook(name, attribute, function, options)
-        elif attribute in _hooks() and inspect.isfunction(function):
-            raise _wrong(name, f"{attribute} is not marked with @hookimpl, so nobody would call it")
-
-
-def _hooks() -> list[str]:
-    return [name for name in dir(hookspecs) if name.startswith(f"{GROUP}_")]
-
-
-def _check_hook(name: str, attribute: str, function: Any, options: Mapping[str, Any]) -> None:
-    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-        raise _wrong(name, f"{attribute} is async; hooks are plain functions")
-    if options.get("wrapper") or options.get("hookwrapper"):
-        raise _wrong(name, f"{attribute} is a wrapper; each plugin is asked by itself")
-    hook = options.get("specname") or attribute
-    spec = getattr(hookspecs, hook, None)
-    if spec is None and not options.get("optionalhook"):
-        raise _wrong(name, f"there is no hook {hook!r}{nearest(hook, _hooks())}")
-    passed = inspect.signature(spec).parameters if spec is not None else {}
-    for argument in inspect.signature(function).parameters.values():
-        if spec and argument.name not in passed and argument.default is argument.empty:
-            why = f"passes {', '.join(passed) or 'nothing'}, and not {argument.name!r}"
-            raise _wrong(name, f"{attribute} {why}")
-        if argument.name in passed and argument.default is not argument.empty:
-            # pluggy takes an argument with a default for the plugin's own and leaves it out.
-            why = f"the argument {argument.name!r} has a default, so it is never passed"
-            raise _wrong(name, f"{attribute}: {why}")
-
-
-def _listed(plugin: str, hook: str, answer: object) -> Iterable[Any]:
-    if isinstance(answer, str | bytes) or not isinstance(answer, Iterable):
-        raise _wrong(plugin, f"{hook} gave {answer!r}, not a list")
-    return answer
-
-
-def _agent(plugin: str, hook: str, item: object) -> "Agent":
-    from ..types.agents import Agent
-
-    if not isinstance(item, Agent):
-        raise _wrong(plugin, f"{hook} gave {item!r}, not an Agent")
-    return item
-
-
-def _expect(
-    plugin: str, item: Any, what: str, method: str, is_async: bool = False, named: bool = True
-) -> None:
-    function = getattr(item, method, None)
-    if inspect.isclass(item) or not callable(function):
-        raise _wrong(plugin, f"{item!r} is not {what}: it has no method {method}()")
-    if is_async != inspect.iscoroutinefunction(function):
-        must = "must" if is_async else "must not"
-        raise _wrong(plugin, f"{item!r} is not {what}: {method}() {must} be async")
-    if named and (not isinstance(getattr(item, "name", None), str) or not item.name):
-        raise _wrong(plugin, f"{item!r} is not {what}: it has no name")
 
 
 def _enlist(
@@ -391,5 +301,5 @@ def _enlist(
 ) -> None:
     if name in items:
         owners = f"of the plugins {items[name][1]!r} and {plugin!r}"
-        raise PluginError(f"two {what} are called {name!r}, {owners}{_skip(plugin)}")
+        raise PluginError(f"two {what} are called {name!r}, {owners}{how_to_skip(plugin)}")
     items[name] = (item, plugin)
