@@ -9,7 +9,8 @@ A contract is a class to inherit from in a test module, with what is to be teste
 import asyncio
 import json
 import selectors
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from concurrent.futures import Executor
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -107,20 +108,40 @@ class FakeClock:
 class _Loop(asyncio.SelectorEventLoop):
     def __init__(self, clock: FakeClock) -> None:
         self._fake = clock
-        super().__init__(_Selector(clock))
+        self._working = 0
+        super().__init__(_Selector(clock, self))
 
     def time(self) -> float:
         return self._fake.now()
+
+    @property
+    def has_threads(self) -> bool:
+        """Check whether threads are at work for somebody who waits."""
+        return self._working > 0
+
+    def run_in_executor(  # type: ignore[override]
+        self, executor: Executor | None, func: Callable[..., T], *args: Any
+    ) -> "asyncio.Future[T]":
+        future = super().run_in_executor(executor, func, *args)
+        self._working += 1
+        future.add_done_callback(self._finished)
+        return future
+
+    def _finished(self, _: object) -> None:
+        self._working -= 1
 
 
 class _Selector(selectors.SelectSelector):
     """Where a loop would wait for its next timer, lets the time pass instead."""
 
-    def __init__(self, clock: FakeClock) -> None:
+    def __init__(self, clock: FakeClock, loop: "_Loop") -> None:
         super().__init__()
         self._fake = clock
+        self._loop = loop
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if self._loop.has_threads and timeout:
+            return super().select()  # what a thread does takes no time here; it wakes the loop
         ready = super().select(0 if timeout is not None else None)
         if not ready and timeout:
             self._fake.advance(timeout)

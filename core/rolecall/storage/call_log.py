@@ -5,13 +5,10 @@ from pathlib import Path
 
 from attrs import define, evolve
 
-from ..errors import RunError
 from ..types.causes import Cause
 from ..types.events import CallEnded, CallStarted
-from .journal import read
+from .journal import read_records
 from .records import ProcessRecord, Record
-
-JOURNAL = "journal.jsonl"
 
 
 @define
@@ -83,12 +80,7 @@ class CallLog:
 
 def past_calls(path: Path) -> list[CallEnded]:
     """Read the ends of all calls from a run's folder, whether or not the run goes on."""
-    file = path / JOURNAL
-    try:
-        records, _ = read(file.read_bytes(), str(file))
-    except OSError as error:
-        raise RunError(f"{file}: cannot be read: {error.strerror}") from error
-    return [record for record in records if isinstance(record, CallEnded)]
+    return [record for record in read_records(path) if isinstance(record, CallEnded)]
 
 
 def _counted_back(processes: Sequence[Sequence[CallEnded]]) -> list[CallEnded]:

@@ -3,17 +3,23 @@
 import json
 import os
 import re
+import threading
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from ..errors import JournalCorrupt, RunError
 from .records import Record, parse, plain, serialise
+from .safe_folder import SafeFolder
+
+if TYPE_CHECKING:
+    import asyncio
 
 VERSION = 1
-PAUSE = 20  # times what a flush took, before the next one
+JOURNAL = "journal.jsonl"
+LARGEST = 1024**3  # bytes of a journal that is read
 _CHECKED = re.compile(rb'(\{.*),"crc":"([0-9a-f]{8})"\}', re.DOTALL)
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=plain).encode
@@ -28,19 +34,22 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        files = SafeFolder(path.parent)
+        content = files.read(path.name, LARGEST)
+        self.records, self._length = read(content or b"", path.name)
+        self.torn = len(content or b"") - self._length
         try:
-            content = path.read_bytes() if path.exists() else None
-            self.records, self._length = read(content or b"", path.name)
-            self.torn = len(content or b"") - self._length
-            self._file = open(path, "ab", buffering=0)
+            self._file = open(files.open_to_append(path.name), "ab", buffering=0)
             if self.torn:
                 self._file.truncate(self._length)
-            self._safe = self._length
-            self._next = 0.0
             if content is None:
                 _sync_folder(path.parent)
         except OSError as error:
             raise RunError(f"{path}: cannot be opened: {error.strerror}") from error
+        self._flushed = self._length
+        self._flushing: asyncio.Future[None] | None = None
+        # A thread flushes while the event loop goes on, and must not find the file closed.
+        self._closing = threading.Lock()
 
     def append(self, record: Record, *, wait: bool = True) -> None:
         """Write one record and wait until it is on the disk, with all before it.
@@ -63,32 +72,43 @@ class Journal:
     async def flush(self) -> None:
         """Wait until all that was written so far is on the disk.
 
-        Many tasks that flush within a short time share one flush.
+        A thread does it, and the event loop goes on. Who comes while it is under way shares the
+        next flush with all others who do.
         """
-        from asyncio import get_running_loop, sleep  # not where a command only reads
+        from asyncio import ensure_future, shield  # not where a command only reads
 
-        now = get_running_loop().time
         written = self._length
-        await sleep(max(0.0, self._next - now()))
-        if self._safe < written:
-            began = now()
-            self._sync()
-            done = now()
-            self._next = done + PAUSE * (done - began)
+        while self._flushed < written:
+            if self._flushing is None:
+                self._flushing = ensure_future(self._flush_in_thread())
+            await shield(self._flushing)
+
+    async def _flush_in_thread(self) -> None:
+        from asyncio import to_thread
+
+        try:
+            await to_thread(self._sync)
+        finally:
+            self._flushing = None
 
     def close(self) -> None:
         try:
-            if self._safe < self._length:
+            if self._flushed < self._length:
                 self._sync()
         finally:
-            self._file.close()
+            with self._closing:
+                self._file.close()
 
     def _sync(self) -> None:
-        try:
-            os.fsync(self._file.fileno())
-        except OSError as error:
-            raise self._unwritten(error) from error
-        self._safe = self._length
+        with self._closing:
+            if self._file.closed:
+                return
+            written = self._length
+            try:
+                os.fsync(self._file.fileno())
+            except OSError as error:
+                raise self._unwritten(error) from error
+            self._flushed = max(self._flushed, written)
 
     def _unwritten(self, error: OSError) -> RunError:
         return RunError(f"{self.path}: cannot be written: {error.strerror}")
@@ -115,12 +135,23 @@ def read(content: bytes, name: str = "journal") -> tuple[list[Record], int]:
     return list(_records(content[:whole], name)), whole
 
 
+def read_records(folder: Path) -> list[Record]:
+    """Return the records of a run's journal without opening the run, and without writing."""
+    content = SafeFolder(folder).read(JOURNAL, LARGEST)
+    if content is None:
+        raise RunError(f"{folder / JOURNAL}: is not there")
+    return read(content, str(folder / JOURNAL))[0]
+
+
 def _records(content: bytes, name: str) -> Iterator[Record]:
     for number, line in enumerate(content.split(b"\n")[:-1], 1):
         checked = _CHECKED.fullmatch(line)
         if checked is None or f"{zlib.crc32(checked[1]):08x}".encode() != checked[2]:
             raise _corrupt(name, number, "is damaged")
-        values = json.loads(checked[1] + b"}")
+        try:
+            values = json.loads(checked[1] + b"}")
+        except (ValueError, RecursionError) as error:
+            raise _corrupt(name, number, "holds no record") from error
         version = values.get("v")
         if not isinstance(version, int):
             raise _corrupt(name, number, f"has no version, but {version!r}")
@@ -128,7 +159,7 @@ def _records(content: bytes, name: str) -> Iterator[Record]:
             raise JournalCorrupt(f"{name}: line {number} was written by a newer rolecall; update")
         try:
             record = parse(values)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise _corrupt(name, number, f"is damaged: {error}") from error
         if record is not None:
             yield record

@@ -1,6 +1,5 @@
 """A run's folder: what is in it, who may write it, and where it is found."""
 
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
@@ -9,10 +8,11 @@ from types import TracebackType
 from typing import Self
 
 from ..errors import RunError, UsageError
-from .journal import Journal
+from .journal import JOURNAL, Journal
 from .run_lock import HOLDER, note_holder, take_lock
 from .run_paths import claim_folder, name_run, point_latest
 from .run_toml import RUN_TOML
+from .safe_folder import SafeFolder
 from .step_store import StepStore
 
 HISTORY = "history"
@@ -28,18 +28,17 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._files = SafeFolder(path)
         self._lock = take_lock(path)
-        note_holder(path)
         try:
-            self._journal = Journal(path / "journal.jsonl")
+            self._past = f"{HISTORY}/{len(self._files.folders(HISTORY)) + 1:03}"
+            note_holder(path)
+            self._journal = Journal(path / JOURNAL)
         except BaseException:
             self._lock.release()
             raise
         self.store = StepStore(self._journal)
         self.torn = self._journal.torn
-        past = path / HISTORY
-        states = len(list(past.iterdir())) if past.is_dir() else 0
-        self._past = f"{HISTORY}/{states + 1:03}"
 
     @classmethod
     def create(cls, path: Path, request: str, about: Mapping[str, object]) -> "RunFolder":
@@ -50,12 +49,10 @@ class RunFolder:
             raise UsageError(
                 f"{path} is there already and is not an empty folder; name another one"
             )
-        try:
-            (path / "deliverables").mkdir(parents=True)
-            (path / "request.md").write_text(request.rstrip() + "\n", "utf-8")
-            (path / RUN_TOML).write_bytes(tomli_w.dumps(about).encode())
-        except OSError as error:
-            raise RunError(f"{path}: cannot be written: {error.strerror}") from error
+        files = SafeFolder(path)
+        content = request.rstrip() + "\n"
+        files.write("request.md", content.encode("utf-8", "backslashreplace"))
+        files.write(RUN_TOML, tomli_w.dumps(about).encode())
         return cls(path)
 
     @classmethod
@@ -78,20 +75,7 @@ class RunFolder:
 
     def save(self, name: str, text: str) -> str:
         """Write a file of the run, whole or not at all; give its name within the folder."""
-        path = f"{self.path}/{name}"
-        partial = f"{path}.part"
-        content = (text.rstrip() + "\n").encode()
-        try:
-            try:
-                _write(partial, content)
-            except FileNotFoundError:
-                Path(path).parent.mkdir(parents=True, exist_ok=True)
-                _write(partial, content)
-            os.replace(partial, path)
-        except OSError as error:
-            with suppress(OSError):
-                os.unlink(partial)
-            raise RunError(f"{path}: cannot be written: {error.strerror}") from error
+        self._files.write(name, (text.rstrip() + "\n").encode())
         return name
 
     def revise(self, name: str, text: str) -> None:
@@ -103,18 +87,12 @@ class RunFolder:
 
     def read(self, name: str) -> str | None:
         """Read a file of the run; None where there is none."""
-        try:
-            with open(f"{self.path}/{name}", encoding="utf-8") as file:
-                return file.read()
-        except FileNotFoundError:
-            return None
-        except (OSError, UnicodeDecodeError) as error:
-            raise RunError(f"{self.path / name}: cannot be read: {error}") from error
+        return self._files.read_text(name)
 
     def close(self) -> None:
         self._journal.close()
-        with suppress(OSError):
-            (self.path / HOLDER).unlink()
+        with suppress(RunError):
+            self._files.delete(HOLDER)
         self._lock.release()
 
     def __enter__(self) -> Self:
@@ -127,8 +105,3 @@ class RunFolder:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def _write(path: str, content: bytes) -> None:
-    with open(path, "wb") as file:
-        file.write(content)

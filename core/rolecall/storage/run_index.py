@@ -1,6 +1,7 @@
 """The runs in a folder: what state they are in, what differs between two, and their end."""
 
 import json
+import logging
 import os
 import shutil
 import time
@@ -8,12 +9,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from difflib import unified_diff
 from itertools import islice
-from math import inf
+from math import inf, isfinite
 from pathlib import Path
 
 from attrs import asdict, define, field, fields
 
-from ..errors import RunBusy, RunError
+from ..errors import RunError
 from ..types.events import (
     AgentDone,
     AgentFailed,
@@ -26,11 +27,14 @@ from ..types.events import (
 from ..usage import Usage
 from .history import AgentHistory, average
 from .run_folder import HISTORY, RunFolder
-from .run_lock import take_lock
-from .run_paths import LATEST, point_latest, points_to
+from .run_lock import is_busy, take_lock
+from .run_paths import LATEST, is_run, point_latest, points_to
+from .safe_folder import SafeFolder
 from .step_store import StepStore
 
+_log = logging.getLogger("rolecall")
 STATE = "state.json"
+LARGEST = 4 * 1024**2  # bytes of a state
 RECENT = 20  # runs that are averaged
 PAUSE = 50  # times what writing the state took, before it is written again
 
@@ -69,6 +73,7 @@ class StateKeeper:
     ) -> None:
         self._now = now
         self._next = -inf
+        self._has_failed = False
         self._folder = folder
         self._store: StepStore = folder.store
         self._state = RunState(flags=list(flags))
@@ -103,7 +108,12 @@ class StateKeeper:
         state.updated = time.time()
         figures = {name: asdict(agent, recurse=False) for name, agent in state.figures.items()}
         values = asdict(state, recurse=False) | {"figures": figures}
-        self._folder.save(STATE, json.dumps(values))
+        try:
+            self._folder.save(STATE, json.dumps(values))
+        except RunError as error:  # a mere index; the journal says whether the run can go on
+            if not self._has_failed:
+                _log.warning("%s", error)
+            self._has_failed = True
         done = self._now()
         self._next = done + PAUSE * (done - began)
 
@@ -137,39 +147,36 @@ def list_runs(runs: Path) -> list[tuple[Path, RunState]]:
 def _folders(runs: Path) -> list[Path]:
     if not runs.is_dir():
         return []
-    return [path for path in runs.iterdir() if path.name != LATEST and _is_run(path)]
+    listed = (path for path in runs.iterdir() if not path.is_symlink())
+    return [path for path in listed if path.name != LATEST and is_run(path)]
 
 
 def read_state(path: Path) -> RunState:
     """Read a run's state, corrected where the process that ran it died."""
     try:
-        values = json.loads((path / STATE).read_text("utf-8"))
+        values = json.loads(SafeFolder(path).read(STATE, LARGEST) or b"")
         figures = {name: AgentHistory(**agent) for name, agent in values.pop("figures", {}).items()}
         state = RunState(figures=figures, **values)
-        _check_numbers(state, *figures.values())
-    except (OSError, ValueError, TypeError, AttributeError):
+        _check_types(state, *figures.values())
+    except (RunError, ValueError, TypeError, AttributeError, RecursionError):
         return RunState("unknown")  # written by an older version, or damaged
     if state.state == "running" and not is_busy(path):
         state.state = "interrupted"
     return state
 
 
-def _check_numbers(*values: RunState | AgentHistory) -> None:
+def _check_types(*values: RunState | AgentHistory) -> None:
     """Raise TypeError where what was read is not what was written."""
     for checked in values:
         for attribute in fields(type(checked)):
             value = getattr(checked, attribute.name)
-            if attribute.type in (int, float) and type(value) not in (int, float):
+            is_number = type(value) in (int, float) and isfinite(value)
+            if attribute.type in (int, float) and not is_number:
                 raise TypeError(f"{attribute.name} cannot be {value!r}")
-
-
-def is_busy(path: Path) -> bool:
-    """Check whether a process is writing a run."""
-    try:
-        take_lock(path).release()
-    except RunBusy:
-        return True
-    return False
+            if attribute.type is str and not isinstance(value, str):
+                raise TypeError(f"{attribute.name} cannot be {value!r}")
+            if attribute.type == list[str] and not all(isinstance(flag, str) for flag in value):
+                raise TypeError(f"{attribute.name} cannot be {value!r}")
 
 
 def differences(old: Path, new: Path) -> Iterator[str]:
@@ -179,10 +186,11 @@ def differences(old: Path, new: Path) -> Iterator[str]:
 
 def last_change(path: Path) -> Iterator[str]:
     """Compare a run with its state before the last change; raise RunError where it had none."""
-    states = sorted((path / HISTORY).iterdir()) if (path / HISTORY).is_dir() else []
+    states = SafeFolder(path).folders(HISTORY)
     if not states:
         raise RunError(f"{path} has only one state; name a second run to compare it with")
-    return _diff(_texts(states[-1]), states[-1], path)
+    before = path / HISTORY / states[-1]
+    return _diff(_texts(before), before, path)
 
 
 def remove(path: Path) -> None:
@@ -203,18 +211,18 @@ def remove(path: Path) -> None:
 
 def _diff(names: Collection[str], old: Path, new: Path) -> Iterator[str]:
     for name in sorted(names):
-        before, after = (_lines(folder / name) for folder in (old, new))
+        before, after = (_lines(folder, name) for folder in (old, new))
         yield from unified_diff(before, after, f"{old.name}/{name}", f"{new.name}/{name}")
 
 
-def _is_run(path: Path) -> bool:
-    return (path / "journal.jsonl").is_file()
-
-
 def _texts(folder: Path) -> set[str]:
-    files = [*folder.glob("deliverables/*.md"), *folder.glob("*.md")]
-    return {str(file.relative_to(folder)) for file in files if file.name != "report.md"}
+    names = (name for name in SafeFolder(folder).files() if name.endswith(".md"))
+    return {
+        name
+        for name in names
+        if "/" not in name.removeprefix("deliverables/") and name != "report.md"
+    }
 
 
-def _lines(path: Path) -> list[str]:
-    return path.read_text("utf-8").splitlines(keepends=True) if path.is_file() else []
+def _lines(folder: Path, name: str) -> list[str]:
+    return (SafeFolder(folder).read_text(name) or "").splitlines(keepends=True)

@@ -9,13 +9,17 @@ from itertools import count
 from pathlib import Path
 
 from ..errors import RunError, UsageError
+from .safe_folder import SafeFolder
 
 LATEST = "latest"
+LARGEST_NAME = 1000  # bytes
+NAMED_AFTER = 1000  # characters of the request
 
 
 def name_run(request: str, now: datetime) -> str:
     """Make a run's name of its time and the request's first words."""
-    plain = unicodedata.normalize("NFKD", request).encode("ascii", "ignore").decode().lower()
+    start = request[:NAMED_AFTER]
+    plain = unicodedata.normalize("NFKD", start).encode("ascii", "ignore").decode().lower()
     words = re.findall(r"[a-z0-9]+", plain)
     slug = ""
     for word in words:
@@ -28,14 +32,16 @@ def name_run(request: str, now: datetime) -> str:
 def claim_folder(runs: Path, name: str) -> Path:
     """Make a folder of this name, with a number added as long as another run has it already."""
     path, numbers = runs / name, count(2)
-    while True:
-        try:
-            path.mkdir(parents=True)
-            return path
-        except FileExistsError:
-            path = runs / f"{name}-{next(numbers)}"
-        except OSError as error:
-            raise RunError(f"{path}: cannot be written: {error.strerror}") from error
+    try:
+        runs.mkdir(parents=True, exist_ok=True)
+        while True:
+            try:
+                path.mkdir(mode=0o700)
+                return path
+            except FileExistsError:
+                path = runs / f"{name}-{next(numbers)}"
+    except OSError as error:
+        raise RunError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def point_latest(path: Path) -> None:
@@ -55,20 +61,42 @@ def point_latest(path: Path) -> None:
 
 def points_to(path: Path) -> bool:
     """Check whether `latest` beside a run's folder leads to it."""
-    latest = path.parent / LATEST
-    if latest.is_symlink():
-        return latest.readlink().name == path.name
-    return latest.is_file() and latest.read_text("utf-8").strip() == path.name
+    try:
+        return _led_to(path.parent / LATEST) == path
+    except RunError:
+        return False
+
+
+def is_run(path: Path) -> bool:
+    """Check whether a folder holds a run."""
+    journal = path / "journal.jsonl"
+    return journal.is_file() and not journal.is_symlink()
+
+
+def _led_to(latest: Path) -> Path:
+    """Return the run that `latest` leads to, which is one beside it and nothing elsewhere."""
+    try:
+        if latest.is_symlink():
+            name = os.readlink(latest)
+        elif latest.is_file():
+            name = SafeFolder(latest.parent).read_text(latest.name, LARGEST_NAME) or ""
+        else:
+            return latest
+    except OSError as error:
+        raise RunError(f"{latest}: cannot be read: {error.strerror}") from error
+    name = name.strip()
+    if not name or Path(name).name != name or name in (".", ".."):
+        raise RunError(f"{latest}: leads to {name[:200]!r}, and not to a run beside it; remove it")
+    return latest.parent / name
 
 
 def find_run(runs: Path, name: str | None) -> Path:
     """Find a run by path or by name in the folder of runs; the latest where none is named."""
     candidates = [Path(name), runs / name] if name else [runs / LATEST]
-    for path in candidates:
-        if path.is_file() and path.name == LATEST:
-            path = runs / path.read_text("utf-8").strip()
-        if (path / "journal.jsonl").is_file():
-            return path.parent / path.readlink() if path.is_symlink() else path
+    for candidate in candidates:
+        path = _led_to(candidate) if candidate.name == LATEST else candidate
+        if is_run(path):
+            return path
     if name is None:
         raise UsageError(f"there is no run in {runs}; start one with: rolecall run 'REQUEST'")
     nor = "" if candidates[0] == candidates[1] else f", nor has {candidates[1]}"

@@ -2,6 +2,7 @@
 
 import tomllib
 from collections.abc import Callable, Mapping
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ from attrs import field, frozen
 from ..errors import RunError
 from ..types.run_options import RunOptions
 from .record_fields import PARSERS
+from .safe_folder import SafeFolder
 
 RUN_TOML = "run.toml"
+LARGEST = 1024**2  # bytes
 
 
 @frozen
@@ -31,9 +34,12 @@ class RunToml:
     def read(cls, folder: Path) -> "RunToml":
         """Read a run's file; raise RunError, which names the key, where it makes no sense."""
         file = folder / RUN_TOML
+        text = SafeFolder(folder).read_text(RUN_TOML, LARGEST)
+        if text is None:
+            raise RunError(f"{file}: is not there")
         try:
-            table = tomllib.loads(file.read_text("utf-8"))
-        except (OSError, ValueError) as error:
+            table = tomllib.loads(text)
+        except (ValueError, RecursionError) as error:
             raise RunError(f"{file}: cannot be read: {error}") from error
         values: dict[str, Any] = {}
         for name, parser in _PARSERS.items():
@@ -54,11 +60,18 @@ def _routes(value: object) -> dict[str, tuple[str, ...]]:
     return {agent: _texts(routes) for agent, routes in _table(value).items()}
 
 
+def _amount(value: object) -> float:
+    amount: float = PARSERS[float](value)
+    if not isfinite(amount) or amount < 0:
+        raise ValueError(f"must be an amount, not {amount!r}")
+    return amount
+
+
 _PARSERS: Mapping[str, Callable[[object], Any]] = {
     "flags": _texts,
     "only": _texts,
     "skip": _texts,
     "assign": _routes,
     "routes": _routes,
-    "budget": PARSERS[float],
+    "budget": _amount,
 }

@@ -90,7 +90,7 @@ class SafeFolder:
     def open_to_append(self, name: str) -> int:
         """Open a file for reading and appending, a new one where there is none; its descriptor."""
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | _NO_LINK | _NO_WAIT | _BINARY
-        with self._explained(name, "opened"), self._place(name, make=True) as (at, last):
+        with self._explained(name, "opened"), self._place(name) as (at, last):
             handle = _open(last, flags, at)
             try:
                 self._check_regular(name, os.fstat(handle))
@@ -118,6 +118,19 @@ class SafeFolder:
             except FileNotFoundError:
                 return False
         return True
+
+    def folders(self, name: str) -> list[str]:
+        """List the folders within a folder, sorted; none where there is no such folder."""
+        with self._explained(name, "listed"):
+            try:
+                with (
+                    self._place(f"{name}/x") as (at, last),
+                    os.scandir(at.get("dir_fd", os.path.dirname(last))) as entries,
+                ):
+                    folders = (each for each in entries if each.is_dir(follow_symlinks=False))
+                    return sorted(each.name for each in folders)
+            except FileNotFoundError:
+                return []
 
     def files(self) -> Iterator[str]:
         """List all regular files below the folder, each folder's sorted; links are left out."""

@@ -7,15 +7,15 @@ from pathlib import Path
 
 from attrs import evolve
 
-from ..errors import JournalCorrupt
+from ..errors import RunError
 from ..types.answer import Answer
 from ..types.events import CallEnded
-from .journal import read
+from .journal import JOURNAL, read_records
 from .paid_answers import PaidAnswers
 from .records import AnswerRecord, StepRecord
+from .run_paths import is_run
 
 _log = logging.getLogger("rolecall")
-JOURNAL = "journal.jsonl"
 
 
 class StepCache:
@@ -38,7 +38,7 @@ class StepCache:
         for path in self._journals():
             try:
                 answers.update(_paid(path))
-            except (OSError, JournalCorrupt) as error:
+            except RunError as error:
                 _log.warning("nothing is reused of %s: %s", path, error)
         return answers
 
@@ -46,16 +46,14 @@ class StepCache:
         for folder in self._folders:
             runs = [folder, *sorted(path for path in folder.iterdir() if not path.is_symlink())]
             for run in runs:
-                if (run / JOURNAL).is_file() and run.resolve() != self._own:
-                    yield run.resolve() / JOURNAL
+                if is_run(run) and run.resolve() != self._own:
+                    yield run.resolve()
 
 
 def _paid(path: Path) -> dict[str, Answer]:
     """Return what a run itself asked and paid for, be it forgotten since."""
-    paid = PaidAnswers(path.name)
-    records, _ = read(path.read_bytes(), path.name)
-    for record in records:
+    paid = PaidAnswers(JOURNAL)
+    for record in read_records(path):
         if isinstance(record, CallEnded | StepRecord | AnswerRecord):
             paid.add(record)
-    run = path.parent.name
-    return {step: evolve(answer, source=run) for step, answer in paid.by_step.items()}
+    return {step: evolve(answer, source=path.name) for step, answer in paid.by_step.items()}

@@ -73,5 +73,5 @@ def test_the_calls_of_a_run_can_be_read_from_its_folder(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_a_journal_is_named(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=r"journal\.jsonl: cannot be read: No such file"):
+    with pytest.raises(RunError, match=r"journal\.jsonl: is not there"):
         past_calls(tmp_path)

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import re
+import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,9 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rolecall import JournalCorrupt, RunError, Stop
-from rolecall.storage.journal import PAUSE, Journal, read
+from rolecall.storage.journal import Journal, read
 from rolecall.storage.records import AnswerRecord, ForgottenRecord
-from rolecall.testing import FakeClock
 
 ANSWERS = st.builds(
     AnswerRecord,
@@ -168,28 +168,67 @@ def test_a_journal_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
         Journal(missing)
 
 
-def test_many_that_flush_within_a_short_time_share_a_flush(
+def test_many_that_flush_at_one_time_share_a_flush_and_the_loop_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock = FakeClock()
-    flushed: list[float] = []
+    flushed: list[int] = []
+    real = os.fsync
 
-    def flush(handle: int) -> None:
-        clock.advance(0.01)
-        flushed.append(clock.now())
+    def slow(handle: int) -> None:
+        time.sleep(0.02)
+        real(handle)
+        flushed.append(handle)
 
-    async def write(journal: Journal, begin: float) -> None:
-        await asyncio.sleep(begin)
-        journal.append(noted("1"), wait=False)
-        wrote = clock.now()
+    async def write(journal: Journal, number: int) -> None:
+        journal.append(noted(str(number)), wait=False)
+        before = len(flushed)
         await journal.flush()
-        assert wrote < flushed[-1] <= clock.now()
-        assert clock.now() <= wrote + 2 * 0.01 + PAUSE * 0.01
+        assert len(flushed) > before
 
-    async def write_many(journal: Journal) -> None:
-        await asyncio.gather(*(write(journal, number / 100) for number in range(100)))
+    async def write_many(journal: Journal) -> int:
+        writing = asyncio.gather(*(write(journal, number) for number in range(50)))
+        turns = 0
+        while not writing.done():
+            turns += 1
+            await asyncio.sleep(0.001)
+        await writing
+        return turns
 
     with Journal(tmp_path / "journal.jsonl") as journal:
-        monkeypatch.setattr(os, "fsync", flush)
-        clock.run(write_many(journal))
-    assert len(flushed) < 10
+        monkeypatch.setattr(os, "fsync", slow)
+        assert asyncio.run(write_many(journal)) > 5
+    assert len(flushed) <= 3
+
+
+def test_a_flush_that_fails_is_told_to_all_who_wait_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    async def flush_twice(journal: Journal) -> list[object]:
+        journal.append(noted("a"), wait=False)
+        both = (journal.flush(), journal.flush())
+        return list(await asyncio.gather(*both, return_exceptions=True))
+
+    journal = Journal(tmp_path / "journal.jsonl")
+    monkeypatch.setattr(os, "fsync", fail)
+    for error in asyncio.run(flush_twice(journal)):
+        assert isinstance(error, RunError)
+    monkeypatch.undo()
+    journal.close()
+
+
+def test_a_journal_that_is_a_link_is_not_opened(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").write_bytes(b"")
+    (tmp_path / "journal.jsonl").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(RunError, match=r"journal.jsonl: cannot be read: is a link"):
+        Journal(tmp_path / "journal.jsonl")
+
+
+def test_a_record_that_is_nested_too_deep_is_damage(tmp_path: Path) -> None:
+    body = b'{"v":1,"type":"forgotten","agents":' + b"[" * 100_000
+    line = body + f',"crc":"{crc32(body):08x}"}}\n'.encode()
+    (tmp_path / "journal.jsonl").write_bytes(line)
+    with pytest.raises(JournalCorrupt, match="line 1 holds no record"):
+        Journal(tmp_path / "journal.jsonl")

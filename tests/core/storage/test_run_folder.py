@@ -1,9 +1,11 @@
 """A run's folder: its files, its one writer, and where it is found."""
 
+import os
 import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from threading import Barrier
@@ -13,8 +15,10 @@ from building import call_started
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rolecall import RunBusy, RunError, UsageError
+from rolecall import RunBusy, RunEnded, RunError, UsageError
 from rolecall.storage.run_folder import RunFolder
+from rolecall.storage.run_index import StateKeeper, list_runs, past_history, read_state
+from rolecall.storage.run_lock import is_busy
 from rolecall.storage.run_paths import claim_folder, find_run, name_run, point_latest
 from rolecall.storage.run_toml import RunToml
 
@@ -54,7 +58,6 @@ def test_a_new_run_has_its_request_and_what_it_was_started_with(tmp_path: Path) 
         assert sorted(path.name for path in folder.path.iterdir()) == [
             ".holder",
             ".lock",
-            "deliverables",
             "journal.jsonl",
             "request.md",
             "run.toml",
@@ -81,7 +84,7 @@ def test_a_file_is_no_place_for_a_new_run(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(RunError, match="run: cannot be written: Not a directory"):
+    with pytest.raises(RunError, match=r"run/request\.md: cannot be written: Not a directory"):
         create(tmp_path / "file" / "run")
 
 
@@ -165,7 +168,6 @@ def test_a_file_that_cannot_be_saved_is_named_and_leaves_nothing_half(tmp_path: 
 
 def test_a_folder_that_is_gone_is_named_as_well(tmp_path: Path) -> None:
     with create(tmp_path) as folder:
-        (tmp_path / "deliverables").rmdir()
         (tmp_path / "deliverables").touch()
         with pytest.raises(RunError, match=r"01-a\.md: cannot be written: Not a directory"):
             folder.save("deliverables/01-a.md", "text")
@@ -233,7 +235,7 @@ def test_a_file_of_the_run_is_read_and_one_that_is_not_there_is_none(tmp_path: P
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with create(tmp_path) as folder:
         (tmp_path / "PLAN.md").write_bytes(b"\xff\xfe")
-        with pytest.raises(RunError, match=r"PLAN\.md: cannot be read"):
+        with pytest.raises(RunError, match=r"PLAN\.md: is no UTF-8 text"):
             folder.read("PLAN.md")
 
 
@@ -254,5 +256,155 @@ def test_runs_that_begin_at_once_have_a_folder_each(tmp_path: Path) -> None:
 
 def test_a_folder_of_runs_that_is_a_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "runs").touch()
-    with pytest.raises(RunError, match=r"runs/now: cannot be written: Not a directory"):
+    with pytest.raises(RunError, match=r"runs/now: cannot be written: File exists"):
         claim_folder(tmp_path / "runs", "now")
+
+
+# What somebody else prepared.
+
+
+def outside(folder: Path) -> dict[str, bytes]:
+    """Read all that lies beside a run's folder."""
+    beside = (path for path in folder.parent.rglob("*") if path.is_file() and not path.is_symlink())
+    return {str(path): path.read_bytes() for path in beside if not path.is_relative_to(folder)}
+
+
+@pytest.fixture
+def hostile(tmp_path: Path) -> Path:
+    """Make a run's folder, and files beside it that it must not reach."""
+    folder = tmp_path / "run"
+    create(folder).close()
+    (tmp_path / "private").write_text("private")
+    (tmp_path / "elsewhere").mkdir()
+    return folder
+
+
+LINKED = [
+    ".holder",
+    ".lock",
+    "journal.jsonl",
+    "state.json",
+    "request.md",
+    "run.toml",
+    "PLAN.md",
+    "PLAN.md.part",
+    "report.md",
+    "deliverables",
+    "deliverables/01-a.md",
+    "history",
+    "history/001",
+]
+
+
+@pytest.mark.parametrize("target", ["private", "new", "elsewhere"])
+@pytest.mark.parametrize("name", LINKED)
+def test_no_link_in_a_run_leads_out_of_it(hostile: Path, name: str, target: str) -> None:
+    path = hostile / name
+    path.unlink(missing_ok=True)
+    path.parent.mkdir(exist_ok=True)
+    path.symlink_to(hostile.parent / target)
+    before = outside(hostile)
+    with suppress(RunError), RunFolder(hostile) as folder:
+        for file in ("PLAN.md", "deliverables/01-a.md"):
+            with suppress(RunError):
+                assert folder.read(file) != "private"
+            with suppress(RunError):
+                folder.revise(file, "new")
+        with suppress(RunError):
+            assert "private" not in folder.request
+        with suppress(RunError):
+            StateKeeper(folder).notify(RunEnded(at=1.0, done=1, failed=0, blocked=0))
+    with suppress(RunError):
+        RunToml.read(hostile)
+    read_state(hostile)
+    is_busy(hostile)
+    with suppress(RunError, UsageError):
+        assert find_run(hostile.parent, "run") == hostile
+    assert outside(hostile) == before
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes are POSIX's")
+@pytest.mark.parametrize("name", ["journal.jsonl", ".lock", "request.md", "run.toml", "PLAN.md"])
+def test_a_pipe_in_a_files_place_holds_nobody_up(hostile: Path, name: str) -> None:
+    (hostile / name).unlink(missing_ok=True)
+    os.mkfifo(hostile / name)
+    assert read_state(hostile).state in ("unknown", "running", "interrupted")
+
+    def use() -> None:
+        find_run(hostile.parent, "run")
+        RunToml.read(hostile)
+        with RunFolder(hostile) as folder:
+            folder.read("request.md")
+            folder.read("PLAN.md")
+
+    with pytest.raises((RunError, UsageError), match=f"{name}: is no regular file|is no run"):
+        use()
+
+
+@pytest.mark.parametrize("leads_to", ["../private", "/etc", "..", ".", "one/two"])
+def test_latest_leads_to_a_run_beside_it_and_nowhere_else(hostile: Path, leads_to: str) -> None:
+    (hostile.parent / "latest").symlink_to(leads_to)
+    with pytest.raises(RunError, match=r"latest: leads to .* and not to a run beside it"):
+        find_run(hostile.parent, None)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[" * 100_000,
+        '{"figures": ' * 5_000,
+        '{"state": 3}',
+        '{"cost": NaN}',
+        '{"flags": [3]}',
+        '{"figures": {"a": {"seconds": "x"}}}',
+        "null",
+        "x" * 5 * 1024**2,
+    ],
+)
+def test_a_state_that_is_none_hides_no_other_run(hostile: Path, content: str) -> None:
+    create(hostile.parent / "other").close()
+    (hostile / "state.json").write_text(content)
+    states = dict(list_runs(hostile.parent))
+    assert states[hostile].state == "unknown"
+    assert hostile.parent / "other" in states
+    assert past_history(hostile.parent, ()) == {}
+
+
+@pytest.mark.parametrize(
+    "text", ["a = " + "[" * 5_000, "flags = [3]", 'assign = {a = "x"}', "budget = nan", "only = 3"]
+)
+def test_settings_of_a_run_that_are_none_are_one_clear_line(hostile: Path, text: str) -> None:
+    (hostile / "run.toml").write_text(text)
+    with pytest.raises(RunError, match=r"^[^\n]*run\.toml: [^\n]+$") as raised:
+        RunToml.read(hostile)
+    assert len(str(raised.value)) < 600
+
+
+def test_a_state_that_cannot_be_written_ends_no_run(
+    hostile: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with RunFolder(hostile) as folder:
+        (hostile / "state.json").mkdir()
+        keeper = StateKeeper(folder)
+        for _ in range(2):
+            keeper.notify(RunEnded(at=1.0, done=1, failed=0, blocked=0))
+    assert caplog.text.count("state.json: cannot be written") == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
+def test_a_run_is_for_its_owner_alone(tmp_path: Path) -> None:
+    with RunFolder.begin(tmp_path / "runs", "Build it", {}) as folder:
+        folder.save("deliverables/01-a.md", "text")
+        for path in (folder.path, *folder.path.rglob("*")):
+            allowed = 0o700 if path.is_dir() else 0o600
+            assert path.stat().st_mode & 0o777 == allowed, path
+
+
+def test_who_only_looks_writes_nothing(hostile: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in (hostile, *hostile.rglob("*"))}
+    read_state(hostile)
+    is_busy(hostile)
+    RunToml.read(hostile)
+    find_run(hostile.parent, "run")
+    list_runs(hostile.parent)
+    assert {path: path.stat().st_mtime_ns for path in (hostile, *hostile.rglob("*"))} == before

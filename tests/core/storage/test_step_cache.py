@@ -92,7 +92,7 @@ def test_a_damaged_journal_is_left_out_and_said(
     with caplog.at_level(logging.WARNING):
         elsewhere = StepCache([tmp_path], tmp_path / "own")
         assert elsewhere.find(steps(tmp_path / "two")[0]) is not None
-    assert f"nothing is reused of {journal}: " in caplog.text
+    assert f"nothing is reused of {journal.parent}: " in caplog.text
 
 
 def test_a_torn_last_line_does_no_harm(tmp_path: Path) -> None:
