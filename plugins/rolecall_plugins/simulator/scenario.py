@@ -8,6 +8,7 @@ from typing import Any
 
 from attrs import field, frozen
 
+from .batches.options import BatchOptions
 from .cases import Options
 from .content.scripts import Round, Script, load_texts
 from .errors import ScenarioError, unknown, within
@@ -18,6 +19,7 @@ from .latency import Latency
 from .limits import Limits
 
 __all__ = [
+    "BatchOptions",
     "Fault",
     "FunctionCall",
     "Latency",
@@ -47,6 +49,7 @@ class Scenario:
     limits: Mapping[str, Limits] = field(factory=dict)
     replies: Mapping[str, str] = field(factory=dict)
     scripts: Mapping[str, Sequence[Script]] = field(factory=dict)
+    batches: BatchOptions = field(factory=BatchOptions)
 
     def __attrs_post_init__(self) -> None:
         if self.tokens_per_second is not None and not 0 < self.tokens_per_second < math.inf:
@@ -66,6 +69,7 @@ class Scenario:
             "limits": _limits,
             "replies": _replies,
             "scripts": _scripts,
+            "batches": _batches,
         }
         values: dict[str, Any] = {}
         for name, value in table.items():
@@ -105,6 +109,10 @@ def _limits(value: Any) -> dict[str, Limits]:
 
 def _replies(value: Any) -> dict[str, str]:
     return load_texts(Path(_checked(str, "a folder of texts", value)))
+
+
+def _batches(value: Any) -> BatchOptions:
+    return BatchOptions.parse(_checked(dict, "a table", value))
 
 
 def _scripts(value: Any) -> dict[str, list[Script]]:

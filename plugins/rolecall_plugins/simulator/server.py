@@ -14,6 +14,8 @@ from aiohttp import web
 from attrs import evolve
 
 from .arrivals import Arrival
+from .batches.routes import BatchRoutes
+from .batches.store import Batch
 from .errors import ScenarioError
 from .exchange import Form, Incoming
 from .scenario import Scenario
@@ -71,6 +73,11 @@ class Simulator:
         return list(self._arrivals)
 
     @property
+    def batches(self) -> list[Batch]:
+        """Every batch so far, in the order of submission, also those whose reply was lost."""
+        return list(self._service.batches.batches)
+
+    @property
     def anthropic_base(self) -> str:
         """Where a client of the Anthropic API is to be pointed."""
         return self.url
@@ -83,8 +90,12 @@ class Simulator:
     async def __aenter__(self) -> "Simulator":
         app = web.Application(client_max_size=_LARGEST_BODY)
         versions = r"/{version:v1|v1beta|v1alpha}"
+        batches = BatchRoutes(
+            self._service.batches, self._service.answer_in_batch, lambda: self.url, self._sleep
+        )
         app.add_routes(
             [
+                *batches.routes,
                 web.get("/", self._about),
                 web.get("/arrivals", self._list),
                 web.post("/v1/messages", self._anthropic),

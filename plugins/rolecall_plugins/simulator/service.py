@@ -10,6 +10,7 @@ from attrs import evolve, frozen
 from .anthropic import requests as anthropic_requests
 from .anthropic import service as anthropic
 from .anthropic import turns as anthropic_turns
+from .batches.store import BatchStore
 from .cases import Case
 from .content.answers import Answers
 from .content.prompt_cache import PromptCache
@@ -49,6 +50,7 @@ class Service:
         self._injector = Injector(scenario.faults, scenario.seed)
         self._arrived: Counter[str] = Counter()
         self._cache = PromptCache()
+        self.batches = BatchStore(scenario.batches, scenario.seed, clock)
         self._answers = Answers(scenario.replies, scenario.scripts)
         self._meters = {
             provider: QuotaMeter(scenario.limits.get(provider, Limits()), clock)
@@ -87,6 +89,19 @@ class Service:
             query=query,
             admitted=True,
         )
+
+    def answer_in_batch(self, incoming: Incoming) -> HttpReply:
+        """Answer one request of a batch, which no limit per minute holds back."""
+        provider = incoming.provider
+        ordinal = self.arrive(provider)
+        framing = self._framing(incoming, ordinal, ())
+        try:
+            query = _READ[provider](incoming)
+            _VERIFY[provider](query)
+        except Rejected as rejection:
+            return framing.rejected(rejection)
+        answer, _ = self._answer(provider, ordinal, framing, self._cached(query, 0.0))
+        return answer
 
     def finish(self, provider: str, decision: Decision) -> None:
         """Charge an admitted call's output and free its place."""

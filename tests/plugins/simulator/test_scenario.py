@@ -55,7 +55,7 @@ def test_an_empty_file_is_a_scenario_in_which_all_goes_well(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("sead = 1", "unknown setting 'sead'; did you mean 'seed'? valid: faults, latency, limits"),
+        ("sead = 1", "unknown setting 'sead'; did you mean 'seed'? valid: batches, faults"),
         ("seed = 1.5", "seed: it must be a whole number, not 1.5"),
         ("seed = true", "seed: it must be a whole number, not True"),
         ("latency = 0.2", "latency: it must be a text such as '0.1-0.5', not 0.2"),
