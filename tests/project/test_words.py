@@ -1,7 +1,6 @@
-"""The words of the code: one name for one thing, and docstrings in plain technical English."""
+"""The words of the code: docstrings in plain technical English."""
 
 import ast
-from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,15 +19,6 @@ def documented(path: Path) -> Iterator[tuple[int, str]]:
             text = ast.get_docstring(node)
             if text:
                 yield getattr(node, "lineno", 1), text
-
-
-def test_no_two_classes_have_one_name() -> None:
-    places = defaultdict(list)
-    for path in SOURCE:
-        for node in ast.parse(path.read_text("utf-8")).body:
-            if isinstance(node, ast.ClassDef):
-                places[node.name].append(str(path.relative_to(ROOT)))
-    assert {name: found for name, found in places.items() if len(found) > 1} == {}
 
 
 @pytest.mark.parametrize("path", BY_NAME)
