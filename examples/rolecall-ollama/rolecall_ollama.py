@@ -47,6 +47,8 @@ class Ollama:
     async def complete(self, request: Request) -> Response:
         from openai import APIError  # the base of litellm's errors
 
+        if request.tools:
+            raise ProviderError(Cause.INVALID_REQUEST, "this plugin offers its models no tools")
         try:
             answer = await self._answer(request)
         except APIError as error:

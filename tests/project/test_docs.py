@@ -5,11 +5,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 from installing import Shell, installed, ran
 from places import ROOT
 
+from rolecall import Message, ToolCall, ToolResult, ToolSpec, Verbatim
 from rolecall_plugins.simulator.scenario import Scenario
 from rolecall_plugins.simulator.server import Simulator, serve_in_thread
 
@@ -81,6 +84,33 @@ def test_every_other_plugin_of_the_page_keeps_its_contract(tmp_path: Path, place
 
 def test_the_page_has_a_plugin_for_each_of_five_kinds() -> None:
     assert len(MODULES) == len(TESTS) == 5
+
+
+def test_what_the_page_writes_and_reads_of_tools_is_what_the_vendor_means(
+    simulator: Simulator,
+) -> None:
+    (code,) = re.findall(r"```python\n((?:(?!```).)*?def offered.*?)```", PLUGINS, re.DOTALL)
+    page: dict[str, Any] = {}
+    exec(code, page)
+    look = ToolSpec("look", "Look.", {"type": "object", "properties": {"path": {}}})
+    call, result = ToolCall("a", "look", {"path": "x"}), ToolResult("seen", False, "a", "look")
+    foreign = Verbatim("other", {"signature": "c2ln"})
+    turns = (
+        Message("user", "Look."),
+        Message("assistant", "I look.", (foreign, call)),
+        Message("user", parts=(result,)),
+    )
+    body = {
+        "model": "claude-sonnet-5-5",
+        "max_tokens": 100,
+        "tools": [page["offered"](look)],
+        "tool_choice": {"type": "any"},
+        "messages": [page["turn"](each) for each in turns],
+    }
+    reply = httpx.post(f"{simulator.url}/v1/messages", json=body, headers={"x-api-key": "any"})
+    (answer,) = [page["part"](block) for block in reply.raise_for_status().json()["content"]]
+    assert isinstance(answer, ToolCall)
+    assert (answer.name, page["part"](page["block"](answer))) == ("look", answer)
 
 
 @pytest.mark.parametrize("code", LIBRARY[:4], ids=["run", "events", "own-team", "llm"])

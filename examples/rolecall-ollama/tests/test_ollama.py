@@ -16,6 +16,7 @@ from rolecall import (
     Response,
     Settings,
     Stop,
+    ToolSpec,
     Usage,
 )
 from rolecall.testing import ProviderContract
@@ -63,6 +64,14 @@ def test_a_streamed_answer_is_told_as_it_comes(ollama: FakeOllama) -> None:
     assert (response.text, response.usage) == ("Hello", Usage(26, 9))
     assert (response.stop, response.cost) == (Stop.END, 0.0)
     assert heard.told == ["sending", "Hel", "lo"]
+
+
+def test_tools_are_refused_before_anything_is_sent(ollama: FakeOllama) -> None:
+    heard = Heard()
+    look = ToolSpec("look", "Look.", {"type": "object"})
+    with pytest.raises(ProviderError, match="no tools") as caught:
+        ask(provider(ollama), tools=(look,), progress=heard)
+    assert (caught.value.cause, heard.told) == ("invalid_request", [])
 
 
 def test_an_answer_may_come_whole(ollama: FakeOllama) -> None:

@@ -27,6 +27,8 @@ class OpenAICompatible:
     async def complete(self, request: Request) -> Response:
         import httpx  # here, as it would slow down every command
 
+        if request.tools:
+            raise ProviderError(Cause.INVALID_REQUEST, "this plugin offers its models no tools")
         url, answer = f"{self._base}/chat/completions", Answer(request.progress)
         patience = request.idle_timeout if request.stream else request.timeout
         try:

@@ -16,6 +16,7 @@ from rolecall import (
     Response,
     Settings,
     Stop,
+    ToolSpec,
     Usage,
 )
 from rolecall.testing import ProviderContract
@@ -69,6 +70,14 @@ def test_a_streamed_answer_is_told_as_it_comes(endpoint: FakeEndpoint) -> None:
     response = ask(provider(endpoint.url), progress=heard)
     assert response == Response("Hello", Usage(26, 9))
     assert heard.told == ["sending", "Hel", "lo"]
+
+
+def test_tools_are_refused_before_anything_is_sent(endpoint: FakeEndpoint) -> None:
+    heard = Heard()
+    look = ToolSpec("look", "Look.", {"type": "object"})
+    with pytest.raises(ProviderError, match="no tools") as caught:
+        ask(provider(endpoint.url), tools=(look,), progress=heard)
+    assert (caught.value.cause, heard.told) == ("invalid_request", [])
 
 
 def test_an_answer_may_come_whole(endpoint: FakeEndpoint) -> None:

@@ -1,6 +1,7 @@
 """Agents call tools through both vendors; opens a port on this machine's loopback."""
 
 import asyncio
+import json
 from collections.abc import Coroutine, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -24,9 +25,11 @@ from rolecall import (
     ToolEnded,
     ToolResult,
     ToolSpec,
+    Verbatim,
 )
 from rolecall.execution.attempt import judge
 from rolecall.testing import FakeClock
+from rolecall_plugins.providers.writing import anthropic_request, gemini_request
 from rolecall_plugins.simulator.scenario import Fault, FunctionCall, Round, Scenario, Script
 from rolecall_plugins.simulator.server import Simulator, serve_in_thread
 
@@ -146,15 +149,26 @@ def test_an_agent_works_with_tools_until_it_ends(
 def test_a_fallback_in_mid_loop_takes_over_and_hands_back(
     tmp_path: Path, simulator: Simulator, first: str, second: str
 ) -> None:
-    falling = Spied(at(simulator, first), spent=(2,))
-    ran = act(tmp_path / "run", falling, Spied(at(simulator, second)))
+    falling, other = Spied(at(simulator, first), spent=(2,)), Spied(at(simulator, second))
+    ran = act(tmp_path / "run", falling, other)
     assert ran.outcome.done == ("coder",)
     called = [event.provider for event in ran.events.of(CallStarted)]
     assert called[:3] == [first, first, second]
     assert len(ran.events.of(ToolEnded)) == 4
     assert ran.read("workspace/b.py") == "b = 2\n"
-    refused = [arrival for arrival in simulator.arrivals if arrival.status != 200]
-    assert refused == []
+    assert all(arrival.status == 200 for arrival in simulator.arrivals)
+    taken_over = other.requests[0]
+    assert {part.provider for part in kept(taken_over)} == {first}
+    write = (anthropic_request if second == "claude" else gemini_request).write
+    sent = json.dumps(write(taken_over, second))
+    for part in kept(taken_over):
+        assert json.dumps(part.payload)[1:-1] not in sent
+
+
+def kept(request: Request) -> list[Verbatim]:
+    """List what the parts of a conversation came with."""
+    parts = (part for message in request.messages for part in message.parts)
+    return [part.verbatim for part in parts if isinstance(part, ToolCall) and part.verbatim]
 
 
 def test_what_gemini_signed_goes_back_to_gemini(tmp_path: Path, simulator: Simulator) -> None:
