@@ -24,7 +24,7 @@ from .call_recorder import CallRecorder, CallResult, guarded
 from .context import CallContext
 from .preparation import Preparation
 from .pricing import ResolvedRoute
-from .redaction import Redactor, redacted
+from .redaction import Redactor, redact_error, redacted
 
 _log = logging.getLogger("rolecall")
 CHARACTERS_PER_TOKEN = 4
@@ -120,9 +120,8 @@ class Attempts:
             recorder.started()
             outcome = Outcome(cancelled=True)
             request = evolve(request, model=call.model, progress=recorder)
-            result = await _complete(target.provider, request, recorder)
-            result = _priced(redacted(result, self._redact), target)
-            result = evolve(result, number=call.number)
+            response, error = await _complete(target.provider, request, recorder)
+            result = self._result(call.number, target, response, error)
             outcome = _outcome(result)
             recorder.ended(result)
             return result
@@ -161,37 +160,58 @@ class Attempts:
             asked=step.since,
         )
 
+    def _result(
+        self,
+        number: int,
+        target: ResolvedRoute,
+        response: Response | None,
+        error: ProviderError | None,
+    ) -> CallResult:
+        """Keep secrets out of what came, and price it."""
+        cost = None
+        if error is not None:
+            redact_error(error, self._redact)
+            cost = _cost(target, error.usage)
+        if response is not None:
+            response = redacted(response, self._redact)
+            cost = response.cost
+            if cost is None or target.own_price is not None:
+                cost = _cost(target, response.usage)
+                response = evolve(response, cost=cost)
+        return CallResult(response, error, number, cost)
 
-async def _complete(provider: Provider, request: Request, recorder: "CallRecorder") -> CallResult:
+
+async def _complete(
+    provider: Provider, request: Request, recorder: CallRecorder
+) -> tuple[Response | None, ProviderError | None]:
+    """Return a provider's answer, or why there is none, or both where the reply is no answer."""
     try:
         async with asyncio.timeout(request.timeout) as deadline:
             recorder.deadline = (deadline, request.timeout)
             response = await provider.complete(request)
     except ProviderError as error:
         if error.cause not in list(Cause):
-            return CallResult(
-                error=_broken(provider, f"its error has no known cause: {error.cause!r}")
-            )
-        return CallResult(error=error)
+            return None, _broken(provider, f"its error has no known cause: {error.cause!r}")
+        return None, error
     except TimeoutError:
-        late = ProviderError(Cause.TIMEOUT, f"no whole answer within {request.timeout:g} s")
-        return CallResult(error=late)
+        why = f"no whole answer within {request.timeout:g} s"
+        return None, ProviderError(Cause.TIMEOUT, why)
     except asyncio.CancelledError:
         # Unless our task is being cancelled, the provider awaited something that was.
         task = asyncio.current_task()
         if task is None or task.cancelling():
             raise
-        return CallResult(error=_broken(provider, "it cancelled the call that it was to make"))
+        return None, _broken(provider, "it cancelled the call that it was to make")
     except (RolecallError, KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException as error:  # a plugin may raise anything: SystemExit, or a panic in Rust
-        return CallResult(error=_broken(provider, f"{type(error).__name__}: {error}", error))
+        return None, _broken(provider, f"{type(error).__name__}: {error}", error)
     if not isinstance(response, Response):
-        return CallResult(error=_broken(provider, f"it returned {response!r}, not a Response"))
+        return None, _broken(provider, f"it returned {response!r}, not a Response")
     cause = judge(response, request)
     if cause is None:
-        return CallResult(response)
-    return CallResult(response, ProviderError(cause, response.detail or MEANING[cause]))
+        return response, None
+    return response, ProviderError(cause, response.detail or MEANING[cause])
 
 
 def _end(limiter: Limiter, call: Call, outcome: Outcome) -> None:
@@ -207,18 +227,13 @@ def _broken(provider: Provider, why: str, error: BaseException | None = None) ->
     return broken
 
 
-def _priced(result: CallResult, target: ResolvedRoute) -> CallResult:
-    """Price the tokens, by the user's own price of the model where there is one."""
-    response, usage = result.response, result.usage
-    cost = response.cost if response is not None else None
-    if usage is not None and (cost is None or target.own_price is not None):
-        try:
-            cost = target.cost(usage)
-        except PluginError as error:  # the answer is there, and paid for
-            _log.warning("%s", error)
-    if response is not None:
-        response = evolve(response, cost=cost)
-    return evolve(result, response=response, cost=cost)
+def _cost(target: ResolvedRoute, usage: Usage | None) -> float | None:
+    """Price the tokens that the vendor told."""
+    try:
+        return None if usage is None else target.cost(usage)
+    except PluginError as error:  # the answer is there, and paid for
+        _log.warning("%s", error)
+        return None
 
 
 def _outcome(result: CallResult) -> Outcome:

@@ -12,12 +12,14 @@ class Preparation:
     """Prepares each provider once, however many calls wait for it."""
 
     def __init__(self) -> None:
-        self._started: dict[str, Future[None]] = {}
+        self._started: dict[str, Future[None] | None] = {}
 
     def start(self, provider: Provider) -> None:
         """Begin to prepare a provider, if it wants that and is not prepared yet."""
-        if provider.name not in self._started and isinstance(provider, Preparable):
-            self._started[provider.name] = _in_thread(provider.prepare)
+        if provider.name not in self._started:
+            # Also noted where there is nothing to do: asking for a protocol takes long.
+            preparing = _in_thread(provider.prepare) if isinstance(provider, Preparable) else None
+            self._started[provider.name] = preparing
 
     async def wait(self, provider: Provider) -> None:
         """Return once a provider is prepared; raise what its preparation raised."""

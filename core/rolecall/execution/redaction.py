@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from attrs import evolve
 
 from ..config.secrets import is_telling
+from ..errors import ProviderError
+from ..types.messages import Response
 from ..types.parts import Part, Text, Verbatim, from_json, to_json
-from .call_recorder import CallResult
 
 MASK = "[secret]"
 SHORTEST = 8
@@ -30,29 +31,30 @@ class Redactor:
         return self._secret.sub(MASK, text)
 
 
-def redacted(result: CallResult, redact: Redactor) -> CallResult:
+def redacted(response: Response, redact: Redactor) -> Response:
     """Keep secrets that a vendor echoes, and what is no Unicode, out of all that follows."""
-    response, error = result.response, result.error
 
     def clean(text: str) -> str:
         return redact(_joined(text))
 
-    if response is not None:
-        before = response.text, response.detail, response.request_id
-        text, detail, request_id = cleaned = (
-            clean(response.text),
-            clean(response.detail),
-            response.request_id and clean(response.request_id),
-        )
-        if cleaned != before:
-            response = evolve(response, text=text, detail=detail, request_id=request_id)
-        if response.parts:
-            parts = tuple(_redacted_part(part, clean) for part in response.parts)
-            response = evolve(response, parts=parts)
-    if error is not None:
-        error.args = (clean(str(error)),)
-        error.request_id = error.request_id and clean(error.request_id)
-    return evolve(result, response=response, error=error)
+    before = response.text, response.detail, response.request_id
+    text, detail, request_id = cleaned = (
+        clean(response.text),
+        clean(response.detail),
+        response.request_id and clean(response.request_id),
+    )
+    if cleaned != before:
+        response = evolve(response, text=text, detail=detail, request_id=request_id)
+    if response.parts:
+        parts = tuple(_redacted_part(part, clean) for part in response.parts)
+        response = evolve(response, parts=parts)
+    return response
+
+
+def redact_error(error: ProviderError, redact: Redactor) -> None:
+    """Keep the same out of an error, which stays the one that was raised."""
+    error.args = (redact(_joined(str(error))),)
+    error.request_id = error.request_id and redact(_joined(error.request_id))
 
 
 def _redacted_part(part: Part, clean: Callable[[str], str]) -> Part:
