@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 
 from attrs import evolve, frozen
 
+from ..config.layers import path
 from ..config.settings import AGENT_VARIABLE, AgentSettings, Settings
 from ..errors import SettingsError, TeamError, UsageError, nearest
 from ..types.agents import Agent, Route, TeamGraph
@@ -53,7 +54,7 @@ def assign(
         elif name in variables:
             source, answer = variables[name]
         elif (key := _matching(name, set_routes)) is not None:
-            source, answer = f"{table}.{key}", set_routes[key]
+            source, answer = _place(settings, table, key), set_routes[key]
         else:
             is_chosen = False
             decided = host.assignment(agent)
@@ -66,9 +67,15 @@ def assign(
             routes = tuple(route for route in routes if route.provider not in blocked) or routes
         check_routes(name, routes, providers, f" (decided by {source})")
         off = (key := _matching(name, settings.agents)) is not None and settings.agents[key].off
-        source = f"{table}.{key}" if off else source
+        source = _place(settings, table, key) if off and key is not None else source
         assigned[name] = Assigned(evolve(agent, routes=routes), plugin, source, off)
     return assigned
+
+
+def _place(settings: Settings, table: str, key: str) -> str:
+    """Name where the user's settings of an agent came from: a file's key, or an option."""
+    known = settings.sources.get(path("agents", key))
+    return f"{table}.{key}" if known is None else str(known)
 
 
 def check_routes(

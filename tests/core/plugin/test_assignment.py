@@ -16,6 +16,7 @@ from rolecall import (
     TeamError,
     UsageError,
 )
+from rolecall.config.layers import Layer, Level
 from rolecall.plugin.assignment import (
     Assigned,
     assemble,
@@ -263,3 +264,14 @@ def test_a_team_without_any_route_is_an_error_that_says_what_to_do() -> None:
         "no agent has a route: one: ONE_API_KEY is not set. "
         "Set a key in .env (see .env.example), or add --offline to run on the simulator"
     )
+
+
+def test_routes_that_an_option_set_are_not_laid_to_the_projects_file() -> None:
+    host = Host([])
+    host.register("team", plugin(agents=CHAIN))
+    project = Layer(Level.PROJECT, "here.toml", {"agents": {"a": AgentSettings(("one",))}}, "tool.")
+    option = Layer(Level.COMMAND_LINE, "--replay", {"agents": {"b": AgentSettings(("one",))}})
+    settings = Settings(source="here.toml").with_layer(project).with_layer(option)
+    assigned = assign(host, settings, ["one"])
+    assert assigned["a"].decided_by == "here.toml: tool.agents.a"
+    assert assigned["b"].decided_by == "--replay"

@@ -14,7 +14,7 @@ from ..app import App
 from ..command_line import Group
 from ..console import echo, show
 from ..options import JSON, RUN, Command
-from ..render import Grid, counted, grid
+from ..render import Grid, counted, grid, printable
 
 if TYPE_CHECKING:
     from ...storage.run_index import RunState
@@ -82,7 +82,8 @@ def rm(app: App, names: Sequence[str], yes: bool) -> None:
     if not yes and not sys.stdin.isatty():
         raise UsageError("nobody is there to be asked; to delete them all the same, add --yes")
     if not yes:
-        click.confirm(f"Delete {', '.join(map(str, paths))}?", abort=True, err=True)
+        named = printable(", ".join(map(str, paths)))
+        click.confirm(f"Delete {named}?", abort=True, err=True)
     for path in paths:
         remove(path)
 
