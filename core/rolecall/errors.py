@@ -19,9 +19,10 @@ A message names the culprit and the next step; it never holds a key.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from .usage import Usage
+if TYPE_CHECKING:
+    from .usage import Usage
 
 
 class RolecallError(Exception):
@@ -98,7 +99,7 @@ class ProviderError(RolecallError):
         request_id: str | None = None,
         headers: Mapping[str, str] | None = None,
         limits: Mapping[str, float] | None = None,
-        usage: Usage | None = None,
+        usage: "Usage | None" = None,
     ) -> None:
         super().__init__(message)
         self.cause = cause

@@ -3,7 +3,6 @@
 OpenTelemetry is imported only then; `pip install 'rolecall[otel]'` installs it.
 """
 
-import logging
 import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -11,14 +10,14 @@ from typing import TYPE_CHECKING
 from rolecall import hookimpl
 
 if TYPE_CHECKING:
+    from logging import Logger
+
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
 
     from rolecall import Observer, Settings
 
     from .exporters import Telemetry
-
-_log = logging.getLogger("rolecall")
 
 
 @hookimpl
@@ -39,7 +38,7 @@ def rolecall_observers(settings: "Settings") -> "Iterable[Observer]":
     if active_cassette.get() is not None:
         return []
     for warning in telemetry.warnings:
-        _log.warning("%s", warning)
+        _log().warning("%s", warning)
     return _own_observers(telemetry, settings, content) if telemetry.requested_by else []
 
 
@@ -48,7 +47,7 @@ def _own_observers(telemetry: "Telemetry", settings: "Settings", content: bool) 
     try:
         from .otlp import ShutdownAfterRun, own_meters, own_tracers, quieten_exporters
     except ImportError:
-        _log.warning(
+        _log().warning(
             "%s asks for OpenTelemetry, which is not installed: pip install 'rolecall[otel]', or "
             "set OTEL_SDK_DISABLED=true",
             telemetry.requested_by,
@@ -59,8 +58,8 @@ def _own_observers(telemetry: "Telemetry", settings: "Settings", content: bool) 
     try:
         own = own_tracers(telemetry), own_meters(telemetry)
     except Exception as error:  # of a variable that the SDK reads by itself, a time-out say
-        _log.warning("OpenTelemetry cannot be set up: %s", type(error).__name__)
-        _log.debug("OpenTelemetry cannot be set up", exc_info=True)
+        _log().warning("OpenTelemetry cannot be set up: %s", type(error).__name__)
+        _log().debug("OpenTelemetry cannot be set up", exc_info=True)
         return []
     return [*_observers(*own, content), ShutdownAfterRun(*own)]
 
@@ -86,3 +85,9 @@ def _observers(
         CallMetrics(meters.get_meter("rolecall")),
         RunSpans(tracers.get_tracer("rolecall"), content),
     ]
+
+
+def _log() -> "Logger":
+    from logging import getLogger  # here, for commands that only list load this module as well
+
+    return getLogger("rolecall")
