@@ -66,11 +66,12 @@ class Exchange:
         if self.begun:
             raise self._failure or httpx.ReadError("each request is sent once")
         self.begun = True
-        if self._amend is not None:
-            body = json.loads(http.content)
-            self._amend(body, self._request)
-            http = _with_body(http, body)
         with self._noting():
+            if self._amend is not None:
+                body = json.loads(http.content)
+                self._amend(body, self._request)
+                if body != json.loads(http.content):  # else the client's very bytes are sent
+                    http = _with_body(http, body)
             await self._request.progress.sending()
             async with asyncio.timeout(self._patience):
                 self._raw = raw = await inner.handle_async_request(http)

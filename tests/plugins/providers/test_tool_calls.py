@@ -14,6 +14,7 @@ from building import Ran, agent, run
 from vendors import provider
 
 from rolecall import (
+    Attachment,
     CallStarted,
     Cause,
     Message,
@@ -252,3 +253,20 @@ def test_a_result_that_answers_no_call_is_the_vendors_to_refuse(
     with pytest.raises(ProviderError) as caught:
         ask(simulator, name, evolve(ASK, messages=(*ASK.messages, lost)))
     assert caught.value.cause is Cause.INVALID_REQUEST
+
+
+@pytest.mark.parametrize("name", VENDORS)
+def test_an_attachment_that_no_vendor_takes_is_refused_before_anything_is_sent(
+    simulator: Simulator, name: str
+) -> None:
+    archive = Message("user", "Unpack it.", (Attachment("application/zip", b"PK", "a.zip"),))
+    with pytest.raises(ProviderError, match=r"a\.zip of type application/zip") as caught:
+        ask(simulator, name, evolve(ASK, messages=(archive,)))
+    assert caught.value.cause is Cause.INVALID_REQUEST
+    assert simulator.arrivals == []
+
+
+@pytest.mark.parametrize("name", VENDORS)
+def test_a_text_is_attached(simulator: Simulator, name: str) -> None:
+    notes = Message("user", "Look at this.", (Attachment("text/plain", b"A note.", "a.txt"),))
+    assert ask(simulator, name, evolve(ASK, messages=(notes,))).tool_calls == ()
