@@ -83,20 +83,20 @@ class Redaction:
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, list):
-            return [self.value(each) for each in value]
+            return [self.value(inner) for inner in value]
         if isinstance(value, dict):
             return {
                 self.text(name): "[id]"
-                if name.lower() in _NAMED and isinstance(each, str)
-                else self.value(each)
-                for name, each in value.items()
+                if name.lower() in _NAMED and isinstance(inner, str)
+                else self.value(inner)
+                for name, inner in value.items()
             }
         return value
 
     def finds(self, text: str) -> bool:
         """Check whether a text holds a secret, plain or encoded."""
         candidates = {text, *_unescaped(text)}
-        return any(self._has_plain(each) or self._has_encoded(each) for each in candidates)
+        return any(self._has_plain(plain) or self._has_encoded(plain) for plain in candidates)
 
     def _has_plain(self, text: str) -> bool:
         text = text.replace(MASK, "")
@@ -106,14 +106,14 @@ class Redaction:
 
     def _has_encoded(self, text: str) -> bool:
         matches = (run[0] for runs in (_WRAPPED, _RUN) for run in runs.finditer(text))
-        return any(self._has_plain(each) for run in matches for each in _decoded(run))
+        return any(self._has_plain(plain) for run in matches for plain in _decoded(run))
 
     def _word(self, word: re.Match[str]) -> str:
         return MASK if any(self.finds(plain) for plain in _unescaped(word[0])) else word[0]
 
     def _run(self, run: re.Match[str]) -> str:
         telling = any(
-            self._has_plain(each) or _ORGANIZATION.search(each) for each in _decoded(run[0])
+            self._has_plain(plain) or _ORGANIZATION.search(plain) for plain in _decoded(run[0])
         )
         return MASK if telling else run[0]
 

@@ -124,7 +124,7 @@ def _check_recorded(
         )
     if setup.command == "update" and any(interaction.agent for interaction in interactions):
         planners = {name for name, (agent, _) in setup.host.agents().items() if agent.plan}
-        plans = {each.canonical for each in interactions if each.agent in planners}
+        plans = {plan.canonical for plan in interactions if plan.agent in planners}
         if len(plans) < 2:
             raise UsageError(
                 f"no change was recorded in {file}, so it has no answers to one; "

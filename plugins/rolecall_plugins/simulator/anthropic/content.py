@@ -195,16 +195,16 @@ def _check_file(source: dict[str, Any], kind: str, where: str) -> None:
     claimed = required(source, "media_type", str, "string", where)
     expected = _IMAGES if kind == "image" else ("application/pdf",)
     if claimed not in expected:
-        words = ", ".join(f"'{each}'" for each in expected)
+        words = ", ".join(f"'{kind}'" for kind in expected)
         raise invalid(f"{where}.media_type: Input should be {words}")
     data = decoded(required(source, "data", str, "string", where))
     if data is None:
         raise invalid(f"{where}.data: Invalid base64 data")
-    found = kind_of(data)
-    if found is None or (found in _IMAGES) != (kind == "image"):
+    actual = kind_of(data)
+    if actual is None or (actual in _IMAGES) != (kind == "image"):
         raise invalid(f"{where}.data: The file format is invalid or unsupported")
-    if found != claimed:
+    if actual != claimed:
         raise invalid(
             f"{where}: The image was specified using the {claimed} media type, but the image "
-            f"appears to be a {found} image"
+            f"appears to be a {actual} image"
         )

@@ -75,7 +75,7 @@ class AnthropicBatches:
 
     def _list(self, query: dict[str, str]) -> HttpReply:
         shown = [self._described(batch) for batch in self._store.of(PROVIDER)]
-        names = [each["id"] for each in shown]
+        names = [batch["id"] for batch in shown]
         if (after := query.get("after_id")) in names:
             shown = shown[names.index(after) + 1 :]
         elif (before := query.get("before_id")) in names:
@@ -145,8 +145,8 @@ class AnthropicBatches:
             "type": "message_batch",
             "processing_status": "in_progress" if ended is None else "ended",
             "request_counts": {
-                each: counts[each]
-                for each in ("processing", "succeeded", "errored", "canceled", "expired")
+                kind: counts[kind]
+                for kind in ("processing", "succeeded", "errored", "canceled", "expired")
             },
             "ended_at": _time(ended),
             "created_at": _time(batch.created),
@@ -175,7 +175,7 @@ def _requests(sent: bytes) -> list[tuple[str, dict[str, Any]]]:
             f"requests: List should have at most {LARGEST} items after validation, not "
             f"{len(requests)}"
         )
-    found: dict[str, dict[str, Any]] = {}
+    params: dict[str, dict[str, Any]] = {}
     for number, request in enumerate(requests):
         place = f"requests.{number}"
         if not isinstance(request, dict):
@@ -185,10 +185,10 @@ def _requests(sent: bytes) -> list[tuple[str, dict[str, Any]]]:
             raise invalid(
                 f"{place}.custom_id: String should match pattern '^[a-zA-Z0-9_-]{{1,64}}$'"
             )
-        if name in found:
+        if name in params:
             raise invalid(f"{place}.custom_id: Duplicate custom_id '{name}'")
-        found[name] = required(request, "params", dict, "dictionary", place)
-    return list(found.items())
+        params[name] = required(request, "params", dict, "dictionary", place)
+    return list(params.items())
 
 
 def _result(item: BatchItem, fate: Fate) -> dict[str, Any]:

@@ -126,9 +126,9 @@ class GeminiBatches:
             "batchStats": {
                 "requestCount": str(len(batch.items)),
                 **{
-                    f"{each}RequestCount": str(counts[each])
-                    for each in ("successful", "failed", "pending")
-                    if counts[each]
+                    f"{kind}RequestCount": str(counts[kind])
+                    for kind in ("successful", "failed", "pending")
+                    if counts[kind]
                 },
             },
             "state": f"BATCH_STATE_{state}",
@@ -177,10 +177,10 @@ def _requests(sent: bytes) -> tuple[str, list[tuple[dict[str, Any], dict[str, An
             "* BatchGenerateContentRequest.batch.input_config: requests or file_name must be set\n"
         )
     requests = []
-    for number, each in enumerate(inner):
-        if not isinstance(each, dict):
+    for number, item in enumerate(inner):
+        if not isinstance(item, dict):
             raise invalid(f"Invalid value at 'batch.input_config.requests.requests[{number}]'")
-        request, metadata = (message_field(each, name, name) for name in ("request", "metadata"))
+        request, metadata = (message_field(item, name, name) for name in ("request", "metadata"))
         requests.append((request, metadata))
     return str(either(batch, "displayName", "display_name") or ""), requests
 

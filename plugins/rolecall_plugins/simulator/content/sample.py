@@ -81,7 +81,7 @@ class _Sampler:
     def _of_type(self, schema: Mapping[str, Any], depth: int) -> Any:
         kind = schema.get("type")
         if isinstance(kind, list):
-            kind = next((each for each in kind if each != "null"), "null")
+            kind = next((name for name in kind if name != "null"), "null")
         kind = str(kind).lower() if kind else _implied(schema)
         match kind:
             case "object":
@@ -161,7 +161,7 @@ def _number(schema: Mapping[str, Any], *, whole: bool) -> float:
 
 def _between(edge: float, *others: float | None) -> float:
     """Return a distance from an edge that stays within the other one."""
-    other = next((each for each in others if each is not None), None)
+    other = next((edge for edge in others if edge is not None), None)
     return 1.0 if other is None or abs(other - edge) > 2 else abs(other - edge) / 2
 
 

@@ -108,9 +108,9 @@ def signature_of(content: str) -> str:
 
 def _check_ids(before: Content, content: Content) -> None:
     """Reject responses whose ids are not those of the calls, where both have ids."""
-    asked = Counter(call.id for call in before.turn.calls if call.id)
+    called = Counter(call.id for call in before.turn.calls if call.id)
     answered = Counter(result.id for result in content.turn.results if result.id)
-    if asked and answered and asked != answered:
+    if called and answered and called != answered:
         raise invalid("Request contains an invalid argument.")
 
 
