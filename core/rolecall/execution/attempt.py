@@ -117,7 +117,7 @@ class Attempts:
             for limiter in self._context.limiters:
                 await guarded(limiter, limiter.acquire(call))
                 granted.append(limiter)
-            recorder.started()
+            recorder.started(reserved)
             outcome = Outcome(cancelled=True)
             request = evolve(request, model=call.model, progress=recorder)
             response, error = await _complete(target.provider, request, recorder)
@@ -131,8 +131,7 @@ class Attempts:
             for limiter in reversed(granted):
                 _end(limiter, call, outcome)
             if outcome.started:
-                is_final = result.response is not None
-                self._budget.reconcile(reserved, result.cost, outcome.cause, is_final)
+                self._budget.reconcile(reserved, result.cost, outcome.cause)
             else:
                 self._budget.release(reserved)
 

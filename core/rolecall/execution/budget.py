@@ -5,27 +5,13 @@ from collections import deque
 
 from ..errors import BudgetReached, UsageError
 from ..types.causes import Cause
+from ..types.charge import charge
 from ..types.messages import Request
 from ..types.parts import size as parts_size
 from ..usage import Usage
 from .pricing import ResolvedRoute
 
 BYTES_PER_TOKEN = 2  # of a prompt, at least
-# Where a call failed otherwise, something may have been generated, and billed.
-UNBILLED = frozenset(
-    {
-        Cause.RATE_LIMITED,
-        Cause.QUOTA_EXHAUSTED,
-        Cause.OVERLOADED,
-        Cause.SERVER_ERROR,
-        Cause.AUTH,
-        Cause.MISSING_KEY,
-        Cause.FORBIDDEN,
-        Cause.UNKNOWN_MODEL,
-        Cause.CONTEXT_OVERFLOW,
-        Cause.INVALID_REQUEST,
-    }
-)
 
 
 class Budget:
@@ -43,6 +29,11 @@ class Budget:
         self._reserved: list[float] = []
         self._waiting: deque[asyncio.Future[None]] = deque()
 
+    @property
+    def spent(self) -> float:
+        """Return what all calls that ended count as, in US dollars."""
+        return self._spent
+
     def check(self, target: ResolvedRoute) -> None:
         """Raise UsageError where a route's price is unknown, so that no budget could hold."""
         has_price = target.cost(Usage(input=1, output=1)) is not None
@@ -55,12 +46,13 @@ class Budget:
     async def reserve(self, target: ResolvedRoute, request: Request) -> float:
         """Reserve the most that a call can cost, once calls under way have left enough.
 
-        Raises BudgetReached where there is not enough however they end.
+        Without a limit nothing is waited for. Raises BudgetReached where there is not enough
+        however they end.
         """
-        if self._most is None:
-            return 0.0
-        self.check(target)
         worst = target.cost(worst_case(request)) or 0.0
+        if self._most is None:
+            return worst
+        self.check(target)
         while self._spent + sum(self._reserved) + worst > self._most:
             if not self._reserved:
                 raise BudgetReached(
@@ -74,16 +66,9 @@ class Budget:
         self._reserved.append(worst)
         return worst
 
-    def reconcile(
-        self, reserved: float, cost: float | None, cause: Cause | None, is_final: bool = True
-    ) -> None:
-        """Replace what was reserved for a call by its cost, if that is known.
-
-        is_final: False where the call broke, so that it may have cost more than was told.
-        """
-        if cost is None or not is_final:
-            cost = (cost or 0.0) if cause in UNBILLED else max(cost or 0.0, reserved)
-        self._spent += cost
+    def reconcile(self, reserved: float, cost: float | None, cause: Cause | None) -> None:
+        """Replace what was reserved for a call by what it counts as now that it has ended."""
+        self._spent += charge(cost, cause, reserved)
         self.release(reserved)
 
     def release(self, reserved: float) -> None:

@@ -104,7 +104,7 @@ class CallRecorder(CallProgress):
         self._close_reason()
         self._reason = (reason, self._clock.now())
 
-    def started(self) -> None:
+    def started(self, worst: float) -> None:
         self._close_reason()
         self._began = self._clock.now()
         self._waited = self._began - self._requested
@@ -113,6 +113,7 @@ class CallRecorder(CallProgress):
                 step=self._step,
                 waited=self._waited,
                 max_output_tokens=self._call.max_output_tokens,
+                worst=worst,
                 **self._identity,
             )
         )

@@ -222,7 +222,7 @@ class Session:
             emit=bus,
             pricing=self.pricing,
             calls=folder.store.calls.last,
-            spent=folder.store.calls.total.cost,
+            spent=folder.store.calls.total.charged,
             team=self.team,
             request=folder.request,
             numbers=self._numbers,

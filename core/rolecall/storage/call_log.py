@@ -6,6 +6,7 @@ from pathlib import Path
 from attrs import define, evolve
 
 from ..types.causes import Cause
+from ..types.charge import charge
 from ..types.events import CallEnded, CallStarted
 from .journal import read_records
 from .records import ProcessRecord, Record
@@ -15,16 +16,21 @@ from .records import ProcessRecord, Record
 class Spent:
     """What some calls cost so far.
 
+    cost: as far as it is known. charged: what they may have cost, by the rule of `charge`, those
+        included that never ended.
     answer: US dollars of the last answer, None where there is none or its price is unknown.
     """
 
     calls: int = 0
     cost: float = 0.0
+    charged: float = 0.0
     answer: float | None = None
 
-    def add(self, call: CallEnded) -> None:
+    def add(self, call: CallEnded, worst: float) -> None:
+        """Add a call. worst: what it counted as while it was under way."""
         self.calls += 1
         self.cost += call.cost or 0.0
+        self.charged += charge(call.cost, call.cause, worst) - worst
         if call.cause is None:
             self.answer = call.cost
 
@@ -36,42 +42,50 @@ class CallLog:
     spent, total: by agent, and in all.
     past: the ends of the calls among the records given first, which earlier processes made; their
         `at` counts back from now.
-    in_doubt: agents of calls that earlier processes started and did not end; they may be billed.
+    in_doubt: agents of calls that the last process started and did not end; they may be billed.
     """
 
     def __init__(self, records: Iterable[Record] = ()) -> None:
         self.last = 0
         self.spent: dict[str, Spent] = {}
         self.total = Spent()
-        self._open: dict[int, str] = {}
+        self._open: dict[int, CallStarted] = {}
         self._exhausted: dict[str, int] = {}
         processes: list[list[CallEnded]] = [[]]
+        known: set[int] = set()
         for record in records:
             self.add(record)
             match record:
                 case ProcessRecord():
                     processes.append([])
+                    known = set(self._open)  # a person was told of them when that process began
                 case CallEnded():
                     processes[-1].append(record)
                 case _:
                     pass
         self.past = _counted_back(processes)
-        self.in_doubt = sorted(set(self._open.values()))
+        fresh = (call.agent for number, call in self._open.items() if number not in known)
+        self.in_doubt = sorted(set(fresh))
 
     def add(self, record: Record) -> None:
         match record:
             case CallStarted():
                 self.last = max(self.last, record.call)
-                self._open[record.call] = record.agent
+                self._open[record.call] = record
+                for spent in self._of(record.agent):
+                    spent.charged += record.worst
             case CallEnded():
-                self._open.pop(record.call, None)
-                self.spent.setdefault(record.agent, Spent()).add(record)
-                self.total.add(record)
+                begun = self._open.pop(record.call, None)
+                for spent in self._of(record.agent):
+                    spent.add(record, begun.worst if begun else 0.0)
                 if record.cause is Cause.THINKING_ONLY:
                     most = max(record.max_output_tokens, self.exhausted_budget(record.step))
                     self._exhausted[record.step] = most
             case _:
                 pass
+
+    def _of(self, agent: str) -> tuple[Spent, Spent]:
+        return self.spent.setdefault(agent, Spent()), self.total
 
     def exhausted_budget(self, step: str) -> int:
         """Return the largest output budget that went to a step's thinking alone; 0 if none did."""

@@ -16,7 +16,7 @@ from ..usage import Usage
 from .record_fields import PARSERS
 
 # What journals of earlier versions lack; every other field must be there, defaults or not.
-_ADDED = frozenset({"held", "parts"})
+_ADDED = frozenset({"held", "parts", "worst"})
 
 
 @frozen(kw_only=True)

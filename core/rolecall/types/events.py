@@ -102,11 +102,15 @@ class CallHeld(CallEvent):
 
 @frozen(kw_only=True)
 class CallStarted(CallEvent):
-    """The call has its permit for `step`; `waited` is the seconds it took to get it."""
+    """The call has its permit for `step`; `waited` is the seconds it took to get it.
+
+    worst: the US dollars that it may cost at most, 0 where its price is unknown.
+    """
 
     step: str
     waited: float
     max_output_tokens: int
+    worst: float = 0.0
 
 
 @frozen(kw_only=True)

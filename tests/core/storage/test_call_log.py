@@ -54,7 +54,7 @@ def test_what_each_agent_cost_is_summed_over_all_processes() -> None:
     log = CallLog([call_ended(1, agent="a", cost=0.25)])
     log.add(call_ended(2, agent="a", cost=0.5))
     log.add(call_ended(3, agent="b", cause=Cause.TIMEOUT))
-    assert log.spent == {"a": Spent(2, 0.75, 0.5), "b": Spent(1, 0.0, None)}
+    assert log.spent == {"a": Spent(2, 0.75, 0.75, 0.5), "b": Spent(1, 0.0, 0.0, None)}
     assert (log.total.calls, log.total.cost) == (3, 0.75)
 
 

@@ -62,8 +62,8 @@ KEPT: list[tuple[dict[str, Any], Record]] = [
     ({"type": "run", "when": 1.5, "agents": ["a"]}, ProcessRecord(when=1.5, agents=("a",))),
     (
         {key: ENDED[key] for key in ("at", "call", "agent", "provider", "model", "step", "waited")}
-        | {"type": "call_started", "max_output_tokens": 100},
-        call_started(7, "key"),
+        | {"type": "call_started", "max_output_tokens": 100, "worst": 0.5},
+        call_started(7, "key", worst=0.5),
     ),
     (
         ENDED,
@@ -133,7 +133,7 @@ def test_a_record_is_written_and_read_as_it_always_was(
 
 @pytest.mark.parametrize(("values", "record"), BY_TYPE)
 def test_a_field_that_is_missing_is_named(values: dict[str, Any], record: Record) -> None:
-    for name in values.keys() - {"type", "held"}:
+    for name in values.keys() - {"type", "held", "worst"}:
         rest = {key: value for key, value in values.items() if key != name}
         with pytest.raises(ValueError, match=rf"^{values['type']}\.{name} is missing$"):
             parse(rest)

@@ -241,7 +241,7 @@ def test_what_the_records_come_to_is_known_to_the_next_process(opened: Opening) 
     with opened() as journal:
         store = StepStore(journal)
         assert before == (store.calls.last, store.calls.spent, store.texts.is_edited("a", "text"))
-        assert before == (7, {"a": Spent(1, 0.25, 0.25)}, False)
+        assert before == (7, {"a": Spent(1, 0.25, 0.25, 0.25)}, False)
 
 
 def test_agents_that_are_forgotten_are_asked_again(opened: Opening) -> None:
