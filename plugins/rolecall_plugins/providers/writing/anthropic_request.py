@@ -22,8 +22,7 @@ from rolecall import (
 
 from .anthropic_schema import reduced
 from .attachments import as_text, encoded, media_type, refused
-
-Block = dict[str, Any]
+from .turns import Block, joined, own
 
 IMAGES = ("image/jpeg", "image/png", "image/gif", "image/webp")
 SILENT = "The tool failed and said nothing."  # a failure without a text is refused
@@ -35,7 +34,8 @@ def write(request: Request, provider: str) -> dict[str, Any]:
 
     provider: the name of the provider that sends them; what any other wants back is left out.
     """
-    messages = list(_messages(request.messages, provider))
+    turns = joined(_written(request.messages, provider), "tool_result")
+    messages: list[Block] = [{"role": role, "content": blocks} for role, blocks in turns]
     if not request.tools:
         return {"messages": messages}
     _mark(messages)
@@ -50,44 +50,32 @@ def _tool(tool: ToolSpec) -> Block:
     }
 
 
-def _messages(turns: Iterable[Message], provider: str) -> Iterator[Block]:
-    """Write the turns; those of one role in a row become one, and an empty one is left out."""
+def _written(turns: Iterable[Message], provider: str) -> Iterator[tuple[str, Block]]:
+    """Write the blocks of all turns, each with its role."""
     ids = _Ids()
-    message: Block = {}
     for turn in turns:
-        parts = turn.content
         if turn.role == "assistant":
             ids.begin_turn()
-        else:  # what else was said in a turn comes behind all of its results
-            parts = tuple(sorted(parts, key=lambda part: not isinstance(part, ToolResult)))
-        blocks = [block for part in parts for block in _blocks(part, ids, provider)]
-        if not blocks:
-            continue
-        if message.get("role") == turn.role:
-            message["content"] += blocks
-            continue
-        if message:
-            yield message
-        message = {"role": turn.role, "content": blocks}
-    if message:
-        yield message
+        for part in turn.content:
+            for block in _blocks(part, ids, provider):
+                yield turn.role, block
 
 
 def _blocks(part: Part, ids: "_Ids", provider: str) -> Iterator[Block]:
     match part:
         case Text(text, verbatim):
             if text.strip():  # a blank text is refused
-                yield {"type": "text", "text": text, **_own(verbatim, provider)}
+                yield {"type": "text", "text": text, **own(verbatim, provider)}
         case ToolCall(id, name, arguments, _, verbatim):
             call = {"type": "tool_use", "id": ids.assign(id), "name": name}
-            yield {**call, "input": dict(arguments), **_own(verbatim, provider)}
+            yield {**call, "input": dict(arguments), **own(verbatim, provider)}
         case ToolResult():
             yield _result(part, ids.find(part.call))
         case Attachment():
             yield _attached(part)
         case Verbatim():
-            if own := _own(part, provider):
-                yield own
+            if block := own(part, provider):
+                yield block
 
 
 def _result(result: ToolResult, id: str) -> Block:
@@ -109,13 +97,6 @@ def _attached(attachment: Attachment) -> Block:
         return {"type": "image", "source": source}
     title = {"title": attachment.name} if attachment.name else {}
     return {"type": "document", "source": source, **title}
-
-
-def _own(verbatim: Verbatim | None, provider: str) -> Block:
-    """Return what this very provider wants back; nothing of another's."""
-    if verbatim is None or verbatim.provider != provider:
-        return {}
-    return dict(verbatim.payload)
 
 
 class _Ids:

@@ -24,15 +24,12 @@ from ..gemini_reply import SIGNATURE
 from ..reading.turns import OWN_ID
 from .attachments import as_text, encoded, media_type, refused
 from .gemini_schema import reduced
-
-Block = dict[str, Any]
+from .turns import Block, joined, own
 
 INLINE = (
     *("image/png", "image/jpeg", "image/webp", "image/heic", "image/heif"),
     "application/pdf",
 )
-
-
 # What stands in the place of the signature of a call that another model made.
 UNSIGNED = "skip_thought_signature_validator"
 _ROLES = {"user": "user", "assistant": "model"}
@@ -44,7 +41,8 @@ def write(request: Request, provider: str) -> dict[str, Any]:
 
     provider: the name of the provider that sends them; what any other wants back is left out.
     """
-    contents = list(_contents(request.messages, provider))
+    turns = joined(_written(request.messages, provider), "functionResponse")
+    contents: list[Block] = [{"role": role, "parts": parts} for role, parts in turns]
     if _SIGNS.match(request.model):
         _sign(contents)
     if not request.tools:
@@ -60,39 +58,26 @@ def _declaration(tool: ToolSpec) -> Block:
     return {**declaration, "parameters": schema} if schema.get("properties") else declaration
 
 
-def _contents(turns: Iterable[Message], provider: str) -> Iterator[Block]:
-    """Write the turns; those of one role in a row become one, and an empty one is left out."""
-    content: Block = {}
+def _written(turns: Iterable[Message], provider: str) -> Iterator[tuple[str, Block]]:
+    """Write the parts of all turns, each with its role."""
     names: dict[str, str] = {}
     for turn in turns:
-        role = _ROLES[turn.role]
-        said = turn.content
-        if role == "model":
-            names = {part.id: part.name for part in said if isinstance(part, ToolCall)}
-        else:  # what else was said in a turn comes behind all of its results
-            said = tuple(sorted(said, key=lambda part: not isinstance(part, ToolResult)))
-        parts = [written for part in said for written in _parts(part, names, provider)]
-        if not parts:
-            continue
-        if content.get("role") == role:
-            content["parts"] += parts
-            continue
-        if content:
-            yield content
-        content = {"role": role, "parts": parts}
-    if content:
-        yield content
+        calls = [part for part in turn.content if isinstance(part, ToolCall)]
+        names |= {call.id: call.name for call in calls}
+        for part in turn.content:
+            for written in _parts(part, names, provider):
+                yield _ROLES[turn.role], written
 
 
 def _parts(part: Part, names: dict[str, str], provider: str) -> Iterator[Block]:
     match part:
         case Text(text, verbatim):
-            own = _own(verbatim, provider)
-            if text or own:  # the signature of a whole turn comes in an empty text
-                yield {"text": text, **own}
+            more = own(verbatim, provider)
+            if text or more:  # the signature of a whole turn comes in an empty text
+                yield {"text": text, **more}
         case ToolCall(id, name, arguments, _, verbatim):
             call = {"name": name, "args": dict(arguments), **_id(id)}
-            yield {"functionCall": call, **_own(verbatim, provider)}
+            yield {"functionCall": call, **own(verbatim, provider)}
         case ToolResult(text, is_error, id, name):
             response = {"error" if is_error else "output": text}
             answer = {"name": name or names.get(id, ""), "response": response, **_id(id)}
@@ -100,8 +85,8 @@ def _parts(part: Part, names: dict[str, str], provider: str) -> Iterator[Block]:
         case Attachment():
             yield _attached(part)
         case Verbatim():
-            if own := _own(part, provider):
-                yield own
+            if block := own(part, provider):
+                yield block
 
 
 def _id(id: str) -> Block:
@@ -116,13 +101,6 @@ def _attached(attachment: Attachment) -> Block:
     if kind not in INLINE:
         raise refused(attachment, "cannot be sent to Gemini: it takes images, PDF and text")
     return {"inlineData": {"mimeType": kind, "data": encoded(attachment)}}
-
-
-def _own(verbatim: Verbatim | None, provider: str) -> Block:
-    """Return what this very provider wants back; nothing of another's."""
-    if verbatim is None or verbatim.provider != provider:
-        return {}
-    return dict(verbatim.payload)
 
 
 def _sign(contents: list[Block]) -> None:
