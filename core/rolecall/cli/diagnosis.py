@@ -11,10 +11,12 @@ from typing import Any
 from attrs import asdict, evolve, fields, has
 
 from ..config.layers import Source, path
+from ..config.secrets import is_telling
 from ..config.settings import UNSET, AgentSettings, ProviderSettings, Settings
 from ..errors import RolecallError
 from ..execution.attempt import Attempts, Step
 from ..execution.context import CallContext, close
+from ..execution.redaction import MASK
 from ..plugin.assignment import current_team
 from ..plugin.run_setup import RunSetup
 from ..scheduling.session import SharedResources
@@ -137,6 +139,8 @@ def _plain(value: Any) -> Any:
     """Return a setting as JSON has it; of a table, what is set."""
     if isinstance(value, AgentSettings) and value.prompt:
         value = evolve(value, prompt=f"{len(value.prompt)} characters")
+    if isinstance(value, ProviderSettings):
+        value = _without_secrets(value)
     if has(type(value)):
         defaults = {attribute.name: attribute.default for attribute in fields(type(value))}
         return {
@@ -145,6 +149,15 @@ def _plain(value: Any) -> Any:
             if part and part != defaults[name]
         }
     return list(value) if isinstance(value, tuple) else value
+
+
+def _without_secrets(provider: ProviderSettings) -> ProviderSettings:
+    """Mask what an address holds before its host, and options whose names tell of a secret."""
+    _, mark, host = provider.api_base.rpartition("@")
+    options = {
+        name: MASK if is_telling(name) else value for name, value in provider.options.items()
+    }
+    return evolve(provider, api_base=f"{MASK}@{host}" if mark else host, options=options)
 
 
 def _diagnose_folders(settings: Settings) -> Iterator[str]:

@@ -67,7 +67,7 @@ def read_flags(flags: Sequence[str], app: App, place: Path) -> dict[str, object]
         if name not in app.run_options:
             raise RunError(
                 f"{place}: the run was started with {name}, and no plugin has this option here; "
-                "install the plugin, or do not block it"
+                "install the plugin, do not block it, or take the option out of that file"
             )
         _, option = app.run_options[name]
         try:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..types.agents import Agent
 
 OWN = "rolecall"
+HOOKS = frozenset(name for name in dir(hookspecs) if name.startswith(f"{GROUP}_"))
 
 
 def check_version(point: Point) -> None:
@@ -67,14 +68,10 @@ def check_hooks(name: str, module: object) -> None:
         options = getattr(function, f"{GROUP}_impl", None)
         if isinstance(options, dict):
             _check_hook(name, attribute, function, options)
-        elif attribute in _hooks() and inspect.isfunction(function):
+        elif attribute in HOOKS and inspect.isfunction(function):
             raise broken_contract(
                 name, f"{attribute} is not marked with @hookimpl, so nobody would call it"
             )
-
-
-def _hooks() -> list[str]:
-    return [name for name in dir(hookspecs) if name.startswith(f"{GROUP}_")]
 
 
 def _check_hook(name: str, attribute: str, function: Any, options: Mapping[str, Any]) -> None:
@@ -85,7 +82,7 @@ def _check_hook(name: str, attribute: str, function: Any, options: Mapping[str, 
     hook = options.get("specname") or attribute
     spec = getattr(hookspecs, hook, None)
     if spec is None and not options.get("optionalhook"):
-        raise broken_contract(name, f"there is no hook {hook!r}{nearest(hook, _hooks())}")
+        raise broken_contract(name, f"there is no hook {hook!r}{nearest(hook, HOOKS)}")
     passed = inspect.signature(spec).parameters if spec is not None else {}
     for argument in inspect.signature(function).parameters.values():
         if spec and argument.name not in passed and argument.default is argument.empty:

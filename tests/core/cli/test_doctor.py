@@ -88,6 +88,21 @@ def test_each_entry_of_a_table_is_shown_with_its_source(shell: Shell) -> None:
     )
 
 
+def test_a_secret_in_a_providers_table_is_not_shown(shell: Shell) -> None:
+    shell.configure(
+        FAST
+        + "[tool.rolecall.providers.claude]\n"
+        + 'api_base = "https://alice:planted@proxy.example/v1"\n'
+        + 'options = { api_key = "planted", region = "eu" }\n'
+    )
+    ended = shell("doctor", "--json")
+    assert "planted" not in ended.out
+    assert rows(ended, "settings", "setting")["providers.claude"]["value"] == {
+        "api_base": "[secret]@proxy.example/v1",
+        "options": {"api_key": "[secret]", "region": "eu"},
+    }
+
+
 def test_a_setting_of_the_command_line_is_shown_with_its_option(shell: Shell) -> None:
     keys(shell, ROLECALL_DEBUG="0")
     options = ["--budget", "0", "--debug", "-q", "--reuse", ".", "-p", "no:otel"]
