@@ -62,6 +62,7 @@ def read_flags(flags: Sequence[str], app: App, place: Path) -> dict[str, object]
     What is lacking would change who is called: a run that was begun with it must not go on without.
     """
     kept: dict[str, object] = {}
+    several: dict[str, list[str]] = {}
     for flag in flags:
         name, _, text = str(flag).partition("=")
         if name not in app.run_options:
@@ -70,31 +71,27 @@ def read_flags(flags: Sequence[str], app: App, place: Path) -> dict[str, object]
                 "install the plugin, do not block it, or take the option out of that file"
             )
         _, option = app.run_options[name]
+        if option.kind is tuple:
+            several.setdefault(name, []).append(text)
+            continue
         try:
-            match option.kind:
-                case kind if kind is bool:
-                    kept[name] = True
-                case kind if kind is tuple:
-                    kept[name] = (*kept.get(name, ()), text)  # type: ignore[misc]
-                case kind:
-                    kept[name] = kind(text)
+            kept[name] = True if option.kind is bool else option.kind(text)
         except ValueError as error:
             raise RunError(f"{place}: {flag}: {error}") from error
-    return kept
+    return kept | {name: tuple(texts) for name, texts in several.items()}
 
 
 @contextmanager
 def prepared(app: App, setup: "RunSetup") -> "Iterator[RunSetup]":
     """Apply the given options to what is about to run, and end what they began."""
-    options = {option.name: (plugin, option) for plugin, option in app.run_options.values()}
-    for name in setup.given:
-        _check_company(options[name][1], setup.given)
+    given = [(name, *app.run_options[name]) for name in app.run_options if name in setup.given]
+    for _, _, option in given:
+        _check_company(option, setup.given)
     with ExitStack() as stack:
-        for name, (plugin, option) in options.items():
-            if name in setup.given and option.prepare is not None:
-                context = option.prepare(setup.given[name], setup)
+        for name, plugin, option in given:
+            if option.prepare is not None:
                 try:
-                    setup = stack.enter_context(context)
+                    setup = stack.enter_context(option.prepare(setup.given[name], setup))
                 except (RolecallError, click.ClickException):
                     raise
                 except Exception as error:
