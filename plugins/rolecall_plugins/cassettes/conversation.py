@@ -49,7 +49,7 @@ def _reply_text(interaction: Interaction) -> str:
     headers = {name: str(values[0]) for name, values in interaction.response["headers"].items()}
     reading = Reading(REPLIES[wire](), interaction.response["status"]["code"], headers)
     try:
-        reading.feed(text.encode())
+        reading.feed(text.encode("utf-8", "replace"))
         reading.close()
         response = reading.finish()
     except ProviderError as error:

@@ -94,7 +94,7 @@ class Player(Cassette):  # type: ignore[misc]
 
     def _decoded(self, interaction: Interaction) -> bytes:
         reply = interaction.reply
-        whole = reply.encode() if isinstance(reply, str) else reply
+        whole = reply.encode("utf-8", "replace") if isinstance(reply, str) else reply
         try:
             body: bytes = decoded(whole, interaction.response["headers"])
         except CassetteError as error:

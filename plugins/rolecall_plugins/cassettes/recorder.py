@@ -61,6 +61,7 @@ class Recorder(Cassette):  # type: ignore[misc]
         self._begun: dict[int, _Begun] = {}
         self._count = 1 + max((before.position for before in interactions), default=-1)
         self._servers: set[str] = set()
+        self._source_before = metadata.source if metadata and interactions else ""
         self._unrecorded: list[str] = []
         self.metadata = metadata or CassetteMetadata()
         self.interactions: list[Interaction] = []
@@ -171,7 +172,7 @@ class Recorder(Cassette):  # type: ignore[misc]
         self._note_server(request, response)
         self.interactions.append(interaction)
         if self._log is not None:
-            self._log.append([interaction])
+            self._log.append(interaction)
 
     def _note_server(self, request: Request, response: Mapping[str, Any]) -> None:
         server = next((v for n, v in response["headers"].items() if n.lower() == "server"), "")
@@ -205,10 +206,16 @@ class Recorder(Cassette):  # type: ignore[misc]
         return record
 
     def _source(self) -> str:
+        """Return what the exchanges come from, those that were there before included."""
+        before = self._source_before
         if self._servers == {SIMULATOR}:
-            return "rolecall's simulator, not from a vendor"
-        hosts = sorted("this machine" if is_local(host) else host for host in self._servers)
-        return f"the services at {', '.join(hosts)}"
+            source = "rolecall's simulator, not from a vendor"
+        else:
+            hosts = sorted("this machine" if is_local(host) else host for host in self._servers)
+            source = f"the services at {', '.join(hosts)}"
+        if not before or before == source:
+            return source
+        return before if source in before else f"{before}, and {source}"
 
 
 @frozen

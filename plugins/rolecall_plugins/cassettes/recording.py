@@ -49,10 +49,9 @@ def recorded_in(
         unsaved = []
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        log = RecordingLog(path, redaction)
+        log = RecordingLog(path, redaction, metadata, unsaved)
     except OSError as error:
         raise CassetteError(f"{path}: cannot be written: {error.strerror}") from error
-    log.append(unsaved)
     recorder = Recorder(path, redaction, metadata, interactions, log)
     try:
         with patched(recorder):

@@ -189,6 +189,13 @@ def test_a_file_that_is_too_large_is_refused(
         load(cassette(tmp_path, "x" * 101))
 
 
+def test_a_header_without_a_value_is_none(tmp_path: Path) -> None:
+    _, (interaction,) = load(
+        cassette(tmp_path, changed("interactions.0.response.headers", {"a": [], "b": "c"}))
+    )
+    assert interaction.response["headers"] == {"b": ["c"]}
+
+
 def test_a_folder_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(CassetteError, match="cannot be read: it is a folder"):
         load(tmp_path)

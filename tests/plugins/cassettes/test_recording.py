@@ -23,6 +23,7 @@ from rolecall_plugins.cassettes.errors import CassetteError, NotSaved
 from rolecall_plugins.cassettes.files import recording_log, safe_files, writer
 from rolecall_plugins.cassettes.files.reader import load
 from rolecall_plugins.cassettes.files.recording_log import log_path
+from rolecall_plugins.cassettes.interactions import CassetteMetadata
 from rolecall_plugins.cassettes.recorder import Recorder
 from rolecall_plugins.cassettes.recording import recorded_in
 from rolecall_plugins.cassettes.redaction import Redaction
@@ -269,11 +270,33 @@ def test_a_log_that_is_damaged_is_said_with_its_line(tmp_path: Path) -> None:
 
 def left_by_a_crash(path: Path, *asked: str) -> None:
     """Leave what a process leaves that is killed while it records."""
-    log = recording_log.RecordingLog(path, Redaction())
+    log = recording_log.RecordingLog(path, Redaction(), CassetteMetadata())
     recorder = Recorder(path, Redaction(), log=log)
     for each in asked:
         exchange(recorder, each)
     log.close(keep=True)
+
+
+def test_what_was_cut_off_is_in_the_new_log_from_its_first_moment(tmp_path: Path) -> None:
+    path = tmp_path / "team.yaml"
+    left_by_a_crash(path, "one", "two")
+    _, unsaved = load(log_path(path))
+    log = recording_log.RecordingLog(path, Redaction(), CassetteMetadata(), unsaved)
+    log.close(keep=True)
+    assert asked_in(log_path(path)) == ["one", "two"]
+
+
+def test_what_is_added_to_does_not_hide_where_the_rest_comes_from(tmp_path: Path) -> None:
+    path = tmp_path / "team.yaml"
+    record(path, "one")
+    with recorded_in(path, Redaction(), "add") as recorder:
+        request = Request("POST", "https://other.example/ask", '{"ask": "two"}', {})
+        response = {"status": {"code": 200, "message": ""}, "headers": {}, "body": {"string": ""}}
+        recorder.append(request, response)
+    source = "the services at example.com, and the services at other.example"
+    assert load(path)[0].source == source
+    record(path, "three", unfinished="add")
+    assert load(path)[0].source == source
 
 
 def test_a_run_that_is_interrupted_is_saved(tmp_path: Path) -> None:

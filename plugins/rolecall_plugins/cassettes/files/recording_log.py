@@ -7,7 +7,7 @@ is written; where it stays behind, it can be read like a cassette.
 import json
 import os
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -37,26 +37,32 @@ class RecordingLog:
     length: how many exchanges it holds.
     """
 
-    def __init__(self, path: Path, redaction: Redaction) -> None:
-        """Begin the log, in place of one that is there; raise OSError."""
+    def __init__(
+        self,
+        path: Path,
+        redaction: Redaction,
+        metadata: CassetteMetadata,
+        interactions: Sequence[Interaction] = (),
+    ) -> None:
+        """Begin the log with these exchanges, in place of one that is there; raise OSError."""
         self.path = log_path(path)
-        self.length = 0
+        self.length = len(interactions)
         self._redaction = redaction
         self._failed = False
-        write_atomically(self.path, _FIRST)
+        # At once: a crash in between must not cost what the log before this one holds.
+        lines = [_FIRST, self._about(metadata), *map(_exchange, interactions)]
+        write_atomically(self.path, b"".join(lines))
         self._file = open_to_append(self.path)
 
     def note(self, metadata: CassetteMetadata) -> None:
         """Append what is known of the whole recording; the last such line counts."""
-        self._append({"metadata": masked_header(metadata, self._redaction)})
+        self._append(self._about(metadata))
 
-    def append(self, interactions: Iterable[Interaction]) -> None:
-        """Append exchanges, but none that holds a secret."""
-        for interaction in interactions:
-            if place_of_secret(interaction, self._redaction) is None:
-                about = {"position": interaction.position, "seconds": interaction.seconds}
-                self._append({"interaction": as_written(interaction) | about})
-                self.length += not self._failed
+    def append(self, interaction: Interaction) -> None:
+        """Append an exchange, unless it holds a secret."""
+        if place_of_secret(interaction, self._redaction) is None:
+            self._append(_exchange(interaction))
+            self.length += not self._failed
 
     def close(self, keep: bool) -> None:
         """Close the log, and remove it unless it is to be kept."""
@@ -65,16 +71,28 @@ class RecordingLog:
             with suppress(OSError):  # it would only be in the way of the next recording
                 self.path.unlink(missing_ok=True)
 
-    def _append(self, record: Mapping[str, Any]) -> None:
+    def _about(self, metadata: CassetteMetadata) -> bytes:
+        return _line({"metadata": masked_header(metadata, self._redaction)})
+
+    def _append(self, line: bytes) -> None:
         if self._failed:  # what follows a line that was cut off could not be read
             return
-        # JSON in ASCII: half a surrogate pair is written as an escape, and can be read again.
-        rest = memoryview(json.dumps(record, default=_binary).encode() + b"\n")
+        rest = memoryview(line)
         try:
             while rest:
                 rest = rest[os.write(self._file, rest) :]
         except OSError:  # a full disk, mostly: whoever saves the cassette meets it too, and says so
             self._failed = True
+
+
+def _exchange(interaction: Interaction) -> bytes:
+    about = {"position": interaction.position, "seconds": interaction.seconds}
+    return _line({"interaction": as_written(interaction) | about})
+
+
+def _line(record: Mapping[str, Any]) -> bytes:
+    # JSON in ASCII: half a surrogate pair is written as an escape, and can be read again.
+    return json.dumps(record, default=_binary).encode() + b"\n"
 
 
 def masked_header(metadata: CassetteMetadata, redaction: Redaction) -> dict[str, Any]:

@@ -192,10 +192,11 @@ def _settings(node: Node) -> Mapping[str, Any]:
 
 def _headers(node: Node) -> dict[str, list[str]]:
     """Return each header's values as a list; some recorders write a single text."""
-    return {
+    headers = {
         name: [inner.text()] if isinstance(inner.value, str) else list(inner.texts())
         for name, inner in node.fields()
     }
+    return {name: values for name, values in headers.items() if values}
 
 
 def _request_body(node: Node) -> str | bytes | None:
