@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from .plugin.assignment import current_team
     from .plugin.manager import Host
     from .plugin.rehearsal import Rehearsal
-    from .plugin.run_option import CommandLine, RunOption
+    from .plugin.run_option import CommandContext, CommandLine, RunOption
     from .plugin.run_setup import RunSetup
     from .plugin.spec import hookimpl
     from .storage.safe_folder import SafeFolder
@@ -137,6 +137,7 @@ __all__ = [
     "Check",
     "Clock",
     "Closeable",
+    "CommandContext",
     "CommandLimits",
     "CommandLine",
     "CommandResult",
@@ -244,7 +245,7 @@ _NAMES = {
     "storage.safe_folder": "SafeFolder",
     "plugin.manager": "Host",
     "plugin.rehearsal": "Rehearsal",
-    "plugin.run_option": "CommandLine RunOption",
+    "plugin.run_option": "CommandContext CommandLine RunOption",
     "plugin.run_setup": "RunSetup",
     "observers.ledger": "Ledger Totals",
     "api.team": "Result Run Team",

@@ -8,6 +8,8 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar, cast
 
 if TYPE_CHECKING:
+    from ..config.settings import Settings
+    from .manager import Host
     from .run_setup import RunSetup
 
 T = TypeVar("T")
@@ -53,3 +55,12 @@ class CommandLine(Protocol):
     def add_run_option(self, option: RunOption[Any]) -> None:
         """Add an option to commands that put a team to work; raise PluginError if it is there."""
         ...
+
+
+class CommandContext(Protocol):
+    """What a plugin's command gets by `@click.pass_obj`: the plugins and the settings."""
+
+    @property
+    def host(self) -> "Host": ...
+    @property
+    def settings(self) -> "Settings": ...

@@ -3,11 +3,14 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from rolecall import echo, warn
+
+if TYPE_CHECKING:
+    from rolecall import CommandContext
 
 FOLDER = "cassettes"
 
@@ -21,7 +24,7 @@ def cassettes() -> None:
 @click.argument("files", metavar="[FILE]...", nargs=-1)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
-def check(app: Any, files: Sequence[str], as_json: bool) -> int:
+def check(app: "CommandContext", files: Sequence[str], as_json: bool) -> int:
     """List the cassettes that no longer match the team, oldest first.
 
     By default all of the folder `cassettes`. The exit code is 1 if there is one.
