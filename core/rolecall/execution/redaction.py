@@ -13,6 +13,9 @@ from ..types.parts import Part, Text, Verbatim, from_json, to_json
 
 MASK = "[secret]"
 SHORTEST = 8
+# Characters of a message, as it is kept and shown. It is cut here, where it is masked already: of a
+# key that was cut first, the rest would not be known again.
+LONGEST_MESSAGE = 500
 
 
 class Redactor:
@@ -40,7 +43,7 @@ def redacted(response: Response, redact: Redactor) -> Response:
     before = response.text, response.detail, response.request_id
     text, detail, request_id = cleaned = (
         clean(response.text),
-        clean(response.detail),
+        _shortened(clean(response.detail)),
         response.request_id and clean(response.request_id),
     )
     if cleaned != before:
@@ -53,7 +56,7 @@ def redacted(response: Response, redact: Redactor) -> Response:
 
 def redact_error(error: ProviderError, redact: Redactor) -> None:
     """Keep the same out of an error, which stays the one that was raised."""
-    error.args = (redact(_joined(str(error))),)
+    error.args = (_shortened(redact(_joined(str(error)))),)
     error.request_id = error.request_id and redact(_joined(error.request_id))
 
 
@@ -63,6 +66,10 @@ def _redacted_part(part: Part, clean: Callable[[str], str]) -> Part:
     if clean(plain) == plain:
         return part
     return Text("") if isinstance(part, Verbatim) else from_json(json.loads(clean(plain)))
+
+
+def _shortened(message: str) -> str:
+    return message if len(message) <= LONGEST_MESSAGE else f"{message[: LONGEST_MESSAGE - 1]}…"
 
 
 def _joined(text: str) -> str:

@@ -80,7 +80,7 @@ class ClaudeReply:
             case "message_delta":
                 self._finish(table(event.get("delta")), event.get("usage"))
             case _ if kind == "error" or "error" in event:
-                self._error = self.error(0, {}, event, json.dumps(event)[:1000])
+                self._error = self.error(0, {}, event, json.dumps(event))
                 self.has_begun = self.is_over = True
         return ""  # ping, block ends, and what is added to the API, or by a gateway
 

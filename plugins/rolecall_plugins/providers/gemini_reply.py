@@ -102,7 +102,7 @@ class GeminiReply:
             self.is_over = True
             return ""
         if "error" in chunk and not self.is_whole:
-            self._error = self.error(0, {}, chunk, json.dumps(chunk)[:1000])
+            self._error = self.error(0, {}, chunk, json.dumps(chunk))
             self.has_begun = self.is_over = True
             return ""
         if not any(name in chunk for name in _OURS):

@@ -140,6 +140,41 @@ def test_a_failure_comes_back_and_is_told() -> None:
     assert calling.ended.request_id == "r-1"
 
 
+class Priced(FakeProvider):
+    """A provider whose tokens cost a dollar each."""
+
+    def cost(self, model: str, usage: Usage) -> float | None:
+        return float(usage.input + usage.output)
+
+
+def test_the_tokens_that_were_told_before_a_call_broke_are_kept_and_priced() -> None:
+    broken = ProviderError(Cause.CONNECTION, "reset", usage=Usage(3, 4))
+    calling = Calling(Priced("one", [broken]))
+    result = calling.call()
+    assert (result.usage, result.cost, result.response) == (Usage(3, 4), 7.0, None)
+    assert (calling.ended.usage, calling.ended.cost) == (Usage(3, 4), 7.0)
+
+
+def test_a_limiter_hears_of_the_tokens_of_a_call_that_broke() -> None:
+    broken = ProviderError(Cause.CONNECTION, "reset", usage=Usage(3, 4))
+    gate = Gate("gate")
+    Calling(FakeProvider("one", [broken]), gate).call()
+    assert [outcome.usage for _, outcome in gate.told] == [Usage(3, 4)]
+
+
+def test_an_answer_that_tells_no_tokens_has_an_unknown_cost() -> None:
+    calling = Calling(Priced("one", [Response("text")]))
+    result = calling.call()
+    assert (result.usage, result.cost) == (None, None)
+    assert (calling.ended.text, calling.ended.cost) == ("text", None)
+
+
+def test_a_providers_cost_counts_where_its_answer_names_none() -> None:
+    result = Calling(Priced("one", [Response("text", Usage(3, 4))])).call()
+    assert result.response is not None
+    assert result.cost == result.response.cost == 7.0
+
+
 def test_the_provider_is_told_which_model_is_meant() -> None:
     calling = Calling(FakeProvider("one"))
     calling.call(model="another")

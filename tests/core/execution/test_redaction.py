@@ -4,7 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rolecall.execution.redaction import MASK, SHORTEST, Redactor
+from rolecall import Cause, ProviderError, Response
+from rolecall.execution.redaction import (
+    LONGEST_MESSAGE,
+    MASK,
+    SHORTEST,
+    Redactor,
+    redact_error,
+    redacted,
+)
 
 SECRETS = (
     st.text(min_size=SHORTEST)
@@ -63,3 +71,16 @@ def test_a_key_is_taken_literally() -> None:
 
 def test_without_any_secret_nothing_is_masked() -> None:
     assert Redactor({})("as it is") == "as it is"
+
+
+@given(st.integers(0, 1200), st.integers(0, 1200))
+def test_a_key_is_masked_before_a_message_is_cut(before: int, after: int) -> None:
+    key = "planted-key-0123456789"
+    said = f"{'x' * before}{key}{'y' * after}"
+    redact = Redactor({"API_KEY": key})
+    error = ProviderError(Cause.AUTH, said)
+    redact_error(error, redact)
+    for message in (str(error), redacted(Response("", detail=said), redact).detail):
+        assert len(message) <= LONGEST_MESSAGE
+        assert "planted" not in message
+        assert message.endswith("…") == (before + len(MASK) + after > LONGEST_MESSAGE)
