@@ -1,11 +1,15 @@
-"""The last call's start, which the next one keeps its distance from; here of one process."""
+"""The interval between calls' starts: the last start, here of one process, and who waits for it."""
 
 import threading
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any, Protocol
 
 from attrs import frozen
 
+from .wait_queue import Gate, Key, WaitQueue
+
+HELD_UP = 0.005  # of the interval
 NEVER = float("-inf")
 
 
@@ -59,3 +63,50 @@ class LocalInterval:
 
     def note(self, change: Change) -> None:
         self.attempt(change)
+
+
+class IntervalQueue:
+    """Releases callers one interval apart, counted from when each was really released."""
+
+    def __init__(
+        self,
+        interval: float,
+        last_start: MinInterval,
+        now: Callable[[], float],
+        stamp: Callable[[LastStart, float], LastStart],
+    ) -> None:
+        self._interval = interval
+        self._last_start = last_start
+        self._now = now
+        self._queue = WaitQueue()
+        self._stamp = stamp
+        self._taken = 0.0
+
+    def gate(self, before: Callable[[LastStart], float]) -> Gate:
+        """Return a gate that opens one interval after the moment that `before` returns."""
+        return partial(self._last_start.attempt, partial(self._take, before))
+
+    @property
+    def waiting(self) -> int:
+        return len(self._queue)
+
+    def wait(self, gate: Gate, key: Key) -> Coroutine[Any, Any, None]:
+        return self._queue.wait(gate, key)  # not awaited here: a frame costs every waiting caller
+
+    def let_go(self) -> None:
+        """Count from now on, as the caller may have been held up since its turn.
+
+        The shared file is written again only where that makes a difference to other processes.
+        """
+        if self._now() - self._taken > HELD_UP * self._interval:
+            self._last_start.attempt(self._stamp)
+        self._last_start.note(self._stamp)
+
+    def _take(
+        self, before: Callable[[LastStart], float], last: LastStart, now: float
+    ) -> LastStart | float:
+        wait = before(last) + self._interval - now
+        if wait > 0:
+            return wait
+        self._taken = now
+        return self._stamp(last, now)

@@ -1,19 +1,17 @@
 """The limiter `pacing`: an interval between any two calls, and each provider's own limits."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from rolecall import Call, Order, Outcome, Settings, SystemClock
 
-from .interval import LastStart, LocalInterval, MinInterval
+from .interval import IntervalQueue, LastStart, LocalInterval, MinInterval
 from .provider_limiter import Admission, ProviderLimiter, Recalled
 from .shared_interval import SharedInterval
 from .shared_state import FileState, LocalState, SharedState
-from .wait_queue import Gate, Key, WaitQueue
+from .wait_queue import Gate, Key
 
-HELD_UP = 0.005  # of the interval
 # What is sent first may take longer on its way, by a new connection say: so much more of the
 # interval keeps them apart where they arrive.
 ON_THE_WAY = 0.01
@@ -130,53 +128,6 @@ class PacingLimiter:
         it does not, a permit is all there is, and keeps its distance from both.
         """
         return last.permit if provider in self._announcing else max(last.permit, last.sent)
-
-
-class IntervalQueue:
-    """Releases callers one interval apart, counted from when each was really released."""
-
-    def __init__(
-        self,
-        interval: float,
-        last_start: MinInterval,
-        now: Callable[[], float],
-        stamp: Callable[[LastStart, float], LastStart],
-    ) -> None:
-        self._interval = interval
-        self._last_start = last_start
-        self._now = now
-        self._queue = WaitQueue()
-        self._stamp = stamp
-        self._taken = 0.0
-
-    def gate(self, before: Callable[[LastStart], float]) -> Gate:
-        """Return a gate that opens one interval after the moment that `before` returns."""
-        return partial(self._last_start.attempt, partial(self._take, before))
-
-    @property
-    def waiting(self) -> int:
-        return len(self._queue)
-
-    def wait(self, gate: Gate, key: Key) -> Coroutine[Any, Any, None]:
-        return self._queue.wait(gate, key)  # not awaited here: a frame costs every waiting caller
-
-    def let_go(self) -> None:
-        """Count from now on, as the caller may have been held up since its turn.
-
-        The shared file is written again only where that makes a difference to other processes.
-        """
-        if self._now() - self._taken > HELD_UP * self._interval:
-            self._last_start.attempt(self._stamp)
-        self._last_start.note(self._stamp)
-
-    def _take(
-        self, before: Callable[[LastStart], float], last: LastStart, now: float
-    ) -> LastStart | float:
-        wait = before(last) + self._interval - now
-        if wait > 0:
-            return wait
-        self._taken = now
-        return self._stamp(last, now)
 
 
 def _checked(provider: ProviderLimiter, admission: Admission, gate: Gate) -> float:
