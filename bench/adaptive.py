@@ -286,7 +286,7 @@ def simulate(
 
 
 def crowd(callers: int) -> str:
-    """Let very many callers ask rolecall's limiter at once, and serve them all."""
+    """Serve very many callers that all ask rolecall's limiter at once."""
     clock = FakeClock()
     vendor = Vendor(Case(), clock.now)
     refused = 0

@@ -77,7 +77,15 @@ if TYPE_CHECKING:
         WorkspaceVerified,
         WorkTouched,
     )
-    from .types.limits import Call, Clock, Limiter, Outcome, SendLimiter, SystemClock
+    from .types.limits import (
+        Call,
+        Clock,
+        ForecastLimiter,
+        Limiter,
+        Outcome,
+        SendLimiter,
+        SystemClock,
+    )
     from .types.messages import (
         CallProgress,
         Closeable,
@@ -148,6 +156,7 @@ __all__ = [
     "Event",
     "FellBack",
     "Forecast",
+    "ForecastLimiter",
     "HasCeiling",
     "HasModel",
     "HasPrices",
@@ -250,7 +259,7 @@ _NAMES = {
     "observers.ledger": "Ledger Totals",
     "api.team": "Result Run Team",
     "types.run_options": "RunOptions",
-    "types.limits": "Call Clock Limiter Outcome SendLimiter SystemClock",
+    "types.limits": "Call Clock ForecastLimiter Limiter Outcome SendLimiter SystemClock",
     "api.llm": "LLM",
     "types.parts": "Attachment Part Text ToolCall ToolResult ToolSpec Verbatim",
     "types.verification": "Check",

@@ -48,7 +48,7 @@ from .types.events import (
     WorkspaceVerified,
     WorkTouched,
 )
-from .types.limits import Call, Limiter, Outcome
+from .types.limits import Call, ForecastLimiter, Limiter, Outcome
 from .types.messages import (
     Closeable,
     HasModel,
@@ -219,6 +219,16 @@ class LimiterContract:
             if not waiting.cancel() and waiting.done():
                 self.limiter.ended(_call(), Outcome(started=False))
             await asyncio.gather(waiting, return_exceptions=True)
+            await self.limiter.acquire(_call())
+            self.limiter.ended(_call(), Outcome())
+
+        FakeClock().run(asyncio.wait_for(use(), DAY))
+
+    def test_a_forecast_is_a_time_and_takes_no_permit(self) -> None:
+        async def use() -> None:
+            if isinstance(self.limiter, ForecastLimiter):
+                for _ in range(100):
+                    assert 0 <= self.limiter.forecast(_call()) < DAY
             await self.limiter.acquire(_call())
             self.limiter.ended(_call(), Outcome())
 

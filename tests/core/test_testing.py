@@ -307,6 +307,39 @@ def test_the_contract_of_limiters_finds_a_limiter_that_raises() -> None:
         check(LimiterContract, "test_it_grants_a_permit_and_hears_the_end", limiter=Raising())
 
 
+class Foreseeing(OnePlace):
+    """A limiter that forecasts, and may give a permit away by it."""
+
+    def __init__(self, forecast: float, takes_it: bool = False) -> None:
+        super().__init__(loses_it=False)
+        self._forecast = forecast
+        self._takes_it = takes_it
+
+    def forecast(self, call: Call) -> float:
+        if self._takes_it:
+            self._place._value = 0
+        return self._forecast
+
+
+FORECAST = "test_a_forecast_is_a_time_and_takes_no_permit"
+
+
+def test_the_contract_of_limiters_is_kept_by_one_that_forecasts_and_one_that_does_not() -> None:
+    check(LimiterContract, FORECAST, limiter=Foreseeing(1.0))
+    check(LimiterContract, FORECAST, limiter=OnePlace(loses_it=False))
+
+
+@pytest.mark.parametrize("forecast", [float("nan"), float("inf"), -1.0])
+def test_the_contract_of_limiters_finds_a_forecast_that_is_no_time(forecast: float) -> None:
+    with pytest.raises(AssertionError):
+        check(LimiterContract, FORECAST, limiter=Foreseeing(forecast))
+
+
+def test_the_contract_of_limiters_finds_a_forecast_that_takes_a_permit() -> None:
+    with pytest.raises(TimeoutError):
+        check(LimiterContract, FORECAST, limiter=Foreseeing(1.0, takes_it=True))
+
+
 @pytest.mark.parametrize("lacking", ["title", "goal", "prompt", "routes"])
 def test_the_contract_of_agents_finds_one_that_says_too_little(lacking: str) -> None:
     poor = plugin(agents=[evolve(agent("a"), **{lacking: () if lacking == "routes" else " "})])

@@ -113,3 +113,15 @@ class SendLimiter(Limiter, Protocol):
     """
 
     async def sending(self, call: Call) -> None: ...
+
+
+@runtime_checkable
+class ForecastLimiter(Limiter, Protocol):
+    """A limiter that knows how long a call would wait, for whoever chooses between providers."""
+
+    def forecast(self, call: Call) -> float:
+        """Return the seconds for which `acquire` would hold a call if it was asked now.
+
+        Infinite where it would be held for ever. Nothing is reserved or changed; return at once.
+        """
+        ...

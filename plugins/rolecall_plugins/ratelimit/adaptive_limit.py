@@ -2,6 +2,7 @@
 
 import math
 from collections import deque
+from copy import copy
 
 from .token_bucket import MINUTE, Spending, TokenBucket
 
@@ -50,6 +51,12 @@ class AdaptiveLimit:
         spending = self._bucket.spend(amount, now)
         self._recent.append(spending)
         return spending
+
+    def copy(self) -> "AdaptiveLimit":
+        """Return a copy that may go another way."""
+        copied = copy(self)
+        copied._bucket, copied._recent = copy(self._bucket), copy(self._recent)
+        return copied
 
     def correct(self, spending: Spending, amount: float, now: float) -> None:
         self._bucket.correct(spending, amount, now)

@@ -1,7 +1,9 @@
 """The cooldown after a rate limit, and the half-open probe that ends it."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from copy import copy
+from typing import Any
 
 from .shared_state import Cooling, QuotaRecord, SharedState
 from .token_bucket import DAY
@@ -40,6 +42,15 @@ class Cooldown:
     def half_open(self) -> bool:
         """Check whether one call probes while the others wait for it."""
         return self._half_open
+
+    def copy(
+        self, state: SharedState, now: Callable[[], float], calls: Mapping[Any, object]
+    ) -> "Cooldown":
+        """Return a copy with a state and a clock of its own; the probe is one of other calls."""
+        copied = copy(self)
+        copied._state, copied._now = state, now
+        copied._probe = calls.get(self._probe)
+        return copied
 
     def wait(self, call: object = None) -> tuple[str, float]:
         """Return the reason and the seconds for which a call has to wait; 0 where it may go."""

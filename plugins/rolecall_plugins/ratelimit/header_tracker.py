@@ -2,6 +2,7 @@
 
 import math
 from collections import deque
+from copy import copy
 
 from attrs import frozen
 
@@ -64,6 +65,12 @@ class HeaderTracker:
             self._log.popleft()
             self._last = None
         return spending
+
+    def copy(self) -> "HeaderTracker":
+        """Return a copy that may go another way."""
+        copied = copy(self)
+        copied._bucket, copied._log = copy(self._bucket), copy(self._log)
+        return copied
 
     def correct(self, spending: Spending, amount: float, now: float) -> None:
         # What the headers described already has the true amount in it.

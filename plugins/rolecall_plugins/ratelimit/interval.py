@@ -3,14 +3,15 @@
 import threading
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from attrs import frozen
 
-from .wait_queue import Gate, Key, WaitQueue
+from .wait_queue import Gate, Key, Queued, WaitQueue
 
 HELD_UP = 0.005  # of the interval
 NEVER = float("-inf")
+T = TypeVar("T")
 
 
 @frozen
@@ -29,6 +30,10 @@ Change = Callable[[LastStart, float], LastStart | float]
 
 class MinInterval(Protocol):
     """Keeps the last start."""
+
+    def peek(self) -> LastStart:
+        """Return the last start, as far as it is known."""
+        ...
 
     def attempt(self, change: Change) -> float:
         """Replace the last start by what `change` makes of it.
@@ -53,6 +58,9 @@ class LocalInterval:
         self._mutex = threading.Lock()
         self._last = LastStart()
 
+    def peek(self) -> LastStart:
+        return self._last
+
     def attempt(self, change: Change) -> float:
         with self._mutex:
             changed = change(self._last, self._now())
@@ -65,7 +73,7 @@ class LocalInterval:
         self.attempt(change)
 
 
-class IntervalQueue:
+class IntervalQueue(Generic[T]):
     """Releases callers one interval apart, counted from when each was really released."""
 
     def __init__(
@@ -78,7 +86,7 @@ class IntervalQueue:
         self._interval = interval
         self._last_start = last_start
         self._now = now
-        self._queue = WaitQueue()
+        self._queue: WaitQueue[T] = WaitQueue()
         self._stamp = stamp
         self._taken = 0.0
 
@@ -90,8 +98,13 @@ class IntervalQueue:
     def waiting(self) -> int:
         return len(self._queue)
 
-    def wait(self, gate: Gate, key: Key) -> Coroutine[Any, Any, None]:
-        return self._queue.wait(gate, key)  # not awaited here: a frame costs every waiting caller
+    def items(self) -> list[Queued[T]]:
+        """List who waits, in no order."""
+        return self._queue.items()
+
+    def wait(self, gate: Gate, key: Key, item: T) -> Coroutine[Any, Any, None]:
+        # Not awaited here: a frame costs every waiting caller.
+        return self._queue.wait(gate, key, item)
 
     def let_go(self) -> None:
         """Count from now on, as the caller may have been held up since its turn.

@@ -10,6 +10,7 @@ from .interval import IntervalQueue, LastStart, LocalInterval, MinInterval
 from .provider_limiter import Admission, ProviderLimiter, Recalled
 from .shared_interval import SharedInterval
 from .shared_state import FileState, LocalState, SharedState
+from .wait_forecast import WaitForecast
 from .wait_queue import Gate, Key
 
 # What is sent first may take longer on its way, by a new connection say: so much more of the
@@ -53,9 +54,12 @@ class PacingLimiter:
         self._settings = settings
         self._now = now
         self._state = state
-        self._permits = IntervalQueue(settings.interval, interval, now, _permitted)
+        self._interval = interval
+        self._permits: IntervalQueue[Admission] = IntervalQueue(
+            settings.interval, interval, now, _permitted
+        )
         apart = (1 + ON_THE_WAY) * settings.interval
-        self._sends = IntervalQueue(apart, interval, now, _sent)
+        self._sends: IntervalQueue[Call] = IntervalQueue(apart, interval, now, _sent)
         self._sent_gate = self._sends.gate(lambda last: last.sent)
         self._providers: dict[str, tuple[ProviderLimiter, Gate]] = {}
         self._admissions: dict[Call, list[Admission]] = {}
@@ -80,7 +84,7 @@ class PacingLimiter:
             admission = await provider.admit(call, key)
             if self._permits.waiting:
                 call.on_wait("interval", self._permits.waiting * self._settings.interval)
-            await self._permits.wait(partial(_checked, provider, admission, gate), key)
+            await self._permits.wait(partial(_checked, provider, admission, gate), key, admission)
         except BaseException as error:
             if admission is not None:
                 provider.left(admission)
@@ -91,8 +95,27 @@ class PacingLimiter:
 
     async def sending(self, call: Call) -> None:
         self._announcing.add(call.provider)
-        await self._sends.wait(self._sent_gate, ())
+        await self._sends.wait(self._sent_gate, (), call)
         self._sends.let_go()
+
+    def forecast(self, call: Call) -> float:
+        """Return the seconds for which a call would wait for its permit if it was asked now.
+
+        It is what `acquire` comes to, if nobody else comes, no call is refused, and those under
+        way take as long as their model's calls take on average.
+        """
+        own, _ = self._provider(call.provider)
+        providers = {name: provider for name, (provider, _) in self._providers.items()}
+        key, last, waiting = self._key(call), self._interval.peek(), self._permits.items()
+        now, interval = self._now(), self._settings.interval
+        if own.would_pass(call) and not any(each.is_holding() for each in providers.values()):
+            # As nearly always: only the interval holds calls, in their order.
+            ahead = [queued for queued in waiting if queued[0] <= key]
+            first = min(ahead)[2].call if ahead else call
+            start = max(now, self._before(first.provider, last) + interval)
+            return start - now + len(ahead) * interval
+        forecast = WaitForecast(now, interval, self._before, last, providers, waiting)
+        return forecast.seconds(call, key)
 
     def ended(self, call: Call, outcome: Outcome) -> None:
         admissions = self._admissions[call]

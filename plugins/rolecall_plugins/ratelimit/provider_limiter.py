@@ -1,11 +1,12 @@
 """One provider's limits: calls at once, the user's quota, each model's limits and cooldowns."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import copy, deepcopy
 from functools import partial
 
-from attrs import define
+from attrs import define, frozen
 
 from rolecall import Call, Cause, Outcome, ProviderError, ProviderSettings
 
@@ -13,11 +14,15 @@ from .cooldown import Cooldown
 from .headers import parse_named_limits, parse_retry_after, parse_used
 from .quota import Quota, QuotaReservation
 from .reservation import TokenForecast
-from .shared_state import SharedState
+from .shared_state import LocalState, SharedState
 from .vendor_limits import VendorLimits, VendorReservation
-from .wait_queue import FOREVER, Key, WaitQueue
+from .wait_queue import FOREVER, Key, Queued, WaitQueue
 
 HOPELESS = 120.0  # seconds; no limit per minute holds a call up for so long
+FIRST_GUESS = 10.0  # seconds that a call takes
+NEWEST = 0.25  # share of the newest call in the mean of those seconds
+
+Held = tuple[str, float]  # why a call has to wait, and for how many seconds
 
 
 class Recalled(Exception):
@@ -34,9 +39,10 @@ class ModelLimiter:
     def __init__(
         self, model: str, state: SharedState, now: Callable[[], float], longest: float
     ) -> None:
-        self.queue = WaitQueue()
+        self.queue: WaitQueue[Call] = WaitQueue()
         self.cooldown = Cooldown(model, state, now, longest)
         self.vendor = VendorLimits(now())
+        self.seconds = FIRST_GUESS  # that its calls take, on average
 
 
 @define(eq=False)
@@ -50,11 +56,25 @@ class Admission:
     quota: QuotaReservation | None = None
 
 
+@frozen
+class Copy:
+    """A provider's limiter that may go another way, and who is on the way through the original.
+
+    admissions: to their copies. models: the calls that wait for their model, by its name.
+    queue: the admissions, not their copies, that wait for the provider.
+    """
+
+    limiter: "ProviderLimiter"
+    admissions: Mapping[Admission, Admission]
+    models: Mapping[str, list[Queued[Call]]]
+    queue: list[Queued[Admission]]
+
+
 class ProviderLimiter:
     """Admits a provider's calls as its limits allow, in the order of their keys.
 
-    A call waits in its model's queue and then in the provider's. One that was `admitted` has
-    either `started` or `left`; one that started `ended`.
+    A call passes its model's queue and then the provider's. One that was admitted has either
+    `started` or `left`; one that started `ended`.
 
     longest: seconds that a call may be held up by what the vendor asks for, and by a day's limit.
     """
@@ -66,12 +86,14 @@ class ProviderLimiter:
         now: Callable[[], float],
         longest: float,
     ) -> None:
+        self._limits = limits
         self._at_once = limits.concurrency or FOREVER
         self._state = state
         self._now = now
         self._longest = longest
-        self._queue = WaitQueue()
+        self._queue: WaitQueue[Admission] = WaitQueue()
         self._lock = threading.RLock()
+        self._admissions: set[Admission] = set()
         self._active = 0
         self._quota = Quota(limits, state, now)
         self._tokens = TokenForecast()
@@ -88,14 +110,48 @@ class ProviderLimiter:
         if wait:  # reported at once, also for those who are not the first in the queue
             call.on_wait(reason, wait)
         admitted: list[Admission] = []
-        await model.queue.wait(partial(self._pass_model, model, call, admitted), key)
+        await model.queue.wait(partial(self._model_gate, call, admitted), key, call)
         (admission,) = admitted
         try:
-            await self._queue.wait(partial(self._pass_provider, admission), key)
+            await self._queue.wait(partial(self._provider_gate, admission), key, admission)
         except BaseException:
             self.left(admission)
             raise
         return admission
+
+    def pass_model(self, call: Call) -> Admission | Held:
+        """Reserve what a call takes from its model's limits, where they allow it.
+
+        Raises ProviderError where they would hold the call up for longer than anyone waits.
+        """
+        model = self._model(call.model)
+        tokens = call.input_tokens, self._tokens.expect(call)
+        with self._lock:
+            reason, wait = model.cooldown.wait()
+            if not wait:
+                reason, wait = model.vendor.wait(*tokens, self._now())
+            if wait:
+                return self._bearable(call, reason, wait)
+            admission = Admission(call, model, tokens, model.vendor.reserve(*tokens))
+            model.cooldown.admitted(admission)
+            self._admissions.add(admission)
+            return admission
+
+    def pass_provider(self, admission: Admission) -> Held | None:
+        """Reserve what a call takes from the user's limits, where they allow it.
+
+        Raises Recalled where a cooldown began meanwhile, and ProviderError as `pass_model`.
+        """
+        with self._lock:
+            self.check(admission)
+            if self._active >= self._at_once:
+                return f"{self._at_once} calls at once", FOREVER
+            quota = self._quota.reserve(*admission.tokens)
+            if not isinstance(quota, QuotaReservation):
+                return self._bearable(admission.call, *quota)
+            admission.quota = quota
+            self._active += 1
+            return None
 
     def check(self, admission: Admission) -> None:
         """Raise Recalled where a cooldown began since the call was admitted."""
@@ -110,8 +166,7 @@ class ProviderLimiter:
             model.vendor.start(admission.vendor, self._now())
             if admission.quota:
                 self._quota.start(admission.quota)
-        if model.cooldown.half_open:
-            model.queue.wake_first()
+        model.queue.wake_first()
 
     def left(self, admission: Admission) -> None:
         """Release what was reserved for a call that did not start."""
@@ -123,7 +178,7 @@ class ProviderLimiter:
 
     def ended(self, admission: Admission, outcome: Outcome) -> None:
         """Learn from how a call ended that started."""
-        model, reserved, used = admission.model, admission.vendor, parse_used(outcome.usage)
+        model, used = admission.model, parse_used(outcome.usage)
         refused = outcome.cause is Cause.RATE_LIMITED
         with self._leaving(admission):
             now = self._now()
@@ -131,20 +186,64 @@ class ProviderLimiter:
                 self._tokens.learn(admission.call, used[1])
             elif outcome.started and not refused:
                 used = admission.tokens  # a call that was cancelled or cut off may have used them
-            if admission.quota:
-                self._quota.settle(admission.quota, *used)
-            model.vendor.settle(reserved, *used, outcome.headers, now)
+            self._settle(admission, used, outcome.headers)
             if not outcome.started or outcome.cancelled:
                 model.cooldown.cancelled(admission)
                 return
+            started = now if admission.vendor.started is None else admission.vendor.started
             if not refused:
                 model.cooldown.answered(admission)
+                model.seconds += NEWEST * (now - started - model.seconds)
                 return
-            started = reserved.started or now
             retry_after = parse_retry_after(outcome.retry_after)
             seconds = model.cooldown.refused(admission, started, retry_after)
             if seconds:
-                model.vendor.refused(reserved, parse_named_limits(outcome.limits), seconds, now)
+                named = parse_named_limits(outcome.limits)
+                model.vendor.refused(admission.vendor, named, seconds, now)
+
+    def ended_as_expected(self, admission: Admission) -> None:
+        """End a call as if it was answered and used what was reserved for it."""
+        with self._leaving(admission):
+            self._settle(admission, admission.tokens, {})
+            admission.model.cooldown.answered(admission)
+
+    def would_pass(self, call: Call) -> bool:
+        """Check whether a call would surely be admitted at once; reserve nothing."""
+        with self._lock:
+            model = self._model(call.model)
+            tokens = call.input_tokens, self._tokens.expect(call)
+            is_free = self._active < self._at_once and not self._quota.has_limits
+            return is_free and not model.vendor.would_hold(*tokens, self._now())
+
+    def is_holding(self) -> bool:
+        """Check whether any call waits, or will have to wait, for more than the interval."""
+        with self._lock:
+            models = self._models.values()
+            return len(self._queue) > 0 or any(
+                len(model.queue) > 0 or model.cooldown.wait()[1] or model.cooldown.half_open
+                for model in models
+            )
+
+    def copy(self, now: Callable[[], float]) -> Copy:
+        """Return a copy with a clock of its own."""
+        with self._lock:
+            state = LocalState(deepcopy(self._state.peek()))
+            copied = ProviderLimiter(self._limits, state, now, self._longest)
+            copied._active, copied._tokens = self._active, self._tokens.copy()
+            copies: dict[Admission, Admission] = {}
+            for name, model in self._models.items():
+                own = copied._models[name] = copy(model)
+                own.queue = WaitQueue()
+                own.vendor, reservations = model.vendor.copy()
+                for each in self._admissions:
+                    if each.model is model:
+                        quota = each.quota and copy(each.quota)
+                        reserved = reservations[each.vendor]
+                        copies[each] = Admission(each.call, own, each.tokens, reserved, quota)
+                own.cooldown = model.cooldown.copy(state, now, copies)
+            copied._admissions = set(copies.values())
+            waiting = {name: model.queue.items() for name, model in self._models.items()}
+            return Copy(copied, copies, waiting, self._queue.items())
 
     @contextmanager
     def _leaving(self, admission: Admission) -> Iterator[None]:
@@ -152,10 +251,18 @@ class ProviderLimiter:
             try:
                 yield
             finally:
+                self._admissions.discard(admission)
                 if admission.quota:
                     self._active -= 1
                 admission.model.queue.wake_first()
                 self._queue.wake_first()
+
+    def _settle(
+        self, admission: Admission, used: tuple[int, int], headers: Mapping[str, str]
+    ) -> None:
+        if admission.quota:
+            self._quota.settle(admission.quota, *used)
+        admission.model.vendor.settle(admission.vendor, *used, headers, self._now())
 
     def _model(self, name: str) -> ModelLimiter:
         with self._lock:
@@ -165,33 +272,22 @@ class ProviderLimiter:
                 self._models[name] = model
             return model
 
-    def _pass_model(self, model: ModelLimiter, call: Call, admitted: list[Admission]) -> float:
-        """Reserve what a call takes from its model's limits; return the seconds to wait."""
-        tokens = call.input_tokens, self._tokens.expect(call)
-        with self._lock:
-            reason, wait = model.cooldown.wait()
-            if not wait:
-                reason, wait = model.vendor.wait(*tokens, self._now())
-            if not wait:
-                admission = Admission(call, model, tokens, model.vendor.reserve(*tokens))
-                model.cooldown.admitted(admission)
-                admitted.append(admission)
-        return self._reported(call, reason, wait)
+    def _model_gate(self, call: Call, admitted: list[Admission]) -> float:
+        passed = self.pass_model(call)
+        if isinstance(passed, Admission):
+            admitted.append(passed)
+            return 0.0
+        call.on_wait(*passed)
+        return passed[1]
 
-    def _pass_provider(self, admission: Admission) -> float:
-        """Reserve what a call takes from the user's limits; return the seconds to wait."""
-        with self._lock:
-            self.check(admission)
-            if self._active >= self._at_once:
-                return self._reported(admission.call, f"{self._at_once} calls at once", FOREVER)
-            quota = self._quota.reserve(*admission.tokens)
-            if isinstance(quota, QuotaReservation):
-                admission.quota = quota
-                self._active += 1
-                return 0.0
-        return self._reported(admission.call, *quota)
+    def _provider_gate(self, admission: Admission) -> float:
+        held = self.pass_provider(admission)
+        if held is None:
+            return 0.0
+        admission.call.on_wait(*held)
+        return held[1]
 
-    def _reported(self, call: Call, reason: str, wait: float) -> float:
+    def _bearable(self, call: Call, reason: str, wait: float) -> Held:
         if max(self._longest, HOPELESS) < wait < FOREVER:
             raise ProviderError(
                 Cause.QUOTA_EXHAUSTED,
@@ -199,6 +295,4 @@ class ProviderLimiter:
                 f"{wait / 3600:.1f} h",
                 retry_after=wait,
             )
-        if wait:
-            call.on_wait(reason, wait)
-        return wait
+        return reason, wait

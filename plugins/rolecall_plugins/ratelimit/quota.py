@@ -98,6 +98,10 @@ class Quota:
         self._state = state
         self._now = now
 
+    @property
+    def has_limits(self) -> bool:
+        return bool(self._limits)
+
     def reserve(
         self, input_tokens: int, output_tokens: int
     ) -> "QuotaReservation | tuple[str, float]":

@@ -36,6 +36,8 @@ class UsageLimit(Protocol):
 
     def correct(self, spending: Spending, amount: float, now: float) -> None: ...
 
+    def copy(self) -> "UsageLimit": ...
+
 
 class Reservation:
     """Reserves a call's estimated amounts, spends them as the call proceeds, and corrects them."""
@@ -65,12 +67,23 @@ class Reservation:
         """Reserve nothing for a call that never started."""
         self._limit.reserve(-sum(self._amounts))
 
+    def copy(self, limit: UsageLimit) -> "Reservation":
+        """Return the same reservation of a copied limit; its spending may only be confirmed."""
+        copied = Reservation.__new__(Reservation)
+        copied._limit, copied._amounts, copied.spending = limit, self._amounts, self.spending
+        return copied
+
 
 class TokenForecast:
     """Expects an agent to write the mean of its last answers; a new one, that of all."""
 
     def __init__(self) -> None:
         self._means: dict[str, float] = {}
+
+    def copy(self) -> "TokenForecast":
+        copied = TokenForecast()
+        copied._means = dict(self._means)
+        return copied
 
     def expect(self, call: Call) -> int:
         mean = self._means.get(call.agent, self._means.get(""))

@@ -55,6 +55,12 @@ class SharedInterval:
         self._lost: tuple[int, float] | None = None  # the folder's change, and when that was
         self._warned: set[str] = set()
 
+    def peek(self) -> LastStart:
+        with self._mutex:
+            with suppress(OSError), opened(self._path) as folder:
+                self._known = self._known.or_later(self._read(folder)[1])
+            return self._known
+
     def attempt(self, change: Change) -> float:
         with self._mutex:
             # Where all is known that is needed to say no, the disk is left alone.
@@ -134,7 +140,8 @@ class SharedInterval:
             age = self._calendar() - changed / 1e9 - TICK
             # Looked at once: a calendar that is set back must not make it now again and again.
             self._lost = changed, self._now() - max(0.0, age)
-        return LastStart(self._lost[1], self._lost[1])
+        moment = self._lost[1] if self._lost[1] > 0 else NEVER  # the clock began after it
+        return LastStart(moment, moment)
 
     def _warn(self, what: str) -> None:
         if what not in self._warned:

@@ -67,9 +67,9 @@ class SharedState(Protocol):
 class LocalState:
     """The record of this process alone."""
 
-    def __init__(self) -> None:
+    def __init__(self, record: QuotaRecord | None = None) -> None:
         self._mutex = threading.Lock()
-        self._record = QuotaRecord()
+        self._record = record or QuotaRecord()
 
     def peek(self) -> QuotaRecord:
         return self._record

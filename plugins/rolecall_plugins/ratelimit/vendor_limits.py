@@ -34,6 +34,18 @@ class VendorLimits:
         self._adaptive = {family: AdaptiveLimit(now) for family in GUESSED}
         self._active: list[VendorReservation] = []
 
+    def copy(self) -> "tuple[VendorLimits, dict[VendorReservation, VendorReservation]]":
+        """Return a copy that may go another way, and the copies of its reservations."""
+        copies: dict[UsageLimit, UsageLimit] = {}
+        copied = VendorLimits.__new__(VendorLimits)
+        copied._trackers = {family: limit.copy() for family, limit in self._trackers.items()}
+        copied._adaptive = {family: limit.copy() for family, limit in self._adaptive.items()}
+        for (_, limit), (_, copied_limit) in zip(self._limits(), copied._limits(), strict=True):
+            copies[limit] = copied_limit
+        reservations = {active: _copy(active, copies) for active in self._active}
+        copied._active = [*reservations.values()]
+        return copied, reservations
+
     def wait(self, input_tokens: int, output_tokens: int, now: float) -> tuple[str, float]:
         """Return the reason and the seconds for which a call with so many tokens has to wait."""
         reason, longest = "", 0.0
@@ -44,6 +56,13 @@ class VendorLimits:
                 what = f"{family.replace('-', ' ')} per {limit.period}"
                 reason, longest = f"{what}, by {by}", wait
         return reason, longest
+
+    def would_hold(self, input_tokens: int, output_tokens: int, now: float) -> bool:
+        """Check whether `wait` would be more than 0, and learn nothing from being asked."""
+        return any(
+            limit.copy().wait(sum(FAMILIES[family](input_tokens, output_tokens)), now) > 0
+            for family, limit in self._limits()
+        )
 
     def reserve(self, input_tokens: int, output_tokens: int) -> VendorReservation:
         """Reserve a call's share until it starts."""
@@ -117,3 +136,16 @@ class VendorLimits:
             if active.started is not None:
                 part.start(active.started)
             active.parts[limit] = part
+
+
+def _copy(
+    reservation: VendorReservation, limits: Mapping[UsageLimit, UsageLimit]
+) -> VendorReservation:
+    parts = {
+        limits[limit]: part.copy(limits[limit])
+        for limit, part in reservation.parts.items()
+        if limit in limits
+    }
+    return VendorReservation(
+        reservation.input_tokens, reservation.output_tokens, reservation.started, parts
+    )

@@ -10,14 +10,17 @@ import heapq
 import threading
 from collections.abc import Callable
 from itertools import count
+from typing import Generic, TypeVar
 
 FOREVER = float("inf")
 
+T = TypeVar("T")
 Gate = Callable[[], float]
 Key = tuple[float, ...]
+Queued = tuple[Key, float, T]  # the number tells who of the same key came first
 
 
-class WaitQueue:
+class WaitQueue(Generic[T]):
     """Passes callers through a gate one by one: the lowest key first, then in order of arrival.
 
     A gate takes effect and returns 0 where the first in the queue may pass; else it returns the
@@ -28,12 +31,16 @@ class WaitQueue:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._waiters: list[tuple[Key, int, _Waiter]] = []  # a heap
+        self._waiters: list[Queued[_Waiter[T]]] = []  # a heap
         self._numbers = count()
         self._left = 0
 
-    async def wait(self, gate: Gate, key: Key = ()) -> None:
-        waiter = _Waiter()
+    async def wait(self, gate: Gate, key: Key = (), item: T | None = None) -> None:
+        """Wait until the gate lets the caller pass.
+
+        item: what stands for the caller in `items`.
+        """
+        waiter = _Waiter(item)
         with self._lock:
             heapq.heappush(self._waiters, (key, next(self._numbers), waiter))
         try:
@@ -51,6 +58,15 @@ class WaitQueue:
         """Count the waiters, give or take some that left."""
         return len(self._waiters)
 
+    def items(self) -> list[Queued[T]]:
+        """List who waits, in no order."""
+        with self._lock:
+            return [
+                (key, number, waiter.item)
+                for key, number, waiter in self._waiters
+                if not waiter.has_left and waiter.item is not None
+            ]
+
     def wake_first(self) -> None:
         """Wake the first in the queue, so that it asks its gate again."""
         while True:
@@ -60,12 +76,12 @@ class WaitQueue:
                 return
             first.has_left = True
 
-    def _first(self) -> "_Waiter | None":
+    def _first(self) -> "_Waiter[T] | None":
         while self._waiters and self._waiters[0][2].has_left:
             heapq.heappop(self._waiters)
         return self._waiters[0][2] if self._waiters else None
 
-    def _is_first(self, waiter: "_Waiter") -> bool:
+    def _is_first(self, waiter: "_Waiter[T]") -> bool:
         with self._lock:
             first = self._first()
         if first is waiter:
@@ -75,7 +91,7 @@ class WaitQueue:
         with self._lock:
             return self._first() is waiter
 
-    def _leave(self, waiter: "_Waiter") -> None:
+    def _leave(self, waiter: "_Waiter[T]") -> None:
         with self._lock:
             was_first = self._first() is waiter
             waiter.has_left = True
@@ -94,12 +110,13 @@ class WaitQueue:
             self._left = 0
 
 
-class _Waiter:
+class _Waiter(Generic[T]):
     """One caller in a queue: sleeps in its own event loop, is woken from any thread."""
 
-    __slots__ = ("_asleep", "_timer", "has_left", "loop")
+    __slots__ = ("_asleep", "_timer", "has_left", "item", "loop")
 
-    def __init__(self) -> None:
+    def __init__(self, item: T | None) -> None:
+        self.item = item
         self.loop = asyncio.get_running_loop()
         self.has_left = False
         self._timer: asyncio.TimerHandle | None = None

@@ -53,7 +53,7 @@ class Folder:
         return wait
 
     def date(self) -> None:
-        """Let a change that was just made be of now by the clock."""
+        """Date a change that was just made by the clock."""
         now = int(self._clock.now() * 1e9)
         for folder in (self._above, self.path.parent, self.path):
             if folder.is_dir() and folder.stat().st_mtime > 1e6:
@@ -212,6 +212,19 @@ def test_the_first_use_waits_for_nobody_and_warns_of_nothing(
 ) -> None:
     assert folder.attempt(folder.interval()) == 0
     assert caplog.records == []
+
+
+def test_where_the_folder_changed_last_before_the_clock_began_the_start_is_shared_as_ever(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    os.utime(tmp_path, (0, 0))
+    one, other = (
+        SharedInterval(tmp_path / "interval", clock.now, lambda: 1e9 + clock.now())
+        for _ in range(2)
+    )
+    assert one.attempt(take) == 0
+    clock.advance(0.2)
+    assert other.attempt(take) == pytest.approx(INTERVAL - 0.2)
 
 
 def test_a_start_that_a_dead_process_prepared_is_used_by_another(
