@@ -1,7 +1,7 @@
 """The events of one HTTP attempt, and how long each of its phases took."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from typing import TypedDict
 
 from attrs import frozen
@@ -13,6 +13,7 @@ from ..types.limits import Call, Limiter, SendLimiter
 from ..types.messages import CallProgress, Response, Stop
 from ..usage import Usage
 from .context import CallContext
+from .redaction import RedactedStream, Redactor
 
 
 @frozen
@@ -60,13 +61,13 @@ class CallRecorder(CallProgress):
         call: Call,
         step: str,
         limiters: Sequence[SendLimiter],
-        redact: Callable[[str], str],
+        redact: Redactor,
     ) -> None:
         self._context = context
         self._call = call
         self._step = step
         self._limiters = limiters
-        self._redact = redact
+        self._stream = RedactedStream(redact)
         self._clock = context.clock
         self._emit = context.emit
         # Stamped again with the permit, and once more as the first byte leaves: until then a call
@@ -93,7 +94,7 @@ class CallRecorder(CallProgress):
     def text(self, delta: str) -> None:
         if self._first is None:
             self._first = self._clock.now()
-        self._emit(CallText(delta=self._redact(delta), **self._identity))
+        self._show(self._stream.add(delta))
 
     def waiting(self) -> None:
         self._emit(CallWaiting(**self._identity))
@@ -118,7 +119,12 @@ class CallRecorder(CallProgress):
             )
         )
 
+    def _show(self, delta: str) -> None:
+        if delta:
+            self._emit(CallText(delta=delta, **self._identity))
+
     def ended(self, result: CallResult) -> None:
+        self._show(self._stream.end())
         response, error = result.response, result.error
         request_id = response.request_id if response else error.request_id if error else None
         self._emit(

@@ -10,28 +10,73 @@ from ..config.secrets import is_telling
 from ..errors import ProviderError
 from ..types.messages import Response
 from ..types.parts import Part, Text, Verbatim, from_json, to_json
+from .secret_forms import FRAGMENTED, Fragments, encoded, header_values, passwords
 
 MASK = "[secret]"
 SHORTEST = 8
 # Characters of a message, as it is kept and shown. It is cut here, where it is masked already: of a
 # key that was cut first, the rest would not be known again.
 LONGEST_MESSAGE = 500
+HELD_BACK = 4  # characters of a secret from which on a piece of text waits for the next
+_USERINFO = re.compile(r"(\w://)[^\s/?#@]+@")
 
 
 class Redactor:
-    """Masks the values of those environment variables whose names tell of a secret."""
+    """Masks secrets in every form that they may come back in.
+
+    Secret are the values of those environment variables whose names tell so, the passwords in
+    addresses, and the values of headers that variables hold; and whatever stands before the `@` of
+    an address.
+    """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
-        self.secrets = frozenset(
-            secret
-            for name, value in environment.items()
-            if is_telling(name) and len(secret := value.strip()) >= SHORTEST
-        )
-        longest_first = sorted(self.secrets, key=len, reverse=True)
+        telling = (value.strip() for name, value in environment.items() if is_telling(name))
+        values = (*telling, *passwords(environment.values()), *header_values(environment))
+        self.secrets = frozenset(value for value in values if len(value) >= SHORTEST)
+        forms = {form for secret in self.secrets for form in encoded(secret)}
+        forms = {form for form in forms if len(form) >= SHORTEST}
+        # Longer ones are found by their fragments.
+        short = (form for form in forms if len(form) < FRAGMENTED)
+        longest_first = sorted(short, key=len, reverse=True)
         self._secret = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
+        self._fragments = Fragments(forms)
+        self._longest = max(map(len, forms), default=0)
+        self._beginnings = frozenset(
+            form[:length] for form in forms for length in range(HELD_BACK, len(form))
+        )
 
     def __call__(self, text: str) -> str:
-        return self._secret.sub(MASK, text)
+        if not text:
+            return text
+        masked = _USERINFO.sub(rf"\1{MASK}@", text) if "@" in text else text
+        return self._secret.sub(MASK, self._fragments.mask(masked, MASK))
+
+    def begun(self, text: str) -> int:
+        """Return how many characters at a text's end may be the beginning of a secret."""
+        for length in range(min(len(text), self._longest - 1), HELD_BACK - 1, -1):
+            if text[-length:] in self._beginnings:
+                return length
+        return 0
+
+
+class RedactedStream:
+    """Masks secrets in a text that comes in pieces: what may be half of one is held back."""
+
+    def __init__(self, redact: Redactor) -> None:
+        self._redact = redact
+        self._held = ""
+
+    def add(self, piece: str) -> str:
+        """Return what can be shown of the text so far, beyond what was returned before."""
+        text = self._held + piece
+        begun = self._redact.begun(text)
+        self._held = text[len(text) - begun :]
+        return self._redact(text[: len(text) - begun])
+
+    def end(self) -> str:
+        """Return the rest."""
+        rest, self._held = self._redact(self._held), ""
+        return rest
 
 
 def redacted(response: Response, redact: Redactor) -> Response:

@@ -1,5 +1,11 @@
 """Nothing that came from outside carries a secret on."""
 
+import base64
+import json
+from collections.abc import Callable
+from itertools import pairwise
+from urllib.parse import quote, quote_plus
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +15,7 @@ from rolecall.execution.redaction import (
     LONGEST_MESSAGE,
     MASK,
     SHORTEST,
+    RedactedStream,
     Redactor,
     redact_error,
     redacted,
@@ -84,3 +91,93 @@ def test_a_key_is_masked_before_a_message_is_cut(before: int, after: int) -> Non
         assert len(message) <= LONGEST_MESSAGE
         assert "planted" not in message
         assert message.endswith("…") == (before + len(MASK) + after > LONGEST_MESSAGE)
+
+
+# In which forms it may come back.
+
+KEY = "sk-made-up-Planted+Secret/VALUE=0123456789"
+# Of a key that repeats itself, a part is found at several places: no vendor makes such.
+LONG = st.permutations("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_/+=").map(
+    lambda letters: "".join(letters[:40])
+)
+AROUND = st.text(max_size=8)
+
+
+def shown(key: str, text: str) -> str:
+    return Redactor({"ONE_API_KEY": key})(text)
+
+
+@pytest.mark.parametrize(
+    "encode",
+    [
+        lambda key: quote(key, safe=""),
+        lambda key: quote(key, safe="").lower() if "%" in quote(key, safe="") else key,
+        lambda key: quote_plus(key),
+        lambda key: key.encode().hex(),
+        lambda key: json.dumps(key)[1:-1],
+    ],
+)
+def test_an_encoded_key_is_masked(encode: Callable[[str], str]) -> None:
+    if encode(KEY) != encode(KEY).lower():
+        assert shown(KEY, f"at {encode(KEY)}!") == f"at {MASK}!"
+
+
+@given(LONG, st.binary(max_size=5), st.binary(max_size=5), st.booleans())
+def test_a_key_within_something_in_base64_is_masked(
+    key: str, before: bytes, after: bytes, for_urls: bool
+) -> None:
+    encoder = base64.urlsafe_b64encode if for_urls else base64.b64encode
+    text = shown(key, encoder(before + key.encode() + after).decode())
+    assert MASK in text
+    decoded = base64.b64encode(key.encode()).decode()
+    assert not any(decoded[start : start + 16] in text for start in range(len(decoded) - 15))
+
+
+@given(LONG, st.integers(20, 60), st.integers(0, 40), AROUND)
+def test_a_part_of_a_key_is_masked(key: str, length: int, start: int, around: str) -> None:
+    part = key[start : start + length]
+    if len(part) >= 20 or (start == 0 and len(part) >= 10):
+        assert part not in shown(key, f"{around} {part} {around}")
+
+
+@given(LONG, st.lists(st.integers(1, 59), max_size=6), AROUND)
+def test_a_key_that_comes_in_pieces_is_never_shown(key: str, cuts: list[int], around: str) -> None:
+    text = f"{around}{key}{around}"
+    stream = RedactedStream(Redactor({"ONE_API_KEY": key}))
+    edges = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
+    pieces = [text[a:b] for a, b in pairwise(edges)]
+    told = [stream.add(piece) for piece in pieces] + [stream.end()]
+    whole = "".join(told)
+    assert MASK in whole
+    assert not any(key[start : start + 20] in whole for start in range(len(key) - 19))
+
+
+@given(st.lists(st.text(max_size=5), max_size=5))
+def test_a_stream_without_secrets_comes_whole(pieces: list[str]) -> None:
+    stream = RedactedStream(Redactor({"ONE_API_KEY": "\x00" * 12 + "never drawn by hypothesis"}))
+    assert "".join([*map(stream.add, pieces), stream.end()]) == "".join(pieces)
+
+
+@pytest.mark.parametrize(
+    ("address", "safe"),
+    [
+        ("http://alice:pw@proxy:3128/x", f"http://{MASK}@proxy:3128/x"),
+        ("https://token@host", f"https://{MASK}@host"),
+        ("postgres://u:p%40ss@db/x?y=z", f"postgres://{MASK}@db/x?y=z"),
+        ("mail alice@example.com", "mail alice@example.com"),
+        ("https://host/@alice", "https://host/@alice"),
+    ],
+)
+def test_what_stands_before_the_host_of_an_address_is_masked(address: str, safe: str) -> None:
+    assert Redactor({})(f"via {address}: refused") == f"via {safe}: refused"
+
+
+def test_the_password_of_a_proxy_is_masked_wherever_it_stands() -> None:
+    redact = Redactor({"HTTPS_PROXY": "http://alice:hunter-2-pass@proxy:3128"})
+    assert redact("Proxy-Authorization for hunter-2-pass") == f"Proxy-Authorization for {MASK}"
+
+
+def test_the_values_of_headers_are_masked() -> None:
+    headers = "authorization=Bearer%20planted-token-0,x-team=planted-team-00"
+    redact = Redactor({"OTEL_EXPORTER_OTLP_HEADERS": headers})
+    assert "planted" not in redact("sent Bearer planted-token-0 and planted-team-00")
