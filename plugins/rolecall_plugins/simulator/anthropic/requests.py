@@ -33,15 +33,15 @@ def read_body(data: dict[str, Any]) -> Query:
     if not isinstance(stream, bool):
         raise invalid("stream: Input should be a valid boolean")
     thinking = _thinking(data.get("thinking"), max_tokens)
-    tools, offered = read_tools(data.get("tools"))
+    tools, tools_prompt = read_tools(data.get("tools"))
     callable_tools, forced = read_choice(data.get("tool_choice"), tools, thinking is not None)
     system = read_content(data.get("system") or [], "system")
     messages = [_message(message, n, n == len(sent) - 1) for n, message in enumerate(sent)]
     check_calls(messages)
     if thinking == "enabled":
         check_thinking(messages)
-    blocks = _marked(data, [*offered, *system.prompt], messages)
-    if not offered and any(message.blocks.calls for message in messages):
+    blocks = _marked(data, [*tools_prompt, *system.prompt], messages)
+    if not tools_prompt and any(message.blocks.calls for message in messages):
         raise invalid(
             "Requests which include `tool_use` or `tool_result` blocks must define tools."
         )
