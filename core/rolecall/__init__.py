@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from .plugin.run_option import CommandContext, CommandLine, RunOption
     from .plugin.run_setup import RunSetup
     from .plugin.spec import hookimpl
+    from .scheduling.estimate import Estimate, Expected
     from .storage.safe_folder import SafeFolder
     from .types.agents import Agent, Route
     from .types.answer import Answer
@@ -153,7 +154,9 @@ __all__ = [
     "DeliverableKept",
     "Diagnosable",
     "Dispatcher",
+    "Estimate",
     "Event",
+    "Expected",
     "FellBack",
     "Forecast",
     "ForecastLimiter",
@@ -251,6 +254,7 @@ _NAMES = {
         "ToolEnded ToolStarted WorkTouched WorkspaceVerified"
     ),
     "plugin.spec": "hookimpl",
+    "scheduling.estimate": "Estimate Expected",
     "storage.safe_folder": "SafeFolder",
     "plugin.manager": "Host",
     "plugin.rehearsal": "Rehearsal",

@@ -1,7 +1,9 @@
 """A team for programs: put to work with `await`, its events as an async iterator."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
+import logging
+from collections.abc import AsyncIterator, Callable, Collection, Generator, Mapping, Sequence
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -12,11 +14,13 @@ from attrs import field, frozen
 from ..config.layers import Layer, Level
 from ..config.loading import load_settings
 from ..config.settings import Settings
-from ..errors import RolecallError
+from ..errors import RolecallError, UsageError
 from ..execution.context import close
 from ..observers.ledger import Ledger
 from ..plugin.manager import Host
 from ..scheduling.agent_task import PLAN
+from ..scheduling.estimate import Estimate
+from ..scheduling.rerun import Rerun
 from ..scheduling.run_description import started_with
 from ..scheduling.scheduler import RunOutcome
 from ..scheduling.session import Session, SharedResources
@@ -26,6 +30,8 @@ from ..types import agents
 from ..types.events import Event
 from ..types.run_options import RunOptions
 from .loop_scope import LoopScope
+
+_log = logging.getLogger("rolecall")
 
 
 @frozen
@@ -97,28 +103,77 @@ class Team(agents.TeamGraph):
         team = Session(host, settings, options).team
         return cls(team, settings=settings, host=host, options=options)
 
+    def plan(self, request: str) -> Estimate:
+        """Estimate what a run on a request will take and cost; no call is made."""
+        return self._session(self._options or RunOptions(), self.settings).plan(request)
+
     def run(self, request: str, folder: str | Path | None = None) -> "Run":
         """Put the team to work on a request: await the run, or iterate over its events first.
 
         folder: of the run, new or empty; by default one among the settings' `runs`.
         """
 
-        def open_(session: Session) -> RunFolder:
+        def begin(session: Session) -> RunFolder:
             runs = Path(self.settings.runs)
             return RunFolder.begin(runs, request, session.describe(()), folder)
 
-        return Run(
-            self._session(self._options or RunOptions(), self.settings), open_, self._connections
-        )
+        session = self._session(self._options or RunOptions(), self.settings)
+        return Run(session, begin, _everybody, self._connections)
 
     def resume(self, folder: str | Path) -> "Run":
         """Finish a run; what was answered is not asked again."""
-        path, options, settings = Path(folder), RunOptions(), self.settings
+
+        def prepare(session: Session, folder: RunFolder) -> Collection[str]:
+            _warn(session.edits(folder))
+            return ()
+
+        return self._reopen(Path(folder), prepare)
+
+    def update(self, folder: str | Path, change: str) -> "Run":
+        """Work a change of plan into a finished run: who is touched by it revises.
+
+        Awaiting raises UsageError where the run is not finished, or no agent writes the plan.
+        """
+        if not change.strip():
+            raise UsageError("the change is empty")
+
+        def prepare(session: Session, folder: RunFolder) -> Collection[str]:
+            session.update(folder, change.strip(), datetime.now().date().isoformat())
+            return ()
+
+        return self._reopen(Path(folder), prepare)
+
+    def rerun(
+        self, folder: str | Path, *, start: Sequence[str] = (), only: Sequence[str] = ()
+    ) -> "Run":
+        """Ask agents of a run again although nothing has changed; names or patterns.
+
+        start: with all who need them. only: alone, the others' deliverables stay as they are.
+        Raises UsageError unless one of the two is given.
+        """
+        if bool(start) == bool(only):
+            raise UsageError("which agents? start=[...] with all who need them, or only=[...]")
+
+        def prepare(session: Session, folder: RunFolder) -> Collection[str]:
+            again = Rerun.plan(session.team, folder.store, start, only)
+            folder.store.forget(again.agents)
+            return again.frozen
+
+        return self._reopen(Path(folder), prepare)
+
+    def _reopen(self, path: Path, prepare: "Preparation") -> "Run":
+        """Open a run's folder again, as the run was started."""
+        options, settings = RunOptions(), self.settings
         if self._options is not None:
             options = RunToml.read(path).options
             settings = settings.with_layer(started_with(path))
+
+        def checked(session: Session, folder: RunFolder) -> Collection[str]:
+            _warn(session.reopening(folder))
+            return prepare(session, folder)
+
         session = self._session(options, settings)
-        return Run(session, lambda session: RunFolder(path), self._connections)
+        return Run(session, lambda session: RunFolder(path), checked, self._connections)
 
     @cached_property
     def _plugins(self) -> Host:
@@ -137,6 +192,10 @@ class Team(agents.TeamGraph):
         return Session(self._plugins, settings, options, team=own, shared=self._shared)
 
 
+# Makes a run's folder ready, and returns whose deliverables stay as they are.
+Preparation = Callable[[Session, RunFolder], Collection[str]]
+
+
 class Run:
     """One run of a team: it begins when it is first awaited or iterated over.
 
@@ -148,11 +207,13 @@ class Run:
         self,
         session: Session,
         open_folder: Callable[[Session], RunFolder],
+        prepare: Preparation,
         connections: LoopScope,
     ) -> None:
         self._session = session
         self._connections = connections
         self._open = open_folder
+        self._prepare = prepare
         self._events: list[Event] = []
         self._news = asyncio.Event()
         self._task: asyncio.Task[Result] | None = None
@@ -192,8 +253,18 @@ class Run:
         self._session.check()
         await self._connections.hold()
         with self._open(self._session) as folder:
-            outcome = await self._session.run(folder)
+            frozen = self._prepare(self._session, folder)
+            outcome = await self._session.run(folder, frozen)
             return _result(self._session, folder, outcome)
+
+
+def _everybody(session: Session, folder: RunFolder) -> Collection[str]:
+    return ()
+
+
+def _warn(lines: Sequence[str]) -> None:
+    for line in lines:
+        _log.warning("%s", line)
 
 
 def _quiet(directory: Path) -> Settings:

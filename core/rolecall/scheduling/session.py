@@ -128,6 +128,10 @@ class Session:
         """Return what run.toml keeps."""
         return describe(self.settings, self._options, self.team, flags)
 
+    def plan(self, request: str) -> Estimate:
+        """Estimate what a new run among the settings' `runs` will come to."""
+        return self.estimate(request, past_history(Path(self.settings.runs), ()))
+
     def estimate(self, request: str, past: Mapping[str, AgentHistory]) -> Estimate:
         """Estimate what a run will come to, from what past ones did."""
         return estimate_run(self.team, request, self.settings, self.pricing, past)
@@ -150,8 +154,11 @@ class Session:
         return max(each.enough for each in refused) + sum(known)
 
     def reopening(self, folder: RunFolder) -> list[str]:
-        """List what is odd about a run's folder that is opened again."""
-        oddities = []
+        """List what is odd about a run's folder that is opened again.
+
+        Raises UsageError where the run's agents are all unknown: the team is another one.
+        """
+        oddities = self._strangers(folder)
         if folder.torn:
             oddities.append(f"{folder.path}: the journal's last line was unfinished and is dropped")
         if folder.store.calls.in_doubt:
@@ -159,6 +166,25 @@ class Session:
             doubtful = ", ".join(folder.store.calls.in_doubt)
             oddities.append(f"cut off under way{billed} and asked again: {doubtful}")
         return oddities
+
+    def _strangers(self, folder: RunFolder) -> list[str]:
+        """List which of a run's agents are known no more, and who is asked that it did not have.
+
+        A plugin may be gone since. Whom a person leaves out is known all the same.
+        """
+        before = RunToml.read(folder.path).routes
+        missing = [name for name in before if name not in self._numbers]
+        if not missing:
+            return []
+        names = ", ".join(missing)
+        if len(missing) == len(before):
+            raise UsageError(
+                f"{folder.path}: no agent of this run is known: {names}; install the plugin that "
+                "supplies them (rolecall plugins lists what is installed), or begin a new run"
+            )
+        new = [name for name in self.team.agents if name not in before]
+        more = f"; asked, and new to it: {', '.join(new)}" if new else ""
+        return [f"{folder.path}: agents of this run are known no more, and left out: {names}{more}"]
 
     def edits(self, folder: RunFolder) -> list[str]:
         """List whose deliverables a person edited since the last time, and who is asked again."""

@@ -15,6 +15,7 @@ from rolecall import (
     Event,
     Host,
     Response,
+    Result,
     RunBusy,
     RunEnded,
     RunStarted,
@@ -160,6 +161,120 @@ def test_a_cancelled_run_keeps_what_is_answered(settings: Settings, tmp_path: Pa
         assert len(provider.requests) == 4
 
     asyncio.run(script())
+
+
+def test_a_plan_estimates_a_run_without_a_call(settings: Settings) -> None:
+    provider = FakeProvider("one")
+    team = Team.load(settings=settings, host=hosting(providers=lambda: [provider]), skip=["c"])
+    estimate = team.plan("Build it.")
+    assert [entry.agent.name for entry in estimate.agents] == ["a", "b"]
+    assert estimate.forecast.calls == 2
+    assert not provider.requests
+    assert not Path(settings.runs).exists()
+
+
+def test_a_plan_knows_past_runs(settings: Settings) -> None:
+    team = Team.load(settings=settings, host=hosting())
+    assert not team.plan("Build it.").forecast.known
+    asyncio.run(finished(team))
+    assert team.plan("Build it.").forecast.known
+
+
+async def finished(team: Team) -> Result:
+    return await team.run("Build it.")
+
+
+def test_an_update_works_a_change_into_a_finished_run(settings: Settings) -> None:
+    provider = FakeProvider("one", ["A", "B", "C", "A2", "- b: new", "B2", "C2"])
+    team = Team.load(settings=settings, host=hosting(providers=lambda: [provider]))
+
+    async def script() -> None:
+        first = await team.run("Build it.")
+        second = await team.update(first.folder, "Make it blue. ")
+        assert second.ok
+        assert second.deliverables["b"] == "B2\n"
+        assert second.plan is not None
+        assert "Make it blue." in second.plan
+
+    asyncio.run(script())
+    assert len(provider.requests) == 7
+
+
+def test_a_change_that_cannot_be_worked_in_is_refused(settings: Settings) -> None:
+    team = Team.load(settings=settings, host=hosting("A", *failing("auth")))
+
+    async def script() -> None:
+        first = await team.run("Build it.")
+        with pytest.raises(UsageError, match="no deliverable yet; finish the run"):
+            await team.update(first.folder, "Make it blue.")
+        assert (await team.resume(first.folder)).ok  # the folder is free again
+
+    with pytest.raises(UsageError, match="the change is empty"):
+        team.update("anywhere", " ")
+    asyncio.run(script())
+
+
+@pytest.mark.parametrize(
+    ("chosen", "came"),
+    [({"start": ["b"]}, ["A\n", "B2\n", "C2\n"]), ({"only": ["b"]}, ["A\n", "B2\n", "C\n"])],
+)
+def test_a_rerun_asks_agents_again(
+    settings: Settings, chosen: dict[str, list[str]], came: list[str]
+) -> None:
+    team = Team.load(settings=settings, host=hosting("A", "B", "C", "B2", "C2"))
+
+    async def script() -> None:
+        first = await team.run("Build it.")
+        again = await team.rerun(first.folder, **chosen)
+        assert list(again.deliverables.values()) == came
+
+    asyncio.run(script())
+
+
+@pytest.mark.parametrize("chosen", [{}, {"start": ["a"], "only": ["b"]}])
+def test_a_rerun_names_its_agents_in_one_way(
+    settings: Settings, chosen: dict[str, list[str]]
+) -> None:
+    with pytest.raises(UsageError, match="which agents"):
+        Team.load(settings=settings, host=hosting()).rerun("anywhere", **chosen)
+
+
+def test_a_finished_run_whose_agents_are_all_gone_asks_nobody_else(settings: Settings) -> None:
+    provider = FakeProvider("one")
+    others = hosting(agents=[agent("x")], providers=lambda: [provider])
+
+    async def script() -> None:
+        first = await Team.load(settings=settings, host=hosting()).run("Build it.")
+        with pytest.raises(UsageError, match="no agent of this run is known: a, b, c; install"):
+            await Team.load(settings=settings, host=others).resume(first.folder)
+
+    asyncio.run(script())
+    assert not provider.requests
+
+
+def test_a_run_with_some_of_its_agents_gone_says_so(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    fewer = hosting(agents=[agent("a"), agent("x")])
+
+    async def script() -> None:
+        first = await Team.load(settings=settings, host=hosting()).run("Build it.")
+        assert (await Team.load(settings=settings, host=fewer).resume(first.folder)).ok
+
+    asyncio.run(script())
+    assert "known no more, and left out: b, c; asked, and new to it: x" in caplog.text
+
+
+def test_who_is_left_out_of_a_run_on_purpose_is_not_called_gone(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def script() -> None:
+        team = Team.load(settings=settings, host=hosting(), only=["a"])
+        first = await team.run("Build it.")
+        assert (await Team.load(settings=settings, host=hosting()).resume(first.folder)).ok
+
+    asyncio.run(script())
+    assert not caplog.text
 
 
 def test_two_runs_cannot_share_a_folder(settings: Settings, tmp_path: Path) -> None:

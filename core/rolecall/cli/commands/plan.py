@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -33,7 +32,6 @@ def plan(
 ) -> None:
     """Show what a run would do, take and cost, before the first call."""
     from ...scheduling.session import Session
-    from ...storage.run_index import past_history
     from ...types.run_options import RunOptions
 
     request = read_text(request_text, path)
@@ -42,7 +40,7 @@ def plan(
     session = Session(app.host, app.settings, RunOptions(assign, only, skip))
     with suppress(UsageError):  # without a key there is nothing to run, but all to plan
         warn(*session.warnings)
-    estimate = session.estimate(request, past_history(Path(app.settings.runs), ()))
+    estimate = session.plan(request)
     if as_json:
         echo(json.dumps(plan_json(estimate, session.team), indent=2))
         return
