@@ -73,7 +73,7 @@ def assign(
 
 
 def _place(settings: Settings, table: str, key: str) -> str:
-    """Name where the user's settings of an agent came from: a file's key, or an option."""
+    """Describe where the settings of an agent came from: a key of a file, or an option."""
     known = settings.sources.get(path("agents", key))
     return f"{table}.{key}" if known is None else str(known)
 
