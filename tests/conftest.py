@@ -23,6 +23,12 @@ OURS = ("ANTHROPIC_", "GEMINI_", "GOOGLE_", "OTEL_", "ROLECALL_")
 _homes = count(1)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--fuzz-rounds", type=int, metavar="N", help="change each reply N times at random"
+    )
+
+
 @pytest.fixture(autouse=True)
 def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     home = tmp_path_factory.getbasetemp() / "homes" / str(next(_homes))

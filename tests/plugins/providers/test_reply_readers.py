@@ -5,9 +5,9 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from attrs import frozen
 from hypothesis import given
 from hypothesis import strategies as st
+from replies import CLAUDE, GEMINI, TEXT, Vendor, chunk, delta, event
 
 from rolecall import Cause, ProviderError, Response, Stop, Usage
 from rolecall_plugins.providers import reply_reader
@@ -16,7 +16,6 @@ from rolecall_plugins.providers.gemini_reply import GeminiReply
 from rolecall_plugins.providers.reading.fields import MOST_TOKENS
 from rolecall_plugins.providers.reply_reader import Reading, Reply
 
-TEXT = "héllo 🎉"
 STREAM = {"content-type": "text/event-stream"}
 
 
@@ -24,83 +23,6 @@ def gone() -> ProviderError:
     return ProviderError(Cause.CONNECTION, "the connection failed: reset")
 
 
-@frozen
-class Vendor:
-    """A vendor's way to say `TEXT`, as events and as one body."""
-
-    reply: type[ClaudeReply | GeminiReply]
-    events: tuple[dict[str, Any], ...]
-    plain: dict[str, Any]
-    usage: Usage
-
-    def stream(self, *events: dict[str, Any]) -> bytes:
-        return b"".join(event(each) for each in events or self.events)
-
-    def before_stop(self) -> bytes:
-        """Return all events but those that say why the model stopped, and what follows."""
-        return b"".join(
-            event(each) for each in self.events if "stop" not in json.dumps(each).lower()
-        )
-
-
-def event(value: object) -> bytes:
-    return f"data: {json.dumps(value)}\n\n".encode()
-
-
-def delta(text: str, index: int = 0) -> dict[str, Any]:
-    return {
-        "type": "content_block_delta",
-        "index": index,
-        "delta": {"type": "text_delta", "text": text},
-    }
-
-
-def chunk(text: str, **more: Any) -> dict[str, Any]:
-    return {
-        "candidates": [{"content": {"parts": [{"text": text}], "role": "model"}, **more}],
-        "usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 2, "totalTokenCount": 5},
-        "responseId": "r1",
-    }
-
-
-CLAUDE = Vendor(
-    ClaudeReply,
-    (
-        {
-            "type": "message_start",
-            "message": {
-                "model": "m",
-                "content": [],
-                "usage": {"input_tokens": 3, "output_tokens": 1},
-            },
-        },
-        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
-        {"type": "ping"},
-        delta("héllo "),
-        delta("🎉"),
-        {"type": "content_block_end", "index": 0},
-        {
-            "type": "message_delta",
-            "delta": {"stop_reason": "end_turn"},
-            "usage": {"output_tokens": 2},
-        },
-        {"type": "message_stop"},
-    ),
-    {
-        "type": "message",
-        "model": "m",
-        "content": [{"type": "text", "text": TEXT}],
-        "stop_reason": "end_turn",
-        "usage": {"input_tokens": 3, "output_tokens": 2},
-    },
-    Usage(3, 2),
-)
-GEMINI = Vendor(
-    GeminiReply,
-    (chunk("héllo "), chunk("🎉", finishReason="STOP")),
-    chunk(TEXT, finishReason="STOP"),
-    Usage(3, 2),
-)
 BOTH = pytest.mark.parametrize("vendor", [CLAUDE, GEMINI], ids=["claude", "gemini"])
 
 

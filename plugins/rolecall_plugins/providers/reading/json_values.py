@@ -80,8 +80,8 @@ def _values(data: bytes) -> Iterator[object]:
     else:
         yield value
         return
-    # Either something stands behind the first value, or that is none.
-    text = data.decode("utf-8-sig")
+    # Something stands behind the first value, or that is none, or not all of its bytes are text.
+    text = data.decode("utf-8-sig", "replace")
     place = _end(_SPACE, text, 0)
     while place < len(text):
         try:
@@ -100,7 +100,8 @@ class JsonParser:
 
     def __init__(self) -> None:
         self.values: list[object] = []
-        self._decode = codecs.getincrementaldecoder("utf-8")().decode
+        # The HTML standard's decoding of streams, which replaces bytes that are no text.
+        self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
         self._rest = ""
         self._count = 0
         # What is open, from the outermost: lists, and objects each with the key that is due.

@@ -95,9 +95,10 @@ def test_what_is_no_json_is_a_value_error(read: Reader, text: str) -> None:
 
 
 @pytest.mark.parametrize("read", READERS)
-def test_bytes_that_are_no_text_are_a_value_error(read: Reader) -> None:
+def test_bytes_that_are_no_text_are_replaced_in_one_and_fatal_elsewhere(read: Reader) -> None:
+    assert read(b'["a\xffb\xc3"]') == [["a\ufffdb\ufffd"]]
     with pytest.raises(ValueError):  # noqa: PT011
-        read(b'"\xff\xfe\xc3"')
+        read(b"[\xff]")
 
 
 @pytest.mark.parametrize("read", READERS)

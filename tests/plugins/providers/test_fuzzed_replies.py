@@ -1,0 +1,149 @@
+"""Replies that were changed at random are read, or have a cause; `--fuzz-rounds N` draws more.
+
+Each failure names its seed: `Random(seed)` draws the same again.
+"""
+
+import json
+import time
+from collections.abc import Iterable, Mapping
+from random import Random
+from typing import Any
+
+import pytest
+from attrs import frozen
+from mutations import Reply, chunks, followed, mutated
+from places import WIRE
+from replies import CLAUDE, GEMINI
+
+from rolecall import Cause, ProviderError, Response
+from rolecall_plugins.providers.anthropic_reply import ClaudeReply
+from rolecall_plugins.providers.gemini_reply import GeminiReply
+from rolecall_plugins.providers.reading.retry_after import LONGEST
+from rolecall_plugins.providers.reply_reader import Reading
+
+READERS = {"anthropic": ClaudeReply, "gemini": GeminiReply, "gemini-vertex": GeminiReply}
+STREAM = {"content-type": "text/event-stream"}
+ROUNDS = 5  # of each mutation of each reply, unless more are asked for
+SLOWEST = 50e-6  # seconds a byte, many times what reading takes
+BOTH = pytest.mark.parametrize("vendor", ["anthropic", "gemini"])
+
+
+@frozen
+class Read:
+    """What was made of a reply."""
+
+    result: Response | ProviderError
+    told: str
+
+    @property
+    def told_of(self) -> tuple[object, ...]:
+        result = self.result
+        if isinstance(result, Response):
+            return (result, self.told)
+        return (result.cause, result.usage, result.retry_after)
+
+
+def handwritten(vendor: str) -> dict[str, Reply]:
+    own = CLAUDE if vendor == "anthropic" else GEMINI
+    error = {"error": {"type": "rate_limit_error", "code": 429, "message": "limit: 0"}}
+    return {
+        "stream": Reply(200, STREAM, own.stream()),
+        "plain": Reply(200, {}, json.dumps(own.plain).encode()),
+        "error": Reply(429, {"retry-after": "7"}, json.dumps(error).encode()),
+    }
+
+
+def recorded(vendor: str) -> dict[str, Reply]:
+    folder = WIRE / "interactions"
+    if not folder.is_dir():
+        pytest.skip("the recorded traffic (../shared/wire) is not here")
+    exchanges = [json.loads(path.read_text("utf-8")) for path in sorted(folder.glob("*.json"))]
+    return {
+        each["id"]: as_reply(each["response"])
+        for each in exchanges
+        if each["provider"].startswith(vendor)
+    }
+
+
+def as_reply(response: Mapping[str, Any]) -> Reply:
+    body = response["body"]
+    text = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)
+    headers = {
+        name: value if isinstance(value, str) else ", ".join(value)
+        for name, value in response["headers"].items()
+    }
+    return Reply(response["status"], headers, text.encode())
+
+
+def read(vendor: str, reply: Reply, pieces: Iterable[bytes]) -> Read:
+    """Read a reply; whatever is raised but a ProviderError at the end is a defect."""
+    reading = Reading(READERS[vendor](), reply.status, reply.headers)
+    began = time.process_time()
+    told = "".join([reading.feed(piece) for piece in pieces])
+    broken = ProviderError(Cause.CONNECTION, "reset") if reply.breaks else None
+    told += "" if broken else reading.close()
+    try:
+        result: Response | ProviderError = reading.finish(broken)
+    except ProviderError as error:
+        result = error
+    assert time.process_time() - began < 0.5 + SLOWEST * len(reply.body)
+    return Read(result, told)
+
+
+def check(read: Read) -> None:
+    """Check what holds of every reply."""
+    read.told.encode()
+    result = read.result
+    if isinstance(result, Response):
+        f"{result.text}{result.detail}{result.request_id or ''}{result.model}".encode()
+        assert result.usage is None or min(result.usage.input, result.usage.output) >= 0
+        return
+    assert result.cause in set(Cause) - {Cause.PLUGIN_ERROR}
+    assert result.retry_after is None or 0 <= result.retry_after <= LONGEST
+    assert str(result)
+
+
+@pytest.fixture
+def rounds(request: pytest.FixtureRequest) -> int:
+    chosen: int | None = request.config.getoption("fuzz_rounds")
+    return ROUNDS if chosen is None else chosen
+
+
+@BOTH
+@pytest.mark.parametrize("replies", [handwritten, recorded])
+def test_a_reply_that_was_changed_anywhere_is_read_or_has_a_cause(
+    vendor: str, replies: Any, rounds: int
+) -> None:
+    for name, reply in replies(vendor).items():
+        for number in range(rounds):
+            seed = f"anywhere {name} {number}"
+            random = Random(seed)
+            changed = mutated(reply, random)
+            try:
+                whole = read(vendor, changed, [changed.body])
+                check(whole)
+                # However it is cut, it means the same.
+                assert read(vendor, changed, chunks(changed.body, random)).told_of == whole.told_of
+            except Exception as error:
+                raise AssertionError(seed) from error
+
+
+@BOTH
+@pytest.mark.parametrize("replies", [handwritten, recorded])
+def test_whatever_follows_a_whole_answer_leaves_it_as_it_is(
+    vendor: str, replies: Any, rounds: int
+) -> None:
+    for name, reply in replies(vendor).items():
+        own = read(vendor, reply, [reply.body]).result
+        if isinstance(own, ProviderError) or not own.text:
+            continue
+        for number in range(rounds):
+            seed = f"behind {name} {number}"
+            random = Random(seed)
+            changed = followed(reply, random)
+            try:
+                result = read(vendor, changed, chunks(changed.body, random)).result
+                assert isinstance(result, Response), result
+                assert (result.text, result.usage, result.stop) == (own.text, own.usage, own.stop)
+            except Exception as error:
+                raise AssertionError(seed) from error
