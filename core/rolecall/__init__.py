@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ._version import __version__
     from .api.llm import LLM
     from .api.team import Result, Run, Team
+    from .api.text_stream import Restart
     from .cli.console import echo, warn
     from .config.loading import load_settings
     from .config.settings import (
@@ -185,6 +186,7 @@ __all__ = [
     "Repeatable",
     "Request",
     "Response",
+    "Restart",
     "Result",
     "Retrying",
     "RolecallError",
@@ -265,6 +267,7 @@ _NAMES = {
     "types.run_options": "RunOptions",
     "types.limits": "Call Clock ForecastLimiter Limiter Outcome SendLimiter SystemClock",
     "api.llm": "LLM",
+    "api.text_stream": "Restart",
     "types.parts": "Attachment Part Text ToolCall ToolResult ToolSpec Verbatim",
     "types.verification": "Check",
     "types.tools": (

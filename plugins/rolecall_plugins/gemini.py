@@ -17,8 +17,26 @@ def rolecall_providers(settings: "Settings") -> "Iterable[Provider]":
     return [LiteLLMProvider(GEMINI, settings)]
 
 
-def create_gemini_llm_with_monitoring() -> "LLM":
-    """Make a Gemini that other programs can call; where it fails, Claude answers."""
+def create_gemini_llm_with_monitoring(
+    model: str = "",
+    *,
+    system: str = "",
+    temperature: float | None = None,
+    max_output_tokens: int | None = None,
+    timeout: float | None = None,
+) -> "LLM":
+    """Make a Gemini that other programs can call; where it fails, Claude answers.
+
+    model: the vendor's name for it; empty means the settings' or the default one. The others: as
+    in `rolecall.LLM`.
+    """
     from rolecall import LLM
 
-    return LLM("gemini", "claude")
+    return LLM(
+        f"gemini/{model}" if model else "gemini",
+        "claude",
+        system=system,
+        temperature=temperature,
+        max_output_tokens=max_output_tokens,
+        timeout=timeout,
+    )

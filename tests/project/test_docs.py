@@ -113,7 +113,9 @@ def test_what_the_page_writes_and_reads_of_tools_is_what_the_vendor_means(
     assert (answer.name, page["part"](page["block"](answer))) == ("look", answer)
 
 
-@pytest.mark.parametrize("code", LIBRARY[:4], ids=["run", "events", "own-team", "llm"])
+@pytest.mark.parametrize(
+    "code", LIBRARY[:6], ids=["run", "plan", "events", "own-team", "llm", "stream"]
+)
 def test_the_page_on_programs_shows_what_works(
     code: str,
     simulator: Simulator,

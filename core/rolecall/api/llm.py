@@ -1,8 +1,9 @@
 """A model for other programs: a prompt in, a text out, under the team's limits."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from pathlib import Path
 
 from attrs import evolve
@@ -21,8 +22,9 @@ from ..scheduling.prompts import Continuation
 from ..types.agents import Agent
 from ..types.causes import Cause
 from ..types.events import Observer
-from ..types.messages import Message, Stop
+from ..types.messages import Message, Request, Stop
 from .loop_scope import LoopScope
+from .text_stream import Restart, TextStreams
 
 Prompt = str | Sequence[Mapping[str, str]]
 
@@ -30,7 +32,8 @@ Prompt = str | Sequence[Mapping[str, str]]
 class LLM:
     """Asks the first of its routes that answers, limited, judged and watched as a team's calls.
 
-    routes: in order of preference. system: sent with every prompt.
+    routes: in order of preference, `PROVIDER` or `PROVIDER/MODEL`. system: sent with every prompt.
+    temperature, max_output_tokens, timeout (seconds for a whole answer): None takes the settings'.
     settings: by default those of the current folder, `.env` and the environment.
     observers: hear every event, beside those of the plugins; `ledger` keeps the totals.
     Calls raise AllRoutesFailed where no route answers, CallFailed where a cause says stop.
@@ -41,13 +44,26 @@ class LLM:
         self,
         *routes: str,
         system: str = "",
+        temperature: float | None = None,
+        max_output_tokens: int | None = None,
+        timeout: float | None = None,
         settings: Settings | None = None,
         host: Host | None = None,
         observers: Sequence[Observer] = (),
     ) -> None:
         self.ledger = Ledger()
-        no_budget = Layer(Level.CODE, "LLM", {"budget": None})  # that is a run's
-        self._settings = (settings or load_settings(Path.cwd())).with_layer(no_budget)
+        self._streams = TextStreams()
+        limits = {
+            "temperature": temperature,
+            "max_output_tokens": max_output_tokens,
+            "timeout": timeout,
+        }
+        own: dict[str, float | None] = {
+            name: value for name, value in limits.items() if value is not None
+        }
+        own["budget"] = None  # that is a run's
+        settings = settings or load_settings(Path.cwd())
+        self._settings = settings.with_layer(Layer(Level.CODE, "LLM", own))
         host = host or Host(block=self._settings.block)
         host.check()
         providers = supplied(host.providers(self._settings))
@@ -66,7 +82,9 @@ class LLM:
             providers=providers,
             limiters=list(supplied(host.limiters(self._settings)).values()),
             settings=self._settings,
-            emit=EventBus([self.ledger], [*host.observers(self._settings), *observers]),
+            emit=EventBus(
+                [self.ledger, self._streams], [*host.observers(self._settings), *observers]
+            ),
         )
         self._dispatcher = Dispatcher(context)
         self._connections = LoopScope(lambda: close(providers.values()))
@@ -85,7 +103,28 @@ class LLM:
         # In a task of its own: what observers put into its context is gone with it.
         return await asyncio.create_task(self._answer(prompt))
 
-    async def _answer(self, prompt: Prompt) -> str:
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[str | Restart, None]:
+        """Answer the same piece by piece, as the pieces arrive and before they are judged.
+
+        Where a call fails after it streamed something (a fallback, a retry, a filter that blocks
+        the answer), a `Restart` comes before the next call's text, and voids all that came before
+        it. What comes after the last one is what `acall` returns; errors are raised as there.
+        Leaving the iteration ends the call once the iterator is closed: `contextlib.aclosing`
+        does so at once.
+        """
+        await self._connections.hold()
+        pieces = self._streams.follow(lambda step, judged: self._answer(prompt, step, judged))
+        async with aclosing(pieces):
+            async for piece in pieces:
+                yield piece
+
+    async def _answer(
+        self, prompt: Prompt, step: str = "", judged: Callable[[str], None] = lambda text: None
+    ) -> str:
+        """Answer a prompt.
+
+        step: a key for its calls. judged: is told the text so far whenever more of it is good.
+        """
         system, messages = _read(prompt)
         request = evolve(
             self._settings.template,
@@ -93,9 +132,11 @@ class LLM:
             messages=messages,
         )
         continuation = Continuation(request, self._settings.continuations)
-        answer = await self._dispatcher.run(self._agent, request)
-        while (rest := continuation.add(answer.response)) is not None:
-            answer = await self._dispatcher.run(self._agent, rest)
+        rest: Request | None = request
+        while rest is not None:
+            answer = await self._dispatcher.run(self._agent, rest, step)
+            rest = continuation.add(answer.response)
+            judged(continuation.text)
         if answer.response.stop is Stop.LENGTH:
             cut = ProviderError(Cause.TRUNCATED, "the output limit cut the answer")
             raise CallFailed(self._agent.name, [(answer.route, cut)])

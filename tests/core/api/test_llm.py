@@ -71,6 +71,19 @@ def test_the_settings_limits_apply() -> None:
     assert (provider.requests[0].max_output_tokens, provider.requests[0].timeout) == (7, 8.0)
 
 
+def test_a_programs_own_limits_win_over_the_settings() -> None:
+    provider = FakeProvider("one")
+    own = {"temperature": 0.5, "max_output_tokens": 9, "timeout": 3.0}
+    llm(provider, settings=Settings(max_output_tokens=7, temperature=1.0), **own).call("?")
+    (asked,) = provider.requests
+    assert (asked.temperature, asked.max_output_tokens, asked.timeout) == (0.5, 9, 3.0)
+
+
+def test_a_limit_that_makes_no_sense_is_an_error() -> None:
+    with pytest.raises(UsageError, match=r"^LLM: .*max_output_tokens"):
+        llm(FakeProvider("one"), max_output_tokens=0)
+
+
 def test_a_cut_answer_is_completed() -> None:
     assert llm(FakeProvider("one", [TRUNCATED, "re it goes on"])).call("?") == (
         "cut off here it goes on"
