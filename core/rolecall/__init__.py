@@ -104,6 +104,7 @@ if TYPE_CHECKING:
         Stop,
     )
     from .types.parts import Attachment, Part, Text, ToolCall, ToolResult, ToolSpec, Verbatim
+    from .types.retry_after import retry_after
     from .types.run_options import RunOptions
     from .types.tools import (
         ChangesOutside,
@@ -232,6 +233,7 @@ __all__ = [
     "echo",
     "hookimpl",
     "load_settings",
+    "retry_after",
     "warn",
 ]
 
@@ -265,6 +267,7 @@ _NAMES = {
     "observers.ledger": "Ledger Totals",
     "api.team": "Result Run Team",
     "types.run_options": "RunOptions",
+    "types.retry_after": "retry_after",
     "types.limits": "Call Clock ForecastLimiter Limiter Outcome SendLimiter SystemClock",
     "api.llm": "LLM",
     "api.text_stream": "Restart",

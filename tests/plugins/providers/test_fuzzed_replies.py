@@ -16,9 +16,9 @@ from places import WIRE
 from replies import CLAUDE, GEMINI
 
 from rolecall import Cause, ProviderError, Response
+from rolecall.types.retry_after import LONGEST
 from rolecall_plugins.providers.anthropic_reply import ClaudeReply
 from rolecall_plugins.providers.gemini_reply import GeminiReply
-from rolecall_plugins.providers.reading.retry_after import LONGEST
 from rolecall_plugins.providers.reply_reader import Reading
 
 READERS = {"anthropic": ClaudeReply, "gemini": GeminiReply, "gemini-vertex": GeminiReply}

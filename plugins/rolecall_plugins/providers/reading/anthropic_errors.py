@@ -6,12 +6,11 @@ Source: https://docs.anthropic.com/en/api/errors, and recorded traffic where the
 import re
 from collections.abc import Mapping
 
-from rolecall import Cause, ProviderError
+from rolecall import Cause, ProviderError, retry_after
 
 from .error_bodies import bounded_message, inner_error
 from .error_causes import by_status, classified
 from .fields import table_or_empty, text_or_empty
-from .retry_after import retry_after
 
 BY_TYPE: Mapping[str, Cause] = {
     "rate_limit_error": Cause.RATE_LIMITED,

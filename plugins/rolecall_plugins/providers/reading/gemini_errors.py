@@ -7,12 +7,11 @@ google.api.ErrorReason, google.rpc.Code, and recorded traffic where these differ
 import re
 from collections.abc import Iterator, Mapping
 
-from rolecall import Cause, ProviderError
+from rolecall import Cause, ProviderError, retry_after
 
 from .error_bodies import bounded_message, inner_error
 from .error_causes import by_status, classified
 from .fields import items_or_empty, table_or_empty, text_or_empty
-from .retry_after import bounded, retry_after
 
 # google.rpc.Code in its order, and the HTTP status that each stands for.
 CODES: Mapping[str, int] = {
@@ -158,6 +157,9 @@ def _limits(details: list[Mapping[str, object]]) -> dict[str, float]:
     }
 
 
+LONGEST_WAIT = 24 * 3600.0  # seconds; nobody waits for more
+
+
 def _retry(
     message: str, details: list[Mapping[str, object]], headers: Mapping[str, str]
 ) -> float | None:
@@ -167,7 +169,7 @@ def _retry(
         delay = _delay(detail.get("retryDelay"))
         if delay is not None and not (waits and delay <= waits[0]):  # else it is the same, cut
             waits.append(delay + CUT_MARGIN)
-    return bounded(max(waits)) if waits else retry_after(headers)
+    return min(max(waits), LONGEST_WAIT) if waits else retry_after(headers)
 
 
 def _delay(value: object) -> float | None:

@@ -18,11 +18,14 @@ def retry_after(
 
     `retry-after-ms` goes first; it is no standard, and finer. Retry-After is seconds or a date (RFC
     9110, section 10.2.3). What is negative, past or no number says nothing; of several the longest
-    counts.
+    counts, and of a longer wait than a day a day.
+
+    headers: with lower-case names. now: the time, for a date where the reply tells no time of its
+    own.
     """
     milliseconds = _longest(_numbers(headers.get("retry-after-ms", "")))
     if milliseconds is not None:
-        return bounded(milliseconds / 1000)
+        return _bounded(milliseconds / 1000)
     value = headers.get("retry-after", "")
     waits = _numbers(_DATE.sub("", value))
     sent = _date(headers.get("date", "")) or now()
@@ -30,10 +33,10 @@ def retry_after(
         date = _date(written)
         if date is not None:
             waits.append((date - sent).total_seconds())
-    return bounded(_longest(waits))
+    return _bounded(_longest(waits))
 
 
-def bounded(seconds: float | None) -> float | None:
+def _bounded(seconds: float | None) -> float | None:
     """Return a wait that is not absurd; None where it is none."""
     return min(seconds, LONGEST) if seconds is not None and seconds >= 0 else None
 

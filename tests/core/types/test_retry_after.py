@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rolecall_plugins.providers.reading.retry_after import LONGEST, retry_after
+from rolecall.types.retry_after import LONGEST, retry_after
 
 NOW = datetime(2026, 11, 23, 10, 0, 0, tzinfo=UTC)
 
