@@ -79,6 +79,7 @@ if TYPE_CHECKING:
         WorkspaceVerified,
         WorkTouched,
     )
+    from .types.http_errors import provider_error
     from .types.limits import (
         Call,
         Clock,
@@ -233,6 +234,7 @@ __all__ = [
     "echo",
     "hookimpl",
     "load_settings",
+    "provider_error",
     "retry_after",
     "warn",
 ]
@@ -267,6 +269,7 @@ _NAMES = {
     "observers.ledger": "Ledger Totals",
     "api.team": "Result Run Team",
     "types.run_options": "RunOptions",
+    "types.http_errors": "provider_error",
     "types.retry_after": "retry_after",
     "types.limits": "Call Clock ForecastLimiter Limiter Outcome SendLimiter SystemClock",
     "api.llm": "LLM",

@@ -2,9 +2,10 @@
 
 import os
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rolecall import (
+    CallProgress,
     Cause,
     Provider,
     ProviderError,
@@ -14,16 +15,21 @@ from rolecall import (
     Stop,
     Usage,
     hookimpl,
+    provider_error,
 )
 
-ERRORS = {  # litellm's: what it means, and what to do about it
+if TYPE_CHECKING:
+    from openai import APIError
+
+UNANSWERED = {  # litellm's errors without a reply: what they mean, and what to do about them
     "APIConnectionError": (Cause.CONNECTION, "no answer from {base}; is `ollama serve` running?"),
     "MidStreamFallbackError": (Cause.CONNECTION, "the answer from {base} broke off"),
-    "NotFoundError": (Cause.UNKNOWN_MODEL, "{model} is not on this machine; ollama pull {model}"),
-    "ServiceUnavailableError": (Cause.OVERLOADED, "Ollama's queue is full"),
     "Timeout": (Cause.TIMEOUT, "no sign of life from {base}"),
 }
-OTHERS = (Cause.SERVER_ERROR, "Ollama failed")
+ADVICE: dict[str, str] = {  # by cause, where the reply tells a status
+    Cause.UNKNOWN_MODEL: "{model} is not on this machine; ollama pull {model}",
+    Cause.OVERLOADED: "Ollama's queue is full",
+}
 
 
 class Ollama:
@@ -52,9 +58,11 @@ class Ollama:
         try:
             answer = await self._answer(request)
         except APIError as error:
-            cause, meaning = ERRORS.get(type(error).__name__, OTHERS)
-            why = meaning.format(base=self._base, model=request.model)
-            raise ProviderError(cause, f"{why} ({str(error)[:200]})") from error
+            raise self._failure(error, request.model, getattr(error, "status_code", 0)) from error
+        try:
+            answer = await _whole(answer, request.progress) if request.stream else answer
+        except APIError as error:  # the status that it has is litellm's, not Ollama's
+            raise self._failure(error, request.model, 0) from error
         choice, usage = answer.choices[0], answer.usage
         return Response(
             text=choice.message.content or "",
@@ -63,10 +71,21 @@ class Ollama:
             cost=0.0,
         )
 
+    def _failure(self, error: "APIError", model: str, status: int) -> ProviderError:
+        """Read one of litellm's errors; it wraps the reply that it got, if it got one."""
+        if (unanswered := UNANSWERED.get(type(error).__name__)) is not None:
+            cause, why = unanswered
+            return ProviderError(cause, f"{why.format(base=self._base)} ({str(error)[:200]})")
+        headers = getattr(getattr(error, "response", None), "headers", {})
+        found = provider_error(status, headers, str(error), vendor="Ollama")
+        if (advice := ADVICE.get(found.cause)) is not None:
+            found.args = (f"{advice.format(model=model)} ({found})",)
+        return found
+
     async def _answer(self, request: Request) -> Any:
         litellm = _litellm()
         await request.progress.sending()
-        answer = await litellm.acompletion(
+        return await litellm.acompletion(
             model=f"ollama_chat/{request.model}",
             api_base=self._base,
             messages=[
@@ -80,14 +99,16 @@ class Ollama:
             timeout=request.idle_timeout if request.stream else request.timeout,
             max_retries=0,
         )
-        if not request.stream:
-            return answer
-        chunks = []
-        async for chunk in answer:
-            chunks.append(chunk)
-            if text := chunk.choices[0].delta.content:
-                request.progress.text(text)
-        return litellm.stream_chunk_builder(chunks)
+
+
+async def _whole(answer: Any, progress: CallProgress) -> Any:
+    """Put an answer together from the pieces in which it comes."""
+    chunks = []
+    async for chunk in answer:
+        chunks.append(chunk)
+        if text := chunk.choices[0].delta.content:
+            progress.text(text)
+    return _litellm().stream_chunk_builder(chunks)
 
 
 def _litellm() -> Any:

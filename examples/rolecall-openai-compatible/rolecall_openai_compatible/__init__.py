@@ -36,8 +36,7 @@ class OpenAICompatible:
                 await request.progress.sending()
                 async with client.stream("POST", url, json=body(request)) as reply:
                     if not reply.is_success:
-                        wait = reply.headers.get("retry-after", "")
-                        raise error(reply.status_code, await reply.aread(), wait)
+                        raise error(reply.status_code, await reply.aread(), reply.headers)
                     if "event-stream" in reply.headers.get("content-type", ""):
                         async for data in events(reply.aiter_bytes()):
                             answer.add(data)

@@ -4,22 +4,20 @@ Source: https://platform.openai.com/docs/api-reference/chat, and vLLM and OpenRo
 """
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-from rolecall import CallProgress, Cause, ProviderError, Request, Response, Stop, Usage
+from rolecall import (
+    CallProgress,
+    Cause,
+    ProviderError,
+    Request,
+    Response,
+    Stop,
+    Usage,
+    provider_error,
+)
 
-CAUSES = {
-    401: Cause.AUTH,
-    402: Cause.QUOTA_EXHAUSTED,
-    403: Cause.FORBIDDEN,
-    404: Cause.UNKNOWN_MODEL,
-    408: Cause.TIMEOUT,
-    413: Cause.CONTEXT_OVERFLOW,
-    429: Cause.RATE_LIMITED,
-    503: Cause.OVERLOADED,
-    504: Cause.TIMEOUT,
-}
 SAID = {  # in an error, these words tell more than its status
     "context_length_exceeded": Cause.CONTEXT_OVERFLOW,
     "insufficient_quota": Cause.QUOTA_EXHAUSTED,
@@ -95,15 +93,10 @@ async def events(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
                 yield data
 
 
-def error(code: object, said: bytes, wait: str = "") -> ProviderError:
-    """Name the cause; the code is an HTTP status, or whatever an error in the stream calls so."""
-    status = code if isinstance(code, int) else 500
+def error(code: object, said: bytes, headers: Mapping[str, str] | None = None) -> ProviderError:
+    """Read an error; the code is an HTTP status, or whatever an error in the stream calls so."""
+    status = code if isinstance(code, int) else 0
+    found = provider_error(status, headers or {}, said, vendor="openai-compatible")
     text = said.decode(errors="replace")
-    by_words = (cause for words, cause in SAID.items() if words in text)
-    others = Cause.SERVER_ERROR if status >= 500 else Cause.INVALID_REQUEST
-    return ProviderError(
-        next(by_words, CAUSES.get(status, others)),
-        f"HTTP {status}: {text[:300]}",
-        retry_after=float(wait) if wait.isdigit() else None,
-        status=status,
-    )
+    found.cause = next((cause for words, cause in SAID.items() if words in text), found.cause)
+    return found

@@ -156,7 +156,7 @@ def test_characters_that_end_lines_elsewhere_are_text(endpoint: FakeEndpoint) ->
         (500, "server_error"),
         (503, "overloaded"),
         (504, "timeout"),
-        (529, "server_error"),
+        (529, "overloaded"),
     ],
 )
 def test_a_status_is_a_cause(endpoint: FakeEndpoint, status: int, cause: str) -> None:
