@@ -15,6 +15,7 @@ from .app import App
 from .command_line import RootCommand
 from .commands.agents import agents
 from .commands.doctor import doctor
+from .commands.files import files
 from .commands.plan import plan
 from .commands.plugins import plugins
 from .commands.providers import providers
@@ -23,6 +24,7 @@ from .commands.rerun import rerun
 from .commands.resume import resume
 from .commands.run import run
 from .commands.runs import runs
+from .commands.tools import tools
 from .commands.update import update
 from .console import encode_anything, results_alone, warn
 from .options import asks_for_help, without_blocked
@@ -32,7 +34,10 @@ if TYPE_CHECKING:
     from ..config.settings import Settings
 
 SELDOM = 50_000  # objects; what is imported lasts, and looking it through for garbage takes time
-COMMANDS = (run, resume, rerun, update, plan, report, runs, agents, providers, plugins, doctor)
+COMMANDS = (
+    *(run, resume, rerun, update, plan, report, files, runs),
+    *(agents, providers, tools, plugins, doctor),
+)
 
 
 def main() -> None:

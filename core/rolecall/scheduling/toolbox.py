@@ -15,6 +15,10 @@ class Toolbox:
         self._tools = {_shown(tool.name): tool for tool in tools}
 
     @property
+    def tools(self) -> tuple[Tool, ...]:
+        return tuple(self._tools.values())
+
+    @property
     def specs(self) -> tuple[ToolSpec, ...]:
         """List what a model is told of them."""
         return tuple(

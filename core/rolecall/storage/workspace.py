@@ -114,6 +114,8 @@ class GitWorkspace:
         self._is_ready = True
 
     def files(self) -> list[str]:
+        if not self._folder.path.exists():
+            return []
         return [
             path
             for path in self._folder.files()

@@ -62,4 +62,5 @@ def rolecall_agents() -> "Iterable[Agent]":
             routes=routes,
             needs=needs,
             plan=name == COORDINATOR,
+            verify=name == IMPLEMENTER,
         )

@@ -1,0 +1,36 @@
+"""The command that lists what a run's agents left in the workspace, and hands it out."""
+
+from pathlib import Path
+
+import click
+
+from ...errors import UsageError
+from ..app import App
+from ..console import echo
+from ..options import RUN, Command
+
+
+@click.command(cls=Command)
+@RUN
+@click.option("-o", "--output", metavar="DIR", help="Write the files into a new folder.")
+@click.pass_obj
+def files(app: App, name: str | None, output: str | None) -> None:
+    """List the files that a run's agents left, or write them into a folder."""
+    from ...storage.run_lock import take_lock
+    from ...storage.run_paths import find_run
+    from ...storage.workspace import GitWorkspace
+
+    path = find_run(Path(app.settings.runs), name)
+    workspace = GitWorkspace(path, app.settings.environment)
+    if not workspace.is_begun:
+        raise UsageError(f"{path} has no workspace: its agents wrote no file")
+    if output is None:
+        for file in workspace.files():
+            echo(file)
+        return
+    lock = take_lock(path)  # nobody may write while the state is taken
+    try:
+        workspace.export(workspace.keep(), Path(output))
+    finally:
+        lock.release()
+    echo(output)

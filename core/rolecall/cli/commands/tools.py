@@ -1,0 +1,68 @@
+"""The command that lists the tools, and which agents may use them."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..app import App
+from ..console import show, warn
+from ..options import JSON, Command
+from ..render import Grid, counted, grid
+
+if TYPE_CHECKING:
+    from ...types.agents import Agent
+    from ...types.tools import Tool
+
+
+@click.command(cls=Command)
+@JSON
+@click.pass_obj
+def tools(app: App, as_json: bool) -> None:
+    """List the tools, and which agents may use them."""
+    from ...plugin.assignment import assign
+    from ...plugin.sandboxes import pick_sandbox
+
+    app.host.check()
+    assigned = assign(app.host, app.settings, app.host.providers(app.settings))
+    agents = [each.agent for each in assigned.values()]
+    show(tools_json(app.host.tools(app.settings), agents), tools_table, as_json)
+    sandbox = pick_sandbox(app.host, app.settings)
+    if sandbox.sandbox is None:
+        warn(f"no command can be run on this machine: {sandbox.why}")
+
+
+def tools_json(
+    tools: "Mapping[str, tuple[Tool, str]]", agents: "Sequence[Agent]"
+) -> list[dict[str, Any]]:
+    from ...scheduling.toolbox import choose
+
+    known = {name: tool for name, (tool, _) in tools.items()}
+    boxes = {agent.name: choose(agent.name, agent.tools, known, True) for agent in agents}
+    return [
+        {
+            "tool": name,
+            "plugin": plugin,
+            "read_only": tool.read_only,
+            "description": tool.description,
+            "agents": [agent for agent, box in boxes.items() if tool in box.tools],
+        }
+        for name, (tool, plugin) in tools.items()
+    ]
+
+
+def tools_table(rows: list[dict[str, Any]], width: int) -> Grid:
+    return grid(
+        counted(len(rows), "tool"),
+        "tool does~ changes agents~ plugin",
+        (
+            (
+                row["tool"],
+                row["description"].partition(". ")[0].rstrip("."),
+                "" if row["read_only"] else "yes",
+                ", ".join(row["agents"]),
+                row["plugin"],
+            )
+            for row in rows
+        ),
+    )

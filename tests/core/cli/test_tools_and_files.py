@@ -1,0 +1,62 @@
+"""What agents may do is listed, and what they left is handed out."""
+
+import json
+from pathlib import Path
+
+import pytest
+from acting import Acting, act, write
+from building import agent
+from installing import Shell
+
+from rolecall.storage.workspace import GitWorkspace
+
+TEAM = """
+[tool.rolecall.agents]
+code-implementer = {tools = ["workspace"]}
+technical-writer = {tools = ["workspace.read"]}
+"""
+
+
+@pytest.fixture
+def shell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Shell:
+    return Shell(tmp_path, monkeypatch, capsys)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    script = {"writer": [[write("src/app.py", "print(1)\n")], "done"]}
+    act(tmp_path / "run", [agent("writer", tools=("workspace",))], Acting(script))
+    return tmp_path / "run"
+
+
+def test_tools_are_listed_with_who_may_use_them(shell: Shell) -> None:
+    shell.configure(TEAM)
+    rows = {row["tool"]: row for row in json.loads(shell("tools", "--json").out)}
+    assert rows["workspace.read"]["agents"] == ["code-implementer", "technical-writer"]
+    assert rows["workspace.write"]["agents"] == ["code-implementer"]
+    assert rows["workspace.write"]["plugin"] == "tools"
+    assert "workspace.run" in shell("tools").out
+
+
+def test_the_files_of_a_run_are_listed_and_written_out(
+    shell: Shell, run: Path, tmp_path: Path
+) -> None:
+    assert shell("files", str(run)).out == "src/app.py\n"
+    assert shell("files", str(run), "-o", str(tmp_path / "out")).code == 0
+    assert (tmp_path / "out" / "src" / "app.py").read_text() == "print(1)\n"
+    again = shell("files", str(run), "-o", str(tmp_path / "out"))
+    assert again.code == 2
+    assert "is not an empty folder; name another" in again.err
+
+
+def test_a_run_whose_agents_wrote_nothing_says_so(shell: Shell, tmp_path: Path) -> None:
+    act(tmp_path / "run", [agent("writer")], Acting({"writer": ["done"]}))
+    listed = shell("files", str(tmp_path / "run"))
+    assert (listed.code, listed.out) == (2, "")
+    assert "has no workspace: its agents wrote no file" in listed.err
+
+
+def test_before_anything_is_written_there_is_nothing_to_list(tmp_path: Path) -> None:
+    assert GitWorkspace(tmp_path, {}).files() == []
