@@ -35,11 +35,13 @@ class Redactor:
         self.secrets = frozenset(value for value in values if len(value) >= SHORTEST)
         forms = {form for secret in self.secrets for form in encoded(secret)}
         forms = {form for form in forms if len(form) >= SHORTEST}
-        # Longer ones are found by their fragments.
-        short = (form for form in forms if len(form) < FRAGMENTED)
-        longest_first = sorted(short, key=len, reverse=True)
+        longest_first = sorted(forms, key=len, reverse=True)
         self._secret = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
         self._fragments = Fragments(forms)
+        # Most texts hold none of it, and are looked through once.
+        short = [form for form in longest_first if len(form) < FRAGMENTED]
+        hints = map(re.escape, [*short, *self._fragments.anchors])
+        self._hint = re.compile("|".join(hints) or r"(?!)")
         self._longest = max(map(len, forms), default=0)
         self._beginnings = frozenset(
             form[:length] for form in forms for length in range(HELD_BACK, len(form))
@@ -49,7 +51,9 @@ class Redactor:
         if not text:
             return text
         masked = _USERINFO.sub(rf"\1{MASK}@", text) if "@" in text else text
-        return self._secret.sub(MASK, self._fragments.mask(masked, MASK))
+        if self._hint.search(masked) is None:
+            return masked
+        return self._fragments.mask(self._secret.sub(MASK, masked), MASK)
 
     def begun(self, text: str) -> int:
         """Return how many characters at a text's end may be the beginning of a secret."""

@@ -64,8 +64,12 @@ class Fragments:
                     self._at.setdefault(anchor, []).append((form, start))
                 end = form[-ANCHOR:]
                 self._at.setdefault(end, []).append((form, len(form) - ANCHOR))
-        longest_first = sorted(self._at, key=len, reverse=True)
-        self._anchor = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
+        self._anchor = re.compile("|".join(map(re.escape, self._at)) or r"(?!)")
+
+    @property
+    def anchors(self) -> Iterable[str]:
+        """List what gives a fragment away."""
+        return self._at.keys()
 
     def mask(self, text: str, mask: str) -> str:
         """Return a text with each fragment replaced, as far as it reaches to both sides."""
