@@ -18,29 +18,16 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from attrs import asdict, evolve, frozen
+from limiters import PEERS, Acquire
 
 PROCESSES = 4
 TOLERANCE = 0.01
 PATIENCE = 60.0
-
-Acquire = Callable[[], Awaitable[None]]
-
-
-@frozen
-class Peer:
-    """A limiter that can be installed.
-
-    make: for each kind of row that the limiter claims to hold over, what creates the awaitable
-    that a call starts after; given the interval in seconds, and a folder.
-    """
-
-    package: str
-    make: Mapping[str, Callable[[float, Path], Acquire]]
 
 
 @frozen
@@ -85,163 +72,6 @@ ROWS = {
     "4 processes, 50 ms": Row("processes", 0.05, 80),
     "4 processes, 500 ms": Row("processes", 0.5, 40),
     "10 000 waiters": Row("tasks", 0.5, 10_000, seconds=4.0),
-}
-
-
-def rolecall(interval: float, folder: Path) -> Acquire:
-    from rolecall import Call, Outcome, Settings
-    from rolecall_plugins.ratelimit import rolecall_limiters
-
-    (limiter,) = rolecall_limiters(Settings(interval=interval, state=str(folder)))
-    call = Call(number=1, agent="bench", provider="claude", model="m")
-
-    async def acquire() -> None:
-        await limiter.acquire(call)
-        limiter.ended(call, Outcome())
-
-    return acquire
-
-
-def bare(interval: float, folder: Path) -> Acquire:
-    """Limit nothing: sleep one's turn out; what the event loop and the machine cost."""
-    turns = itertools.count()
-
-    async def acquire() -> None:
-        await asyncio.sleep(next(turns) * interval)
-
-    return acquire
-
-
-def aiolimiter(interval: float, folder: Path) -> Acquire:
-    from aiolimiter import AsyncLimiter
-
-    limiter = AsyncLimiter(1, interval)
-
-    async def acquire() -> None:
-        await limiter.acquire()
-
-    return acquire
-
-
-def pyrate(interval: float, folder: Path) -> Acquire:
-    from pyrate_limiter import Limiter, Rate
-
-    limiter = Limiter(Rate(1, round(interval * 1000)), buffer_ms=0)
-
-    async def acquire() -> None:
-        while not await limiter.try_acquire_async("bench"):
-            pass
-
-    return acquire
-
-
-def pyrate_blocking(interval: float, folder: Path) -> Acquire:
-    from pyrate_limiter import Limiter, Rate
-
-    limiter = Limiter(Rate(1, round(interval * 1000)), buffer_ms=0)
-
-    async def acquire() -> None:
-        while not limiter.try_acquire("bench"):
-            pass
-
-    return acquire
-
-
-def pyrate_sqlite(interval: float, folder: Path) -> Acquire:
-    from pyrate_limiter import Limiter, Rate, SQLiteBucket
-
-    rates = [Rate(1, round(interval * 1000))]
-    path = str(folder / "pyrate.sqlite")
-    bucket = SQLiteBucket.init_from_file(rates, db_path=path, use_file_lock=True)
-    limiter = Limiter(bucket, buffer_ms=0)
-
-    async def acquire() -> None:
-        while not await limiter.try_acquire_async("bench"):
-            pass
-
-    return acquire
-
-
-def limits(interval: float, folder: Path) -> Acquire:
-    from limits import RateLimitItemPerSecond
-    from limits.aio.storage import MemoryStorage
-    from limits.aio.strategies import MovingWindowRateLimiter
-
-    limiter = MovingWindowRateLimiter(MemoryStorage())
-    item = RateLimitItemPerSecond(round(1 / interval))  # its windows are whole seconds
-
-    async def acquire() -> None:
-        while not await limiter.hit(item):
-            await asyncio.sleep(interval / 10)
-
-    return acquire
-
-
-def limits_blocking(interval: float, folder: Path) -> Acquire:
-    from limits import RateLimitItemPerSecond
-    from limits.storage import MemoryStorage
-    from limits.strategies import MovingWindowRateLimiter
-
-    limiter = MovingWindowRateLimiter(MemoryStorage())
-    item = RateLimitItemPerSecond(round(1 / interval))
-
-    async def acquire() -> None:
-        while not limiter.hit(item):
-            await asyncio.sleep(interval / 10)
-
-    return acquire
-
-
-def throttled(interval: float, folder: Path) -> Acquire:
-    from throttled.asyncio import Throttled, per_sec
-
-    limiter = Throttled(key="bench", using="gcra", quota=per_sec(round(1 / interval), burst=1))
-
-    async def acquire() -> None:
-        while (await limiter.limit(timeout=3600)).limited:
-            pass
-
-    return acquire
-
-
-def throttled_blocking(interval: float, folder: Path) -> Acquire:
-    from throttled import Throttled, per_sec
-
-    limiter = Throttled(key="bench", using="gcra", quota=per_sec(round(1 / interval), burst=1))
-
-    async def acquire() -> None:
-        while limiter.limit(timeout=3600).limited:
-            pass
-
-    return acquire
-
-
-def langchain(interval: float, folder: Path) -> Acquire:
-    from langchain_core.rate_limiters import InMemoryRateLimiter
-
-    limiter = InMemoryRateLimiter(
-        requests_per_second=1 / interval, check_every_n_seconds=interval / 10, max_bucket_size=1
-    )
-
-    async def acquire() -> None:
-        await limiter.aacquire()
-
-    return acquire
-
-
-PEERS = {
-    "rolecall": Peer(
-        "rolecall_plugins", {"tasks": rolecall, "threads": rolecall, "processes": rolecall}
-    ),
-    "(only sleeps)": Peer("asyncio", {"tasks": bare}),
-    "aiolimiter": Peer("aiolimiter", {"tasks": aiolimiter}),
-    "pyrate-limiter": Peer(
-        "pyrate_limiter",
-        {"tasks": pyrate, "threads": pyrate_blocking, "processes": pyrate_sqlite},
-    ),
-    "limits": Peer("limits", {"tasks": limits, "threads": limits_blocking}),
-    "throttled-py": Peer("throttled", {"tasks": throttled, "threads": throttled_blocking}),
-    "langchain-core": Peer("langchain_core", {"tasks": langchain, "threads": langchain}),
 }
 
 
