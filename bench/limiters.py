@@ -15,11 +15,15 @@ class Peer:
     """A limiter that can be installed.
 
     make: for each kind of row that the limiter claims to hold over, what creates the awaitable
-    that a call starts after; given the interval in seconds, and a folder.
+    that a call starts after; given the interval in seconds, and a folder. wire: the same, where
+    each call then sends a request; by default as `make`.
+    whole: what creates an awaitable that makes a whole call to an address, request included.
     """
 
     package: str
     make: Mapping[str, Callable[[float, Path], Acquire]]
+    wire: Callable[[float, Path], Acquire] | None = None
+    whole: Callable[[float, Path, str], Acquire] | None = None
 
 
 def rolecall(interval: float, folder: Path) -> Acquire:
@@ -34,6 +38,42 @@ def rolecall(interval: float, folder: Path) -> Acquire:
         limiter.ended(call, Outcome())
 
     return acquire
+
+
+def rolecall_sending(interval: float, folder: Path) -> Acquire:
+    """Ask again right before the request leaves, as our providers do."""
+    from rolecall import Call, Outcome, SendLimiter, Settings
+    from rolecall_plugins.ratelimit import rolecall_limiters
+
+    (limiter,) = rolecall_limiters(Settings(interval=interval, state=str(folder)))
+    assert isinstance(limiter, SendLimiter)
+    call = Call(number=1, agent="bench", provider="claude", model="m")
+
+    async def acquire() -> None:
+        await limiter.acquire(call)
+        await limiter.sending(call)
+        limiter.ended(call, Outcome())
+
+    return acquire
+
+
+def rolecall_calls(interval: float, folder: Path, base: str) -> Acquire:
+    """Make whole calls, litellm and the connection included."""
+    from rolecall import LLM, ProviderSettings, Settings
+
+    settings = Settings(
+        interval=interval,
+        providers={"claude": ProviderSettings(api_base=base)},
+        stream=False,
+        state=str(folder),
+        quiet=True,
+    ).with_environment(ANTHROPIC_API_KEY="sk-ant-bench")
+    llm = LLM("claude", settings=settings)
+
+    async def call() -> None:
+        assert await llm.acall("Is this a bench?") == "yes"
+
+    return call
 
 
 def bare(interval: float, folder: Path) -> Acquire:
@@ -165,8 +205,11 @@ def langchain(interval: float, folder: Path) -> Acquire:
 
 PEERS = {
     "rolecall": Peer(
-        "rolecall_plugins", {"tasks": rolecall, "threads": rolecall, "processes": rolecall}
+        "rolecall_plugins",
+        {"tasks": rolecall, "threads": rolecall, "processes": rolecall},
+        wire=rolecall_sending,
     ),
+    "rolecall, whole calls": Peer("rolecall_plugins", {}, whole=rolecall_calls),
     "(only sleeps)": Peer("asyncio", {"tasks": bare}),
     "aiolimiter": Peer("aiolimiter", {"tasks": aiolimiter}),
     "pyrate-limiter": Peer(

@@ -3,7 +3,10 @@
     python bench/pacing.py [--quick] [--only LIMITER]
 
 Each limiter is to start calls at least an interval apart. Each measurement runs in an
-interpreter of its own; three of them (one with --quick), and the table shows medians.
+interpreter of its own; three of them (one with --quick), and the table shows medians. In the rows
+"at the wire" each call sends a request when it may, and a server in another process stamps when
+that arrives: prepared bytes over a connection that is open, or, with "whole calls", what a call of
+`LLM` sends.
 """
 
 import argparse
@@ -22,6 +25,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from arrivals import Arrivals, Sender
 from attrs import asdict, evolve, frozen
 from limiters import PEERS, Acquire
 
@@ -35,12 +39,15 @@ class Row:
     """Calls that all come at once, from tasks, threads or processes.
 
     seconds: to stop after; None goes on until every call has started.
+    wire: whether each sends a request. base: the address to send it to.
     """
 
     kind: str
     interval: float
     calls: int
     seconds: float | None = None
+    wire: bool = False
+    base: str = ""
 
 
 @frozen
@@ -51,15 +58,18 @@ class Measured:
     ratio: from the first start to the last, by what it would ideally be.
     cpu: milliseconds of CPU time for each start.
     inversions: calls that started right after one of their process that had asked later.
+    wire_violations, wire_ratio: the same of the requests' arrivals.
     lag: how many milliseconds late the event loop is, 99th percentile.
     memory: kB for each call that waits, its task included.
     cancelling: seconds to cancel those who wait.
     """
 
-    violations: float
-    ratio: float
+    violations: float | None
+    ratio: float | None
     cpu: float
-    inversions: float
+    inversions: float | None
+    wire_violations: float | None = None
+    wire_ratio: float | None = None
     lag: float | None = None
     memory: float | None = None
     cancelling: float | None = None
@@ -71,6 +81,10 @@ ROWS = {
     "threads, 50 ms": Row("threads", 0.05, 40),
     "4 processes, 50 ms": Row("processes", 0.05, 80),
     "4 processes, 500 ms": Row("processes", 0.5, 40),
+    "at the wire, 50 ms": Row("tasks", 0.05, 100, wire=True),
+    "at the wire, 500 ms": Row("tasks", 0.5, 40, wire=True),
+    "at the wire, 4 processes, 50 ms": Row("processes", 0.05, 80, wire=True),
+    "at the wire, 4 processes, 500 ms": Row("processes", 0.5, 40, wire=True),
     "10 000 waiters": Row("tasks", 0.5, 10_000, seconds=4.0),
 }
 
@@ -83,19 +97,29 @@ class Start:
     started: float
 
 
-async def from_tasks(acquire: Acquire, row: Row) -> tuple[list[Start], Mapping[str, float]]:
-    """Return the starts, and what is seen of those who wait where the row has an end."""
+async def from_tasks(
+    acquire: Acquire, row: Row, sends: bool = False
+) -> tuple[list[Start], Mapping[str, float]]:
+    """Return the starts, and what is seen of those who wait where the row has an end.
+
+    sends: whether a request is still to be sent after each start.
+    """
     starts: list[Start] = []
+    sender = await Sender.connect(row.base, row.calls) if sends else None
 
     async def start() -> None:
         asked = time.monotonic()
         await acquire()
         starts.append(Start(asked, time.monotonic()))
+        if sender is not None:
+            sender.send()
 
     memory_before = _memory()
     tasks = [asyncio.ensure_future(start()) for _ in range(row.calls)]
     if row.seconds is None:
         await asyncio.gather(*tasks)
+        if sender is not None:
+            sender.close()
         return starts, {}
     await asyncio.sleep(0)
     await asyncio.sleep(0)
@@ -147,39 +171,68 @@ def from_processes(name: str, row: Row, folder: Path) -> list[tuple[list[Start],
 
 def measure(name: str, row: Row, folder: Path) -> Measured:
     """Make one measurement in this interpreter."""
+    if not row.wire:
+        return _measure(name, row, folder)
+    with Arrivals() as server:
+        measured = _measure(name, evolve(row, base=server.base), folder)
+        times = server.stop()
+    assert len(times) == row.calls
+    short, ratio = _gaps(times, row)
+    measured = evolve(measured, wire_violations=short, wire_ratio=ratio)
+    if PEERS[name].whole is None:
+        return measured
+    return evolve(measured, violations=None, ratio=None, inversions=None)  # it shows answers
+
+
+def _measure(name: str, row: Row, folder: Path) -> Measured:
     extra: Mapping[str, float] = {}
     if row.kind == "processes":
         parts = from_processes(name, row, folder)
         cpu = sum(cpu for _, cpu in parts)
         runs = [starts for starts, _ in parts]
     else:
-        acquire = PEERS[name].make[row.kind](row.interval, folder)
+        acquire = _acquire(name, row, folder)
         gc.collect()
         before = time.process_time()
         if row.kind == "tasks":
-            starts, extra = asyncio.run(from_tasks(acquire, row))
+            starts, extra = asyncio.run(from_tasks(acquire, row, _sends(name, row)))
         else:
             starts = from_threads(acquire, row)
         cpu = time.process_time() - before
         runs = [starts]
-    times = sorted(start.started for starts in runs for start in starts)
-    gaps = [later - sooner for sooner, later in itertools.pairwise(times)]
-    measured = Measured(
-        violations=sum(gap < row.interval * (1 - TOLERANCE) for gap in gaps),
-        ratio=sum(gaps) / (len(gaps) * row.interval) if gaps else float("nan"),
-        cpu=cpu / len(times) * 1000,
-        inversions=sum(map(_inversions, runs)),
-    )
-    return evolve(measured, **extra)
+    times = [start.started for starts in runs for start in starts]
+    short, ratio = _gaps(times, row)
+    cpu = cpu / len(times) * 1000
+    return evolve(Measured(short, ratio, cpu, sum(map(_inversions, runs))), **extra)
+
+
+def _acquire(name: str, row: Row, folder: Path) -> Acquire:
+    peer = PEERS[name]
+    if row.base and peer.whole:
+        return peer.whole(row.interval, folder, row.base)
+    if row.base and peer.wire:
+        return peer.wire(row.interval, folder)
+    return peer.make[row.kind](row.interval, folder)
+
+
+def _sends(name: str, row: Row) -> bool:
+    return bool(row.base) and PEERS[name].whole is None
+
+
+def _gaps(times: list[float], row: Row) -> tuple[int, float]:
+    """Return how many gaps are too short, and how long all are, by what they should be."""
+    gaps = [later - sooner for sooner, later in itertools.pairwise(sorted(times))]
+    short = sum(gap < row.interval * (1 - TOLERANCE) for gap in gaps)
+    return short, sum(gaps) / (len(gaps) * row.interval) if gaps else float("nan")
 
 
 def part(name: str, row: Row, folder: Path) -> None:
     """Be one of the processes of a measurement, which begin together."""
-    acquire = PEERS[name].make["processes"](row.interval, folder)
+    acquire = _acquire(name, evolve(row, kind="processes"), folder)
     print("ready", flush=True)
     sys.stdin.readline()
     before = time.process_time()
-    starts, _ = asyncio.run(from_tasks(acquire, row))
+    starts, _ = asyncio.run(from_tasks(acquire, row, _sends(name, row)))
     cpu = time.process_time() - before
     print(json.dumps([[[start.asked, start.started] for start in starts], cpu]))
 
@@ -243,29 +296,33 @@ def medians(measured: list[Measured]) -> Measured:
 
 def table(names: list[str], rows: dict[str, Row], repeats: int) -> Iterator[str]:
     """Return the table's lines, each as soon as it is measured."""
-    yield (
-        "| | limiter | violations | total / ideal | CPU ms per permit | inversions "
-        "| loop lag p99 ms | kB per waiter | cancel all s |"
+    columns = (
+        *("", "limiter", "short gaps", "total / ideal", "CPU ms per permit", "inversions"),
+        *("short at the wire", "total / ideal there"),
+        *("loop lag p99 ms", "kB per waiter", "cancel all s"),
     )
-    yield "|---|---|--:|--:|--:|--:|--:|--:|--:|"
+    yield f"| {' | '.join(columns)} |"
+    yield f"|---|---|{'--:|' * (len(columns) - 2)}"
     for title, row in rows.items():
         for name in names:
-            if row.kind in PEERS[name].make:
+            if row.kind in PEERS[name].make or (row.wire and PEERS[name].whole):
                 yield f"| {title} | {name} | {_cells(name, row, repeats)} |"
 
 
 def _cells(name: str, row: Row, repeats: int) -> str:
     if not _installed(PEERS[name].package):
-        return "not installed | | | | | |"
+        return "not installed" + 8 * " | "
     measured = [in_own_interpreter(name, row) for _ in range(repeats)]
     failures = [each for each in measured if isinstance(each, str)]
     if failures:
-        return f"{failures[0]} | | | | | |"
+        return failures[0] + 8 * " | "
     one = medians([each for each in measured if isinstance(each, Measured)])
-    gaps = int(one.violations)
-    cells = [f"{gaps}", f"{one.ratio:.4f}", f"{one.cpu:.2f}", f"{one.inversions:.0f}"]
-    more = (one.lag, one.memory, one.cancelling)
-    return " | ".join(cells + ["" if value is None else f"{value:.2f}" for value in more])
+    cells = (
+        *((one.violations, ".0f"), (one.ratio, ".4f"), (one.cpu, ".2f"), (one.inversions, ".0f")),
+        *((one.wire_violations, ".0f"), (one.wire_ratio, ".4f")),
+        *((one.lag, ".2f"), (one.memory, ".2f"), (one.cancelling, ".2f")),
+    )
+    return " | ".join("" if value is None else format(value, form) for value, form in cells)
 
 
 def _installed(package: str) -> bool:
@@ -284,7 +341,7 @@ def main() -> None:
     rows = ROWS
     if options.quick:
         rows = {
-            title: row if row.seconds else evolve(row, calls=row.calls // 4)
+            title: row if row.seconds else evolve(row, calls=row.calls // 16 * PROCESSES)
             for title, row in ROWS.items()
         }
     for line in table(options.only or list(PEERS), rows, 1 if options.quick else 3):
