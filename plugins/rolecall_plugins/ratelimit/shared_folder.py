@@ -40,10 +40,9 @@ class SharedFolder:
         self._path = path
         self._descriptor = descriptor
 
-    def names(self) -> Iterator[str]:
+    def names(self) -> list[str]:
         with os.scandir(self._place) as entries:
-            for entry in islice(entries, MOST):
-                yield entry.name
+            return [entry.name for entry in islice(entries, MOST)]
 
     def changed(self) -> int:
         """Return when an entry was last made, renamed or removed; nanoseconds of the calendar."""
@@ -112,9 +111,22 @@ class SharedFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.modified = 0  # nanoseconds, as it was left by the last exchange
+        self._name = str(path)
+        self._left: tuple[int, int] | None = None  # when it was changed and how large it was, then
         self._refused = 0
         self._warned: set[str] = set()
+
+    @property
+    def is_known(self) -> bool:
+        """Check whether this process read or wrote the file before."""
+        return self._left is not None
+
+    def is_changed(self) -> bool:
+        """Check whether another process changed the file since the last exchange."""
+        try:
+            return _version(os.lstat(self._name)) != self._left
+        except OSError:
+            return False
 
     def exchange(self, change: Change) -> float:
         """Replace the content by what `change` returns for it; None leaves it as it is.
@@ -174,7 +186,7 @@ class SharedFile:
                 os.ftruncate(file, len(changed))
                 if not self._is_in_place(file, folder):
                     return False
-            self.modified = os.fstat(file).st_mtime_ns
+            self._left = _version(os.fstat(file))
             return True
         finally:
             # A process that was forked in this moment has the descriptor too, and would keep it.
@@ -185,6 +197,11 @@ class SharedFile:
             return os.path.samestat(os.fstat(file), folder.status(self.path.name))
         except FileNotFoundError:
             return False
+
+
+def _version(status: os.stat_result) -> tuple[int, int]:
+    # Two changes within a tick of the system's have the same time.
+    return status.st_mtime_ns, status.st_size
 
 
 @contextmanager

@@ -116,7 +116,7 @@ class SharedInterval:
 
     def _read(self, folder: SharedFolder | None) -> tuple[str | None, LastStart]:
         """Return the name to be renamed, where there is one, and the latest possible start."""
-        names = [] if folder is None else [*folder.names()]
+        names = [] if folder is None else folder.names()
         starts = {name: start for name in names if (start := self._started(name))}
         if folder is None or not starts:
             return BLANK if BLANK in names else None, self._latest_possible(folder)

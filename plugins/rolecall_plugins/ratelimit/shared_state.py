@@ -101,11 +101,7 @@ class FileState:
         self._owed: list[Callable[[QuotaRecord], None]] = []
 
     def peek(self) -> QuotaRecord:
-        try:
-            changed = self._file.path.lstat().st_mtime_ns != self._file.modified
-        except OSError:
-            return self._record
-        if changed or self._owed:
+        if self._file.is_changed() or self._owed:
             with self._mutex:
                 self._exchange(lambda record: 1.0)  # only looks
         return self._record
@@ -139,7 +135,7 @@ class FileState:
 
     def _known(self, content: bytes | None) -> QuotaRecord:
         """Copy what this process knows; the file is new, empty, or cannot be used."""
-        if content is not None and self._file.modified:
+        if content is not None and self._file.is_known:
             self._warn()
         return deepcopy(self._record)
 

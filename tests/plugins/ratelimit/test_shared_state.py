@@ -126,20 +126,12 @@ def test_changes_that_meet_anothers_lock_are_made_in_their_order(tmp_path: Path)
     assert until(own) == 1020.0
 
 
-def test_a_change_of_another_process_right_after_the_own_is_seen(tmp_path: Path) -> None:
-    clock = FakeClock()
-    other = state(tmp_path / "p", clock)
-
-    class Slow(type(tmp_path)):  # type: ignore[misc]
-        """A path whose reader is held up: another process changes the file meanwhile."""
-
-        def lstat(self) -> os.stat_result:
-            if not other.peek().cooldowns:
-                cool_down(other, 1010.0)
-            return Path(self).lstat()
-
-    own = state(Slow(tmp_path / "p"), clock)
+def test_a_change_of_another_process_in_the_same_moment_is_seen(tmp_path: Path) -> None:
+    own, other = (state(tmp_path / "p", FakeClock()) for _ in range(2))
     assert own.use(lambda record: 0.0) == 0.0
+    moment = (tmp_path / "p").stat().st_mtime_ns
+    cool_down(other, 1010.0)
+    os.utime(tmp_path / "p", ns=(moment, moment))
     assert until(own) == 1010.0
 
 
