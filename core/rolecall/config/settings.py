@@ -18,7 +18,7 @@ from .secrets import is_telling
 AGENT_VARIABLE = "ROLECALL_AGENT_"
 PLACEHOLDER = "rehearsed"
 # Settings that no table sets.
-UNSET = {"environment", "hides_secrets", "rehearsal", "source", "sources"}
+UNSET = {"environment", "hides_secrets", "rehearsal", "rehearsal_speed", "source", "sources"}
 
 
 def _at_least(low: float, above: bool = False) -> Any:
@@ -155,6 +155,7 @@ class Settings:
     repairs: how often what a check found goes back to whom it concerns.
     debug, quiet: print every event of a run, or none.
     rehearsal: calls are simulated or replayed, and cost nothing.
+    rehearsal_speed: how many times as fast as it was they are replayed.
     runs: folder of the run folders.
     reuse: run folders, or folders of them, whose answers are taken where they fit.
     state: folder of what the user's processes share; empty shares nothing.
@@ -196,6 +197,7 @@ class Settings:
     debug: bool = False
     quiet: bool = False
     rehearsal: bool = False
+    rehearsal_speed: float = field(default=1.0, validator=_at_least(0, above=True))
     hides_secrets: bool = False
     environment: Mapping[str, str] = field(factory=dict, repr=False)
     source: str = "the settings"

@@ -174,6 +174,7 @@ def _as_recorded(
             if own and name in known
         },
         "interval": settings.interval / speed if speed else 0.0,
+        "rehearsal_speed": speed or 1.0,
         "max_wait": float(NEVER),
         "breaker_failures": NEVER,
         # The routes are those of the recording.

@@ -138,8 +138,14 @@ class PacingLimiter:
 
     def _provider(self, name: str) -> tuple[ProviderLimiter, Gate]:
         if name not in self._providers:
-            own, longest = self._settings.provider(name), self._settings.max_wait
-            provider = ProviderLimiter(own, self._state(name), self._now, longest)
+            settings, state = self._settings, self._state(name)
+            provider = ProviderLimiter(
+                settings.provider(name),
+                state,
+                self._now,
+                settings.max_wait,
+                settings.rehearsal_speed,
+            )
             gate = self._permits.gate(partial(self._before, name))
             self._providers.setdefault(name, (provider, gate))
         return self._providers[name]

@@ -77,6 +77,7 @@ class ProviderLimiter:
     `started` or `left`; one that started `ended`.
 
     longest: seconds that a call may be held up by what the vendor asks for, and by a day's limit.
+    speed: how many times as fast a recorded vendor's seconds pass.
     """
 
     def __init__(
@@ -85,12 +86,14 @@ class ProviderLimiter:
         state: SharedState,
         now: Callable[[], float],
         longest: float,
+        speed: float = 1.0,
     ) -> None:
         self._limits = limits
         self._at_once = limits.concurrency or FOREVER
         self._state = state
         self._now = now
         self._longest = longest
+        self._speed = speed
         self._queue: WaitQueue[Admission] = WaitQueue()
         self._lock = threading.RLock()
         self._admissions: set[Admission] = set()
@@ -196,6 +199,8 @@ class ProviderLimiter:
                 model.seconds += NEWEST * (now - started - model.seconds)
                 return
             retry_after = parse_retry_after(outcome.retry_after)
+            if retry_after is not None:
+                retry_after /= self._speed
             seconds = model.cooldown.refused(admission, started, retry_after)
             if seconds:
                 named = parse_named_limits(outcome.limits)

@@ -1,6 +1,7 @@
 """`--record` and `--replay`: a team, recorded once, replays without a key and without a socket."""
 
 import asyncio
+import json
 import re
 import socket
 import time
@@ -263,6 +264,16 @@ def test_at_speed_one_a_replay_takes_its_time(shell: Shell) -> None:
     began = time.monotonic()
     assert shell("run", "--replay", "team.yaml", "--replay-speed", "1").code == 0
     assert time.monotonic() - began >= 0.8
+
+
+def test_a_vendors_cooldown_passes_as_fast_as_the_rest_of_a_replay(shell: Shell) -> None:
+    shell.configure("[tool.rolecall]\nblock = ['report']\ninterval = 0.01\n")
+    fault = ("--fault", "gemini:rate_limited:1@retry_after=1")
+    record(shell, "--only", "operator-intent-interpreter", *fault)
+    replayed = shell("run", "--replay", "team.yaml", "--replay-speed", "50", "--json")
+    gemini = json.loads(replayed.out)["providers"]["gemini"]
+    assert gemini["failed_calls"] == 1
+    assert gemini["waiting_seconds"] < 0.5
 
 
 @pytest.mark.parametrize(("speed", "waited"), [(None, 0), (1, 3), (4, 0.75)])

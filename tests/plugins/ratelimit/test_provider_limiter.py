@@ -49,6 +49,10 @@ def test_all_calls_cool_down_as_long_as_the_vendor_asks_and_come_back_one_by_one
     assert others == [8.5, 9.0]  # once the first would have been refused
 
 
+def test_in_a_rehearsal_a_cooldown_passes_as_fast_as_everything_else() -> None:
+    assert refused(REFUSED, GEMINI, rehearsal_speed=2.0) == [3.5]
+
+
 def test_other_providers_do_not_wait_for_it() -> None:
     assert refused(REFUSED, GEMINI, CLAUDE) == [7.0, 0.5]
 
