@@ -97,8 +97,13 @@ class Dispatcher:
             if result.response is not None and (
                 error is None or self._actions[Cause(error.cause)] is Action.CONTINUE
             ):
-                agent = asking.step.agent.name
-                return Answer(result.response, asking.route, agent, result.number)
+                return Answer(
+                    response=result.response,
+                    route=asking.route,
+                    agent=asking.step.agent.name,
+                    call=result.number,
+                    step=asking.step.key,
+                )
             assert error is not None
             counts[error.cause] += 1
             if probe:

@@ -142,7 +142,7 @@ class AgentTask:
             context.emit(
                 StepReused(at=context.at, agent=name, step=key, cost=cost, source=answer.source)
             )
-        return evolve(answer, step=key)
+        return answer
 
     def _request(self) -> Request:
         team = self.context.team

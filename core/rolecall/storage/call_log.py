@@ -50,6 +50,7 @@ class CallLog:
         self.spent: dict[str, Spent] = {}
         self.total = Spent()
         self._open: dict[int, CallStarted] = {}
+        self._ended: set[int] = set()
         self._exhausted: dict[str, int] = {}
         processes: list[list[CallEnded]] = [[]]
         known: set[int] = set()
@@ -75,6 +76,7 @@ class CallLog:
                 for spent in self._of(record.agent):
                     spent.charged += record.worst
             case CallEnded():
+                self._ended.add(record.call)
                 begun = self._open.pop(record.call, None)
                 for spent in self._of(record.agent):
                     spent.add(record, begun.worst if begun else 0.0)
@@ -86,6 +88,10 @@ class CallLog:
 
     def _of(self, agent: str) -> tuple[Spent, Spent]:
         return self.spent.setdefault(agent, Spent()), self.total
+
+    def has_ended(self, number: int) -> bool:
+        """Check whether the end of a call is on record."""
+        return number in self._ended
 
     def exhausted_budget(self, step: str) -> int:
         """Return the largest output budget that went to a step's thinking alone; 0 if none did."""

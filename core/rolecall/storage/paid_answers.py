@@ -31,10 +31,6 @@ class PaidAnswers:
         self._calls: dict[int, Answer] = {}
         self.by_step: dict[str, Answer] = {}
 
-    def has_call(self, number: int) -> bool:
-        """Check whether the end of a call is on record."""
-        return number in self._calls
-
     def add(self, record: Record) -> None:
         match record:
             case CallEnded():

@@ -165,11 +165,12 @@ _FIELDS = {
 
 def serialise(record: Record) -> dict[str, object]:
     """Return a record as the JSON object that a journal's line holds."""
-    values = asdict(record, recurse=False)
+    kind = type(record)
+    values = {name: getattr(record, name) for name in _FIELDS[kind]}
     # Most answers are text alone; their records are those of versions that knew no parts.
     if values.get("parts") == ():
         del values["parts"]
-    return {"type": _NAMES[type(record)], **values}
+    return {"type": _NAMES[kind], **values}
 
 
 def plain(value: object) -> object:

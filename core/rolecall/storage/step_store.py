@@ -98,7 +98,7 @@ class StepStore:
         if key not in answers and (cached := self._cache and self._cache.find(key)):
             self._record(_reused(key, agent, cached))
         if key in answers:
-            return evolve(answers[key], reused=True)
+            return evolve(answers[key], step=key, reused=True)
         answer = await ask()
         self._journal.append(self._answered(key, answer), wait=False)
         answers[key] = answer
@@ -106,7 +106,7 @@ class StepStore:
 
     def _answered(self, key: str, answer: Answer) -> StepRecord | AnswerRecord:
         """Make the record of an answer, whose text is with its call where that is on record."""
-        if self._paid.has_call(answer.call):
+        if self.calls.has_ended(answer.call):
             return StepRecord(step=key, call=answer.call, route=answer.route)
         return AnswerRecord(
             step=key,
@@ -175,7 +175,9 @@ class StepStore:
             case RunStarted():
                 self._record(ProcessRecord(when=event.when, agents=event.agents))
             case CallStarted() | CallEnded():
-                self._record(event, wait=False)
+                # For the books alone: an answer comes back from who was asked.
+                self._journal.append(event, wait=False)
+                self.calls.add(event)
             case _:
                 pass
 

@@ -74,7 +74,7 @@ def test_an_answer_that_no_event_told_of_is_found_too(tmp_path: Path) -> None:
         asyncio.run(folder.store.step("step", ask))
     with RunFolder(tmp_path / "two") as folder:
         again = asyncio.run(folder.store.step("step", ask))
-    assert again == Answer(response, "one/m", reused=True, source="one")
+    assert again == Answer(response, "one/m", reused=True, source="one", step="step")
 
 
 def test_a_run_does_not_look_into_itself(tmp_path: Path) -> None:

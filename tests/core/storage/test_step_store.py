@@ -25,7 +25,7 @@ from rolecall.storage.step_store import StepStore, step_key
 STARTED = RunStarted(
     at=0.0, folder="", request="", agents=("a", "b"), first_choices=(), when=1_800_000_000.0
 )
-ANSWER = Answer(Response("answer", model="m"), "one/m", "a", call=1)
+ANSWER = Answer(Response("answer", model="m"), "one/m", "a", call=1, step="step")
 Opening = Callable[[], AbstractContextManager[Journal]]
 
 
@@ -48,7 +48,7 @@ class Vendor:
         number = self._store.calls.last + 1
         self._store.notify(call_started(number, self._step))
         self._store.notify(call_ended(number, self._step))
-        return Answer(Response("answer", model="m"), "one/m", "a", number)
+        return Answer(Response("answer", model="m"), "one/m", "a", number, step=self._step)
 
 
 def answer(store: StepStore, vendor: Vendor, step: str = "step") -> Answer:
@@ -141,7 +141,8 @@ def test_an_answer_that_came_right_before_a_crash_counts(opened: Opening) -> Non
 def test_an_answer_that_no_event_told_of_is_remembered_all_the_same(
     opened: Opening, call: int
 ) -> None:
-    silent = Answer(Response("answer", stop=Stop.LENGTH, cost=0.25), "one/m", "a", call)
+    response = Response("answer", stop=Stop.LENGTH, cost=0.25)
+    silent = Answer(response, "one/m", "a", call, step="step")
 
     async def ask() -> Answer:
         return silent
@@ -193,7 +194,7 @@ def test_a_cut_piece_that_was_accepted_is_remembered_as_cut(opened: Opening) -> 
     with opened() as journal:
         store = StepStore(journal)
         again = answer(store, Vendor(store))
-    assert again == Answer(piece, "one/m", "a", call=1, reused=True)
+    assert again == Answer(piece, "one/m", "a", call=1, reused=True, step="step")
 
 
 def test_a_call_is_on_record_before_its_answer_is(opened: Opening) -> None:
