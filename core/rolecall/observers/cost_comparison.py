@@ -9,16 +9,17 @@ from ..usage import Usage
 
 
 class CostComparison:
-    """Listens to a run, and tells what it compares to right before the run's end.
+    """Listens to a run, and emits what it compares to right before the run's end.
 
     routes: those that all calls are imagined on.
     """
 
     def __init__(
-        self, prices: Pricing, routes: Iterable[Route], emit: Callable[[Event], None]
+        self, pricing: Pricing, routes: Iterable[Route], emit: Callable[[Event], None]
     ) -> None:
-        self._resolve = prices.resolve
-        self._routes = list({str(route): route for route in map(prices.resolve, routes)}.values())
+        self._resolve = pricing.resolve
+        # A provider's bare name and that with its default model mean the same.
+        self._routes = list({str(route): route for route in map(self._resolve, routes)}.values())
         self._emit = emit
         self._calls: list[tuple[Route, Usage, float | None]] = []
         self._heard = 0
