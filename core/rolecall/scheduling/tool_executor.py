@@ -11,9 +11,9 @@ from attrs import evolve
 
 from ..execution.context import RunContext
 from ..execution.redaction import Redactor
+from ..storage.acting.workspace import EMPTY_TREE, OUTPUTS, GitWorkspace
 from ..storage.records import WorkspaceRecord
 from ..storage.step_store import StepStore
-from ..storage.workspace import EMPTY_TREE, OUTPUTS, GitWorkspace
 from ..types.events import ToolEnded, ToolStarted
 from ..types.parts import ToolCall, ToolResult
 from ..types.tools import ChangesOutside, Repeatable, Tool, Work

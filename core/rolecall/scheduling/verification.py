@@ -12,8 +12,8 @@ from attrs import asdict
 
 from ..execution.context import RunContext
 from ..execution.redaction import Redactor
+from ..storage.acting.workspace import GitWorkspace
 from ..storage.run_folder import RunFolder
-from ..storage.workspace import GitWorkspace
 from ..types.events import WorkspaceVerified
 from ..types.tools import Work
 from ..types.verification import Check

@@ -1,8 +1,8 @@
 """What the agents of a run act with."""
 
 from ..execution.context import RunContext
+from ..storage.acting.workspace import GitWorkspace
 from ..storage.run_folder import RunFolder
-from ..storage.workspace import GitWorkspace
 from ..types.agents import Agent
 from .tool_executor import ToolExecutor
 from .toolbox import Toolbox, choose

@@ -20,6 +20,7 @@ from ..types.events import (
 from ..types.messages import Message, Request
 from ..types.parts import to_json
 from ..types.update import Update
+from .acting.tool_results import ToolResults
 from .call_log import CallLog
 from .journal import Journal
 from .paid_answers import PaidAnswers
@@ -38,7 +39,6 @@ from .records import (
     WorkspaceRecord,
 )
 from .step_cache import StepCache
-from .tool_results import ToolResults
 from .written_texts import WrittenTexts, digest
 
 Ask = Callable[[], Awaitable[Answer]]

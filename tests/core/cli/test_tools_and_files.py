@@ -8,7 +8,7 @@ from acting import Acting, act, write
 from building import agent
 from installing import Shell
 
-from rolecall.storage.workspace import GitWorkspace
+from rolecall.storage.acting.workspace import GitWorkspace
 
 TEAM = """
 [tool.rolecall.agents]

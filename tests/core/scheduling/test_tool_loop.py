@@ -39,7 +39,7 @@ from rolecall import (
 from rolecall.scheduling.tool_executor import SHOWN, UNKNOWN
 from rolecall.scheduling.tool_loop import LAST
 from rolecall.scheduling.toolbox import choose
-from rolecall.storage.workspace import OUTPUTS, GitWorkspace
+from rolecall.storage.acting.workspace import OUTPUTS, GitWorkspace
 
 WRITER = agent("writer", tools=("workspace",))
 CODER = agent("coder", tools=("workspace",), verify=True)

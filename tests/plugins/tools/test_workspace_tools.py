@@ -10,7 +10,7 @@ import pytest
 from attrs import evolve
 
 from rolecall import CommandLimits, CommandResult, ToolResult, Work
-from rolecall.storage.workspace import GitWorkspace
+from rolecall.storage.acting.workspace import GitWorkspace
 from rolecall.testing import FakeWorkspace, ToolContract
 from rolecall_plugins.tools.commands import RunCommand
 from rolecall_plugins.tools.files import FILE_TOOLS, FOUND, LINES, LISTED

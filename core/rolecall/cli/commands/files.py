@@ -16,9 +16,9 @@ from ..options import RUN, Command
 @click.pass_obj
 def files(app: App, name: str | None, output: str | None) -> None:
     """List the files that a run's agents left, or write them into a folder."""
+    from ...storage.acting.workspace import GitWorkspace
     from ...storage.run_lock import take_lock
     from ...storage.run_paths import find_run
-    from ...storage.workspace import GitWorkspace
 
     path = find_run(Path(app.settings.runs), name)
     workspace = GitWorkspace(path, app.settings.environment)

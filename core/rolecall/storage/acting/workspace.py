@@ -13,8 +13,8 @@ from pathlib import Path
 
 from attrs import frozen
 
-from ..errors import RunError, UsageError
-from .safe_folder import SafeFolder
+from ...errors import RunError, UsageError
+from ..safe_folder import SafeFolder
 
 FILES = "workspace"
 GIT = "workspace.git"

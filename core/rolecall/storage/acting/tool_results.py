@@ -2,8 +2,8 @@
 
 from collections.abc import Collection
 
-from ..types.events import ToolEnded, ToolStarted, WorkspaceVerified
-from .records import ForgottenRecord, Record, WorkspaceRecord
+from ...types.events import ToolEnded, ToolStarted, WorkspaceVerified
+from ..records import ForgottenRecord, Record, WorkspaceRecord
 
 
 class ToolResults:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rolecall import RunError, UsageError
-from rolecall.storage.workspace import EMPTY_TREE, GIT, GitWorkspace
+from rolecall.storage.acting.workspace import EMPTY_TREE, GIT, GitWorkspace
 
 ENVIRONMENT = {"PATH": os.environ["PATH"]}
 PATHS = st.sampled_from(["a", "b/c", "b/d", ".gitignore", "x.log", "deep/er/e"])
