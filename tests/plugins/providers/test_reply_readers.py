@@ -1,6 +1,7 @@
 """One reply on its way in, of either vendor, plain or streamed, whole or not."""
 
 import json
+import time
 from itertools import pairwise
 from typing import Any
 
@@ -471,6 +472,23 @@ def test_a_large_event_is_read_as_a_small_one_is() -> None:
     response, told = read(CLAUDE, *pieces)
     assert isinstance(response, Response)
     assert told == response.text == f"héllo {text}"
+
+
+@pytest.mark.parametrize("kind", ["text", "numbers", "lists"])
+@pytest.mark.parametrize("streamed", [False, True])
+def test_no_step_of_reading_a_large_reply_takes_long(kind: str, streamed: bool) -> None:
+    large: Any = {"text": "A line.\n" * 300_000, "numbers": [1] * 150_000, "lists": [[]] * 99_000}
+    body = json.dumps({"type": "new", "value": large[kind]}).encode()
+    body = b"data: " + body + b"\n\n" if streamed else body
+    reading = Reading(ClaudeReply(), 200, STREAM)
+    steps = []
+    for start in range(0, len(body), reply_reader.STEP):
+        began = time.thread_time()
+        reading.feed(body[start : start + reply_reader.STEP])
+        steps.append(time.thread_time() - began)
+    # About 10 ms on a machine of today; `json.loads` of all would take some hundred. A few steps
+    # are left out, for the garbage collector may have fallen into them.
+    assert sorted(steps)[-5] < 0.1
 
 
 # Errors

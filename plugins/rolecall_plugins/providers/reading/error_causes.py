@@ -78,7 +78,7 @@ RULES: tuple[Rule, ...] = (
         r"""\bcontent[ -]filter
         | \b(output|response|completion|prompt|content|request|input)\b [^.;]{0,40}
           \b(blocked|filtered|flagged|rejected)\b [^.;]{0,40}
-          \b(safety|moderation|filter|(content|usage|acceptable\ use) \s+ polic)
+          \b(safety|moderation|filter|prohibited|(content|usage|acceptable\ use) \s+ polic)
         | \bviolat\w+ [^.;]{0,60} \b((usage|content|safety|acceptable\ use) \s+ polic
           |responsible\ ai)""",
     ),
@@ -102,6 +102,7 @@ RULES: tuple[Rule, ...] = (
         r"""\bbilling\b [^.;]{0,80} \b(disabled|not\ enabled|to\ be\ enabled|not\ (active|open)
           |inactive|closed|suspended|absent|delinquent|past\ due|not\ linked)
         | \b(enable|activate|set\ ?up|without\ (an?\ )?(active\ )?) \s* billing\b
+        | \bnot\ active [^.;]{0,40} \bbilling\b
         | \bpayment\ (is\ )?(required|overdue|failed|past\ due)""",
     ),
     # P  This organization has been disabled. (400)
@@ -109,6 +110,7 @@ RULES: tuple[Rule, ...] = (
     # P  Your project has been denied access. Please contact support.
     # P  This service has been disabled in this account for violation of Terms of Service.
     # R  Generative Language API has not been used in project … before or it is disabled.
+    # P  This credential is only authorized for use with …   P  User location is not supported …
     Rule(
         Cause.FORBIDDEN,
         _REFUSED,
@@ -117,7 +119,10 @@ RULES: tuple[Rule, ...] = (
           (disabled|suspended|deactivated|banned|blocked|denied|restricted|terminated|closed
           |locked|archived)\b
         | \b(disabled|suspended) \s+ (organi[sz]ation|workspace|project|account)\b
-        | \b(disabled|suspended)\b [^.;]{0,40} \bterms\ of\ service""",
+        | \b(disabled|suspended)\b [^.;]{0,40} \bterms\ of\ service
+        | \bcredentials?\ (is|are)\ only\ authorized
+        | \blocation\ is\ not\ supported
+        | \bnot\ (available|allowed|supported) [^.;]{0,30} \b(countr|region|territor)""",
     ),
     # P  You have reached your specified API usage limits. You will regain access on … (400; also
     #    "workspace API usage limits")
@@ -134,7 +139,8 @@ RULES: tuple[Rule, ...] = (
           \b(reached|exceeded|exhausted|hit|used\ up)
         | \bregain\ access\ on\b
         | \bexceed\w* [^.;]{0,80} \b(per|a|each)[ -](day|week|month)\b
-        | \bexhausted\ your\ (capacity|quota|credits)""",
+        | \bexhausted\ your\ (capacity|quota|credits)
+        | \bbudget\ (has\ been|is|was)\ exceeded""",
     ),
     # R  Your credit balance is too low to access the Anthropic API.
     # D  Your prepayment credits are depleted.
@@ -143,12 +149,13 @@ RULES: tuple[Rule, ...] = (
     Rule(
         Cause.QUOTA_EXHAUSTED,
         _REFUSED,
-        r"""\b(credit|prepaid|prepayment|account)s? \s+ (balance|credit|fund)s?\b [^.;]{0,40}
+        r"""\b(credit|prepay|prepaid|prepayment|account)s? \s+ (balance|credit|fund)s?\b [^.;]{0,40}
           \b(low|depleted|exhausted|insufficient|empty|negative|expired|used\ up|run\ out)
         | \bcredits?\b [^.;]{0,30} \b(depleted|exhausted|used\ up|required|expired|run\ out
           |ran\ out|too\ low|insufficient)
         | \b(insufficient|not\ enough|no\ (more|remaining)|out\ of) \s+ ([^\s.;]+\s+){0,2}
           (credit|fund|balance|quota|usage)s?\b
+        | \bno\ credits?\b
         | \bextra\ usage\ (is|are)\ required
         | \bdraws?\ from\ your\ extra\ usage
         | \blimit:\ 0\b""",
@@ -167,13 +174,16 @@ RULES: tuple[Rule, ...] = (
         r"""\b(prompt|input|request|conversation|message|content|text|payload|body|context
           |field)s?\b [^.;]{0,60} \b(is|are) \s+ too \s+ (long|large|big)\b
         | \btoo\ (many|much) \s+ ([^\s.;]+\s+){0,3} (byte|token|character)s?\b
+        | \b(prompt|input|request|payload|body|entity)\ too\ (long|large|big)\b
         | \btoo\ (long|large)\ for\b [^.;]{0,40} \b(model|context)
         | \b(exceed\w*|larger\ than|longer\ than|over|beyond|greater\ than) [^.;]{0,60}
           \b(context \s (limit|window|length|size)
           |max\w* \s ([^\s.;]+\s+){0,4} (context|token|byte|prompt|input|request|size|length)s?
           |(token|size|byte|length) \s limit)
-        | \b(request|payload|body|prompt|input) \s+ (payload\s+)? (size|length|tokens?)\b
-          [^.;]{0,40} \bexceed
+        | \b(request|payload|body|prompt|input|content|message) \s+ (payload\s+)?
+          (size|length|tokens?)\b [^.;]{0,40} \bexceed
+        | \b(tokens|bytes|characters)\b [^.;]{0,40} \bexceed
+        | \bmaximum\ context\ length\b
         | \btoken\ count\b .{0,80} \b(exceeds|only\ supports\ up\ to)
         | \bcontext[ _](length|window|size)s?[ _] (is\s+)? exceeded
         | \blong\ context\b [^.;]{0,60} \bnot\ (yet\ )?available""",
@@ -192,9 +202,17 @@ RULES: tuple[Rule, ...] = (
           |sunset))
         | \b(unknown|invalid|unexpected|unrecognized|unsupported|no\ such) \s+ model\b
         | \bmodels? [ :/'"`]+ \S+ \s is\ not\ (supported|available|valid)
+        | \b(this|the|requested|specified)\ model\ is\ not\ (supported|available|valid)
+        | \bmodel_not_found\b
         | \bnot\ a\ valid\ model
         | \b(been|is|was)\ (deprecated|retired|discontinued) .{0,80}
           \b(switch|migrat|different|newer)""",
+    ),
+    # P  Rate limit exceeded; Too many requests (with a status that says something else)
+    Rule(
+        Cause.RATE_LIMITED,
+        _REJECTED,
+        r"\brate[ _-]?limit[ _]?exceeded | \btoo\ many\ requests\b | \bquota\ exceeded\b",
     ),
     # R  The model is overloaded. Please try again later.
     # P  No capacity available for model … on the server (429)

@@ -70,6 +70,8 @@ def well_formed(value: str) -> str:
 
     JSON writes such a character as two escapes, and a stream may part them.
     """
+    if value.isascii():
+        return value
     try:
         value.encode()
     except UnicodeEncodeError:

@@ -8,16 +8,17 @@ from collections.abc import Iterator
 # `json.loads` cannot be interrupted and holds the event loop up, 50 ms for a megabyte of numbers.
 # So what grows larger than this is parsed while it arrives; all else, that is nearly all, at once,
 # which is faster.
-LARGE = 64 * 1024
+LARGE = 8 * 1024
 BEGINNING = 16 * 1024  # bytes kept to be shown
-# A reply that holds more is none of a vendor's; each value costs about a microsecond.
-MOST_VALUES = 500_000
+# A text that holds more is none of a vendor's.
+MOST_VALUES = 200_000
 DEEPEST = 500
 _LONGEST_TOKEN = 5_000
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _SCALAR = re.compile(r"[-+.\w]+")
 _MARK = re.compile(r'[ \t\n\r]*([\[\]{},:"])')
+_SCALARS = re.compile(r"(?:[ \t\n\r]*[-+.\w]+[ \t\n\r]*,)+")
 _HIGH_HALF = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}")
 _AT_ONCE = json.JSONDecoder()
 
@@ -124,7 +125,7 @@ class JsonParser:
             raise ValueError("ends within a value")
 
     def _read(self, text: str) -> None:
-        place = 0
+        place, tries = 0, 8
         while True:
             if self._string is not None:
                 place = self._read_string(self._string, text, place)
@@ -132,7 +133,25 @@ class JsonParser:
                     break
             elif mark := _MARK.match(text, place):
                 place = mark.end()
+                # What is there to its end is read at once. Where it is not, every container
+                # around it is tried in vain as well, and looks through all the text again.
+                if tries and mark[1] in "[{" and self._due in ("value", "first"):
+                    end = self._read_whole(text, place - 1)
+                    tries -= end is None
+                    if end is not None:
+                        place = end
+                        continue
                 self._take_mark(mark[1])
+            elif (
+                self._open
+                and isinstance(self._open[-1], list)
+                and self._due == "value"
+                and (scalars := _SCALARS.match(text, place))
+            ):
+                place = scalars.end()
+                for value in json.loads(f"[{scalars[0][:-1]}]"):
+                    self._put_into(value)
+                self._due = "value"
             else:
                 start = _end(_SPACE, text, place)
                 scalar = _SCALAR.match(text, start)
@@ -144,6 +163,16 @@ class JsonParser:
                 place = scalar.end()
                 self._put(json.loads(scalar[0]))
         self._rest = text[place:]
+
+    def _read_whole(self, text: str, place: int) -> int | None:
+        """Read a list or an object that ends within the text; return where it does."""
+        try:
+            value, end = _AT_ONCE.raw_decode(text, place)
+        except (ValueError, RecursionError):
+            return None  # or it is none: then reading it by its marks tells why
+        self._count += text.count(",", place, end)
+        self._put_into(value)
+        return end
 
     def _read_string(self, pieces: list[str], text: str, place: int) -> int:
         """Read on in a string; return the place behind what was read of it."""

@@ -29,22 +29,29 @@ class ServerSentEvents:
         self._after_cr = chunk.endswith(b"\r")
         for line in chunk.splitlines(keepends=True):
             content = line.rstrip(b"\r\n")
-            if self._take(content) and len(content) < len(line):
-                yield from self._finished()
-            if len(content) < len(line):
+            is_ended = len(content) < len(line)
+            if is_ended and not content and self._within is None and not self._begun:
+                if self._event is not None:
+                    yield self._event
+                    self._event = None
+                continue
+            self._take(content)
+            if is_ended:
                 self._end_line()
 
     def close(self) -> Iterator[JsonValues]:
         """Yield the last event of a stream that ends without a blank line."""
         self._end_line()
-        yield from self._finished()
+        if self._event is not None:
+            yield self._event
+            self._event = None
 
-    def _take(self, content: bytes) -> bool:
-        """Take a line or a piece of one; return whether it is a blank line so far."""
+    def _take(self, content: bytes) -> None:
+        """Take a line or a piece of one."""
         if self._within is not None:
             if self._within and self._event is not None:
                 self._event.add(content)
-            return False
+            return
         content = self._begun + content
         if content.startswith(_DATA) and len(content) > len(_DATA):
             self._begun = b""
@@ -55,7 +62,6 @@ class ServerSentEvents:
         else:
             self._begun = b""
             self._within = False
-        return not content
 
     def _end_line(self) -> None:
         if self._begun == _DATA:
@@ -69,8 +75,3 @@ class ServerSentEvents:
         else:
             self._event.add(b"\n")
         return self._event
-
-    def _finished(self) -> Iterator[JsonValues]:
-        if self._event is not None:
-            yield self._event
-            self._event = None

@@ -28,6 +28,10 @@ ANTHROPIC = [
             "You have reached your organization's monthly spend limit.",
             "Your organization has exceeded its monthly spend limit.",
             "This workspace has reached its spend limit for the month.",
+            "Spending limit reached for this workspace",
+            "Your organisation has no credits left.",
+            "Budget has been exceeded! Current cost: 5.1, Max budget: 5.0",
+            "Your account is not active, please check your billing details.",
             "Third-party apps now draw from your extra usage, not your plan limits.",
         )
     ),
@@ -69,6 +73,9 @@ ANTHROPIC = [
             "Your organization has been disabled. Please contact support.",
             "Your account has been suspended.",
             "This workspace is archived.",
+            "Your organisation has been deactivated.",
+            "This credential is only authorized for use with another product and cannot be used.",
+            "Access is not allowed from unsupported countries, regions, or territories.",
             "The account was temporarily suspended for a violation of our terms of service.",
         )
     ),
@@ -93,6 +100,9 @@ ANTHROPIC = [
             "The long context beta is not yet available for this subscription.",
             "The request exceeds the maximum size",
             "Prompt exceeds the model's context window",
+            "This model's maximum context length is 200000 tokens, but you sent 200001.",
+            "Request too large",
+            "The total number of tokens in the conversation exceeds the limit",
             "system: text is too long",
         )
     ),
@@ -105,6 +115,8 @@ ANTHROPIC = [
             "The model claude-2.0 has been deprecated and is no longer available",
             "model: claude-x does not exist",
             '"claude-1" is not a valid model',
+            "The requested model is not supported",
+            "model_not_found",
         )
     ),
     # keys
@@ -154,6 +166,9 @@ GEMINI = [
             "requests, limit: 0, model: gemini-3-pro\nPlease retry in 11.665902715s.",
             "You have exhausted your capacity on this model. Your quota will reset after 5h59m59s.",
             "Insufficient credits",
+            "Your prepaid balance has been used up.",
+            "Quota exceeded for quota metric 'Generate Content API requests per day'",
+            "You have reached your daily quota",
         )
     ),
     *(
@@ -186,6 +201,8 @@ GEMINI = [
             "This service has been disabled in this account for violation of\n\t\tTerms.",
             "Generative Language API has not been used in project 4711 before or it is disabled.",
             "The caller does not have permission",
+            "User location is not supported for the API use.",
+            "Gemini is not available in your country",
         )
     ),
     *(
@@ -201,6 +218,7 @@ GEMINI = [
             "_count, limit: 1000000, model: gemini-2.5-flash\nPlease retry in 47.941445783s.",
         )
     ),
+    ("PERMISSION_DENIED", 403, "Rate Limit Exceeded", Cause.RATE_LIMITED),
     ("RESOURCE_EXHAUSTED", 429, "No capacity available for model on the server", Cause.OVERLOADED),
     ("UNAVAILABLE", 503, "The model is overloaded. Please try again later.", Cause.OVERLOADED),
     ("INTERNAL", 500, "An internal error has occurred.", Cause.SERVER_ERROR),
