@@ -1,8 +1,8 @@
-"""How whoever follows a call puts its mark on the request that leaves for the vendor."""
+"""How whoever follows a call puts its own headers on the request that leaves for the vendor."""
 
 from collections.abc import Callable, MutableMapping
 from contextvars import ContextVar
 
-Mark = Callable[[MutableMapping[str, str]], None]
+InjectHeaders = Callable[[MutableMapping[str, str]], None]
 
-marking: ContextVar[Mark | None] = ContextVar("marking", default=None)
+trace_headers: ContextVar[InjectHeaders | None] = ContextVar("trace_headers", default=None)

@@ -17,7 +17,7 @@ import httpx
 from rolecall import Cause, ProviderError, Request, Response
 
 from .reply_reader import Reading, Reply
-from .trace_headers import marking
+from .trace_headers import trace_headers
 
 current: ContextVar["Exchange"] = ContextVar("current")
 
@@ -162,9 +162,9 @@ class Departure(httpx.AsyncBaseTransport):
         self._inner = inner
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        mark = marking.get()
-        if mark is not None:
-            mark(request.headers)
+        inject = trace_headers.get()
+        if inject is not None:
+            inject(request.headers)
         return await self._inner.handle_async_request(request)
 
     async def aclose(self) -> None:

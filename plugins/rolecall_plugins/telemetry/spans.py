@@ -37,7 +37,7 @@ from rolecall import (
     Usage,
 )
 
-from ..providers.trace_headers import marking
+from ..providers.trace_headers import trace_headers
 from .metrics import identity
 
 OTHER = "_OTHER"  # the conventions' word for an error without a name
@@ -109,7 +109,7 @@ class RunSpans:
             _request(event),
         )
         self._calls[event.call] = span, attach(set_span_in_context(span))
-        marking.set(inject)
+        trace_headers.set(inject)
         task = asyncio.current_task()
         assert task is not None
         # A call that is cancelled has no end of its own.
