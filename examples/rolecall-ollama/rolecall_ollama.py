@@ -96,7 +96,7 @@ class Ollama:
             num_ctx=self._context,
             temperature=request.temperature,
             stream=request.stream,
-            timeout=request.idle_timeout if request.stream else request.timeout,
+            timeout=request.first_byte_timeout if request.stream else request.timeout,
             max_retries=0,
         )
 

@@ -145,6 +145,7 @@ class Settings:
     breaker_cooldown: seconds for which an open route is not asked.
     continuations: how often a cut answer is asked to go on.
     max_output_tokens, temperature, timeout, idle_timeout, stream: see `Request`.
+    first_byte_timeout: see `Request`; None is as `timeout`.
     max_rounds: how often an agent that has tools is asked before it must end.
     sandbox: where commands run, by the sandbox's name; empty takes the first that works here, and
         "none" runs them unconfined.
@@ -182,6 +183,7 @@ class Settings:
     max_output_tokens: int = field(default=16_384, validator=_at_least(1))
     temperature: float | None = field(default=None, validator=_at_least(0))
     timeout: float = field(default=600.0, validator=_at_least(0, above=True))
+    first_byte_timeout: float | None = field(default=None, validator=_at_least(0, above=True))
     idle_timeout: float = field(default=60.0, validator=_at_least(0, above=True))
     stream: bool = True
     max_rounds: int = field(default=40, validator=_at_least(1))
@@ -217,6 +219,7 @@ class Settings:
             max_output_tokens=self.max_output_tokens,
             temperature=self.temperature,
             timeout=self.timeout,
+            first_byte_timeout=self.first_byte_timeout or self.timeout,
             idle_timeout=self.idle_timeout,
             stream=self.stream,
         )

@@ -21,6 +21,7 @@ KEPT = (
     "max_output_tokens",
     "temperature",
     "timeout",
+    "first_byte_timeout",
     "idle_timeout",
     "stream",
 )

@@ -59,7 +59,8 @@ class Request:
     max_output_tokens: the most the answer may cost, thinking included.
     temperature: sent only when set; the newest models refuse it.
     timeout: seconds for the whole answer.
-    idle_timeout: seconds without a sign of life in a streamed answer.
+    first_byte_timeout: seconds until a streamed answer begins; some models think before they do.
+    idle_timeout: seconds without a sign of life in a streamed answer that has begun.
     stream: ask for the answer piece by piece where the provider can.
     tools: what the model may call; a provider that cannot offer them raises `invalid_request`.
     """
@@ -70,6 +71,7 @@ class Request:
     max_output_tokens: int = 16_384
     temperature: float | None = None
     timeout: float = 600.0
+    first_byte_timeout: float = 600.0
     idle_timeout: float = 60.0
     stream: bool = True
     shares_system: bool = False

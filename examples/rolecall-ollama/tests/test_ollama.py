@@ -144,7 +144,7 @@ def test_a_server_that_is_not_there_is_named() -> None:
 def test_a_server_that_is_silent_is_not_waited_for(ollama: FakeOllama) -> None:
     ollama.may_answer.clear()
     with pytest.raises(ProviderError, match="no sign of life") as caught:
-        ask(provider(ollama), idle_timeout=0.05)
+        ask(provider(ollama), first_byte_timeout=0.05)
     assert caught.value.cause == "timeout"
 
 

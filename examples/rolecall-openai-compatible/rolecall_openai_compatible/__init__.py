@@ -30,7 +30,7 @@ class OpenAICompatible:
         if request.tools:
             raise ProviderError(Cause.INVALID_REQUEST, "this plugin offers its models no tools")
         url, answer = f"{self._base}/chat/completions", Answer(request.progress)
-        patience = request.idle_timeout if request.stream else request.timeout
+        patience = request.first_byte_timeout if request.stream else request.timeout
         try:
             async with httpx.AsyncClient(headers=self._headers, timeout=patience) as client:
                 await request.progress.sending()

@@ -217,4 +217,4 @@ def test_an_endpoint_that_is_not_there_is_named() -> None:
 
 def test_an_endpoint_that_is_silent_is_not_waited_for(endpoint: FakeEndpoint) -> None:
     endpoint.may_answer.clear()
-    assert failure(endpoint, idle_timeout=0.05).cause == "timeout"
+    assert failure(endpoint, first_byte_timeout=0.05).cause == "timeout"

@@ -39,6 +39,7 @@ continuations = 0
 max_output_tokens = 100
 temperature = 0.5
 timeout = 30
+first_byte_timeout = 20
 idle_timeout = 3
 stream = false
 runs = "out"
@@ -117,6 +118,7 @@ def test_every_setting_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         max_output_tokens=100,
         temperature=0.5,
         timeout=30.0,
+        first_byte_timeout=20.0,
         idle_timeout=3.0,
         stream=False,
         runs="out",
@@ -302,6 +304,7 @@ def test_what_is_wrong_is_named_by_file_and_key(tmp_path: Path, line: str, messa
         ("max_output_tokens", 1, 0),
         ("temperature", 0.0, -0.1),
         ("timeout", 0.1, 0.0),
+        ("first_byte_timeout", 0.1, 0.0),
         ("idle_timeout", 0.1, 0.0),
         ("providers.claude.requests_per_minute", 1, 0),
         ("providers.claude.concurrency", 1, 0),
@@ -356,6 +359,11 @@ def test_every_step_starts_from_the_settings_limits() -> None:
     assert (template.timeout, template.idle_timeout, template.stream) == (6, 7, False)
 
 
+def test_a_streamed_answer_may_begin_as_late_as_a_whole_one_may_end() -> None:
+    assert Settings(timeout=6).template.first_byte_timeout == 6
+    assert Settings(timeout=6, first_byte_timeout=2).template.first_byte_timeout == 2
+
+
 def test_every_setting_is_in_the_documents_table_with_its_default() -> None:
     whole, commands, *_ = (
         dict(re.findall(r"^\| `(\w+)` \| ([^|]+) \| [^|]+ \|$", part, re.MULTILINE))
@@ -370,6 +378,7 @@ def test_every_setting_is_in_the_documents_table_with_its_default() -> None:
     plain = [each for each in fields(Settings) if each.name not in tables]
     told_in_words = {
         "temperature": "not sent",
+        "first_byte_timeout": "as `timeout`",
         "state": "the user's state folder",
         "block": "[]",
         "reuse": "[]",

@@ -84,7 +84,7 @@ def test_each_agent_and_each_piece_of_its_text_has_a_key_of_its_own() -> None:
     "other",
     [
         evolve(REQUEST, model="another"),
-        evolve(REQUEST, timeout=5.0, idle_timeout=5.0),
+        evolve(REQUEST, timeout=5.0, first_byte_timeout=5.0, idle_timeout=5.0),
         evolve(REQUEST, stream=False),
     ],
 )
