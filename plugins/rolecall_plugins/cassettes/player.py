@@ -4,14 +4,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-import httpx
 from vcr.cassette import Cassette
 from vcr.record_mode import RecordMode
 from vcr.request import Request
 
 from rolecall import Call, Event, ProviderError, Route
 
-from ..providers.transport import Departure
+from ..providers.outbound import IncomingReply, OutboundTransport, OutgoingRequest
 from .canonical_request import CanonicalRequest, differences, parse_request, similarity
 from .current_call import current_call
 from .errors import CassetteError, Miss
@@ -41,7 +40,7 @@ class Player(Cassette):  # type: ignore[misc]
         super().__init__(
             str(path),
             record_mode=RecordMode.NONE,
-            custom_patches=((Departure, "handle_async_request", self._replaying_transport()),),
+            custom_patches=((OutboundTransport, "send", self._replaying_transport()),),
         )
         self._file = path
         self._redaction = redaction
@@ -168,20 +167,25 @@ class Player(Cassette):  # type: ignore[misc]
         raise miss
 
     def _replaying_transport(self) -> Callable[..., Any]:
-        async def replay(transport: Departure, http: httpx.Request) -> httpx.Response:
-            request = Request(http.method, str(http.url), await http.aread(), dict(http.headers))
+        async def replay(_: OutboundTransport, outgoing: OutgoingRequest) -> IncomingReply:
+            request = Request("POST", outgoing.url, outgoing.body, dict(outgoing.headers))
             interaction = self._next_interaction(request)
             reply = self.play_response(request)
             if self._latency is not None:
                 await self._latency(interaction.seconds)
-            return httpx.Response(
-                reply["status"]["code"],
-                headers=[
-                    (name, value) for name, values in reply["headers"].items() for value in values
-                ],
-                content=reply["body"]["string"],
-                request=http,
-            )
+            body = iter([reply["body"]["string"]])
+
+            async def read() -> bytes:
+                return next(body, b"")
+
+            async def close() -> None:
+                pass
+
+            headers = [
+                (name, value) for name, values in reply["headers"].items() for value in values
+            ]
+            status = reply["status"]
+            return IncomingReply(status["code"], status["message"], headers, read, close)
 
         return replay
 

@@ -3,7 +3,7 @@
 import asyncio
 import time
 import tomllib
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import date
@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
 from attrs import evolve, frozen
 from vcr.cassette import Cassette
 from vcr.record_mode import RecordMode
@@ -20,7 +19,7 @@ from vcr.request import Request
 
 from rolecall import Call, Event, FellBack, RunStarted
 
-from ..providers.transport import Departure
+from ..providers.outbound import IncomingReply, OutboundTransport, OutgoingRequest
 from .canonical_request import is_local
 from .current_call import current_call
 from .errors import CassetteError
@@ -52,7 +51,7 @@ class Recorder(Cassette):  # type: ignore[misc]
         super().__init__(
             str(path),
             record_mode=RecordMode.ALL,
-            custom_patches=((Departure, "handle_async_request", self._recording_transport()),),
+            custom_patches=((OutboundTransport, "send", self._recording_transport()),),
         )
         self._file = path
         self._redaction = redaction
@@ -184,24 +183,24 @@ class Recorder(Cassette):  # type: ignore[misc]
 
     def _recording_transport(self) -> Callable[..., Any]:
         """Return the stand-in for the transport: the reply goes on its way while it is recorded."""
-        original = Departure.handle_async_request
+        original = OutboundTransport.send
 
-        async def record(transport: Departure, http: httpx.Request) -> httpx.Response:
-            request = Request(http.method, str(http.url), await http.aread(), dict(http.headers))
+        async def record(transport: OutboundTransport, outgoing: OutgoingRequest) -> IncomingReply:
+            request = Request("POST", outgoing.url, outgoing.body, dict(outgoing.headers))
             self._begin(request)
             with _unheard():
-                reply = await original(transport, http)
-            head = {
-                "status": {"code": reply.status_code, "message": reply.reason_phrase},
-                "headers": {name: reply.headers.get_list(name) for name in reply.headers},
-            }
+                reply = await original(transport, outgoing)
+            headers: dict[str, list[str]] = {}
+            for name, value in reply.headers:
+                headers.setdefault(name.lower(), []).append(value)
+            status = {"code": reply.status, "message": reply.reason}
+            head = {"status": status, "headers": headers}
 
             def end(body: bytes) -> None:
                 self._end(request, {**head, "body": {"string": body}})
 
-            assert isinstance(reply.stream, httpx.AsyncByteStream)
-            reply.stream = _RecordedStream(reply.stream, end)
-            return reply
+            body = _RecordedBody(reply, end)
+            return evolve(reply, read=body.read, close=body.close)
 
         return record
 
@@ -229,27 +228,28 @@ class _Begun:
     at: float
 
 
-class _RecordedStream(httpx.AsyncByteStream):
+class _RecordedBody:
     """A body on its way to the client, recorded once it is whole, or closed before."""
 
-    def __init__(self, stream: httpx.AsyncByteStream, end: Callable[[bytes], None]) -> None:
-        self._stream = stream
+    def __init__(self, reply: IncomingReply, end: Callable[[bytes], None]) -> None:
+        self._reply = reply
         self._end: Callable[[bytes], None] | None = end
         self._body = bytearray()
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    async def read(self) -> bytes:
         try:
-            async for chunk in self._stream:
-                self._body += chunk
-                yield chunk
-        except (asyncio.CancelledError, GeneratorExit):
+            data = await self._reply.read()
+        except asyncio.CancelledError:
             self._end = None  # nobody waited for the rest, which may well have come
             raise
-        self._finish()
+        self._body += data
+        if not data:
+            self._finish()
+        return data
 
-    async def aclose(self) -> None:
+    async def close(self) -> None:
         try:
-            await self._stream.aclose()
+            await self._reply.close()
         finally:
             self._finish()
 

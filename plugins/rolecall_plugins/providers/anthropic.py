@@ -16,6 +16,14 @@ def _reply() -> "Reply":
     return ClaudeReply()
 
 
+def _endpoint(base: str) -> str:
+    return base.rstrip("/").removesuffix("/v1/messages").removesuffix("/v1")
+
+
+def _address(base: str, model: str, stream: bool) -> str:
+    return f"{_endpoint(base) or 'https://api.anthropic.com'}/v1/messages"
+
+
 def _amend(body: dict[str, Any], request: Request) -> None:
     """Write the conversation anew where it is more than text."""
     if not is_text_alone(request):
@@ -29,11 +37,12 @@ CLAUDE = Vendor(
     prefix="anthropic",
     model="claude-sonnet-5-5",
     keys=("ANTHROPIC_API_KEY",),
-    bases=("ANTHROPIC_API_BASE",),
+    bases=("ANTHROPIC_API_BASE", "ANTHROPIC_BASE_URL"),
     form=r"sk-ant-[\w-]{16,}",
     console="https://console.anthropic.com/settings/keys",
     marks_cache=True,
     reply=_reply,
-    endpoint=lambda base: base.rstrip("/").removesuffix("/v1/messages").removesuffix("/v1"),
+    endpoint=_endpoint,
+    address=_address,
     amend=_amend,
 )

@@ -1,5 +1,6 @@
 """What Google has of its own among the vendors that are called through litellm."""
 
+import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -9,6 +10,9 @@ from .vendors import Vendor, is_text_alone
 
 if TYPE_CHECKING:
     from .reply_reader import Reply
+
+# Of these models litellm asks the API's stable version, of all others the version before it.
+_BEFORE_GEMINI_3 = re.compile(r"gemma-|gemini-([12]\b|exp\b|(pro|flash)\b(?!.*-latest))")
 
 
 def _reply() -> "Reply":
@@ -21,6 +25,14 @@ def _endpoint(base: str) -> str:
     """Complete an address without a path by the API's version, which litellm leaves out."""
     base = base.rstrip("/")
     return base if urlsplit(base).path else f"{base}/v1beta"
+
+
+def _address(base: str, model: str, stream: bool) -> str:
+    verb = "streamGenerateContent?alt=sse" if stream else "generateContent"
+    if base:
+        return f"{_endpoint(base)}/models/{model}:{verb}"
+    version = "v1beta" if _BEFORE_GEMINI_3.match(model) else "v1alpha"
+    return f"https://generativelanguage.googleapis.com/{version}/models/{model}:{verb}"
 
 
 def _amend(body: dict[str, Any], request: Request) -> None:
@@ -46,5 +58,6 @@ GEMINI = Vendor(
     console="https://aistudio.google.com/apikey",
     reply=_reply,
     endpoint=_endpoint,
+    address=_address,
     amend=_amend,
 )

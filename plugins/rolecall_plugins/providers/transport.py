@@ -1,194 +1,171 @@
-"""The HTTP exchange beneath litellm: sent when the limiters say so, read as the vendor meant it.
+"""One HTTP exchange: sent when it may be, given up in silence, read as its vendor meant it.
 
-litellm turns replies into one shape and loses what tells causes apart; so its transport is
-wrapped, and the raw reply is read on its way in.
+litellm turns replies into one shape and loses what tells causes apart, so every reply is read here,
+also where litellm reads it as well.
 """
 
 import asyncio
-import json
-import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
-from typing import Any
 
 import httpx
+from attrs import evolve
 
 from rolecall import Cause, ProviderError, Request, Response
 
-from .reply_reader import Reading, Reply
-from .trace_headers import trace_headers
+from .outbound import IncomingReply, OutboundTransport, OutgoingRequest, joined
+from .reply_reader import STEP, Reading, Reply
 
-current: ContextVar["Exchange"] = ContextVar("current")
-
-
-class Left(BaseException):
-    """Takes the client off a call once it is sent; none of its handlers of errors may catch it."""
+# Seconds for what follows an answer that is whole: the count of its tokens, and the body's end,
+# after which the connection serves the next call. Some servers never end it.
+LINGER = 2.0
+_OF_THE_CONNECTION = {"accept-encoding", "connection", "content-length", "host", "user-agent"}
 
 
 class Exchange:
-    """One request and its reply; `begun` tells whether the client came to send it.
+    """One request and its reply.
 
-    amend: changes the body that the client made, where it puts in what nobody asked for.
-    watched: whether the client is to read the reply as well, for those who listen to it.
+    begun: whether it came to be sent.
     """
 
-    def __init__(
-        self,
-        request: Request,
-        reply: Callable[[], Reply],
-        amend: Callable[[dict[str, Any], Request], None] | None = None,
-        watched: bool = True,
-    ) -> None:
+    def __init__(self, request: Request, reply: Reply, transport: OutboundTransport) -> None:
         self.begun = False
-        self._watched = watched
         self._request = request
         self._reply = reply
-        self._amend = amend
-        self._patience = request.idle_timeout if request.stream else request.timeout
-        self._raw: httpx.Response | None = None
-        self._chunks: AsyncIterator[bytes] | None = None
+        self._transport = transport
+        self._deadline = 0.0
+        self._silence = ""
+        self._raw: IncomingReply | None = None
         self._reading: Reading | None = None
+        self._has_ended = False
         self._failure: Exception | None = None
 
-    async def send(self, http: httpx.Request, inner: httpx.AsyncBaseTransport) -> httpx.Response:
-        """Send the request; raise Left where the client has nothing to do with the reply."""
-        if self._watched:
-            return self._shown(await self._send(http, inner), http)
-        try:
-            await self._send(http, inner)
-        except Exception as error:
-            raise Left from error
-        raise Left
-
-    async def _send(self, http: httpx.Request, inner: httpx.AsyncBaseTransport) -> httpx.Response:
-        """Send the request; where the client sends it again, refuse with the first's failure."""
-        if self.begun:
-            raise self._failure or httpx.ReadError("each request is sent once")
+    async def send(
+        self, outgoing: OutgoingRequest, amend: Callable[[bytes], bytes] | None = None
+    ) -> IncomingReply:
+        """Send the request once the limiters let it go; return the reply, its body unread."""
+        if self.begun:  # some clients try again by themselves
+            raise self._failure or ProviderError(Cause.CONNECTION, "each request is sent once")
         self.begun = True
-        with self._noting():
-            if self._amend is not None:
-                body = json.loads(http.content)
-                self._amend(body, self._request)
-                if body != json.loads(http.content):  # else the client's very bytes are sent
-                    http = _with_body(http, body)
+        with self._keeping_failures():
+            if amend is not None:
+                outgoing = evolve(outgoing, body=amend(outgoing.body))
             await self._request.progress.sending()
-            async with asyncio.timeout(self._patience):
-                self._raw = raw = await inner.handle_async_request(http)
-        headers = {name.lower(): value for name, value in raw.headers.items()}
-        self._reading = Reading(self._reply(), raw.status_code, headers)
-        self._chunks = raw.aiter_bytes()
-        return raw
-
-    def _shown(self, raw: httpx.Response, http: httpx.Request) -> httpx.Response:
-        """Return the reply as the client is to see it: decoded, and read along."""
-        decoded = {
-            name: value
-            for name, value in raw.headers.items()
-            if name.lower() not in ("content-encoding", "content-length")
-        }
-        return httpx.Response(raw.status_code, headers=decoded, stream=_Body(self), request=http)
+            first = self._request.timeout
+            if self._request.stream:
+                first = min(first, self._request.first_byte_timeout)
+            self._wait(first, f"no answer within {first:g} s")
+            async with asyncio.timeout_at(self._deadline):
+                self._raw = await self._transport.send(outgoing)
+        self._reading = Reading(self._reply, self._raw.status, joined(self._raw.headers))
+        return self._raw
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the decoded body as it arrives, and read along."""
-        assert self._chunks is not None
-        assert self._reading is not None
+        """Return the body as it arrives, for a client that reads it as well."""
         while True:
-            with self._noting():
-                async with asyncio.timeout(self._patience):
-                    chunk = await anext(self._chunks, None)
-                delta = self._reading.close() if chunk is None else self._reading.feed(chunk)
-            if delta:
-                self._request.progress.text(delta)
-            if chunk is None:
+            with self._keeping_failures():
+                async with asyncio.timeout_at(self._deadline):
+                    chunk = await self._read()
+            if not chunk:
                 return
             yield chunk
 
     async def response(self) -> Response:
-        """Return what the reply means, once whatever the client left of it is read."""
+        """Read what is left of the reply; return what it means."""
         if self._failure is None:
             try:
-                async for _ in self.chunks():
-                    pass
-            except Exception:
-                if self._failure is None:
-                    raise
-        failure = self._failure and _translated(self._failure, self._patience)
-        if self._reading is not None and isinstance(failure, ProviderError | None):
-            return self._reading.finish(failure)
-        assert failure is not None
-        raise failure from self._failure
+                with self._keeping_failures():
+                    async with asyncio.timeout_at(self._deadline) as limit:
+                        while await self._read():
+                            limit.reschedule(self._deadline)
+            except ProviderError:
+                pass  # it depends on what has come whether that matters
+        if self._reading is not None and isinstance(self._failure, ProviderError | None):
+            return self._reading.finish(self._failure)
+        assert self._failure is not None
+        raise self._failure
 
     async def aclose(self) -> None:
+        """Give the connection up, unless the reply was read to its end."""
         if self._raw is not None:
-            await self._raw.aclose()
+            await self._raw.close()
+
+    async def _read(self) -> bytes:
+        """Take the next bytes; none at the end, and where more could not change the outcome."""
+        assert self._raw is not None
+        assert self._reading is not None
+        reading = self._reading
+        if self._has_ended or (reading.is_over and not reading.is_whole):
+            return b""
+        chunk = await self._raw.read()
+        was_whole = reading.is_whole
+        for start in range(0, len(chunk), STEP):
+            if start:  # a large reply must not hold up everybody else
+                await asyncio.sleep(0)
+            self._tell(reading.feed(chunk[start : start + STEP]))
+        if not chunk:
+            self._has_ended = True
+            self._tell(reading.close())
+        elif not reading.is_whole:
+            if self._request.stream:
+                idle = self._request.idle_timeout
+                self._wait(idle, f"no sign of life for {idle:g} s")
+        elif not was_whole:
+            self._wait(LINGER, "the answer came, and no end")
+        return chunk
+
+    def _tell(self, delta: str) -> None:
+        if delta:
+            self._request.progress.text(delta)
+
+    def _wait(self, seconds: float, silence: str) -> None:
+        self._deadline = asyncio.get_running_loop().time() + seconds
+        self._silence = silence
 
     @contextmanager
-    def _noting(self) -> Iterator[None]:
+    def _keeping_failures(self) -> Iterator[None]:
+        """Keep what failed: a client that sends and reads for us makes something else of it."""
         try:
             yield
+        except TimeoutError as error:
+            self._failure = ProviderError(Cause.TIMEOUT, self._silence)
+            raise self._failure from error
         except Exception as error:
             self._failure = error
             raise
 
 
-class _Body(httpx.AsyncByteStream):
-    """The reply as the client sees it; the exchange closes it, once it has read the rest."""
+class ExchangeTransport(httpx.AsyncBaseTransport):
+    """What litellm sends an exchange through where it makes the call.
+
+    amend: changes the body that litellm made.
+    """
+
+    def __init__(self, exchange: Exchange, amend: Callable[[bytes], bytes]) -> None:
+        self._exchange = exchange
+        self._amend = amend
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        headers = {
+            name: value for name, value in request.headers.items() if name not in _OF_THE_CONNECTION
+        }
+        outgoing = OutgoingRequest(str(request.url), headers, await request.aread())
+        reply = await self._exchange.send(outgoing, self._amend)
+        return httpx.Response(
+            reply.status,
+            headers={
+                name.encode(): value.encode() for name, value in joined(reply.headers).items()
+            },
+            stream=_SharedBody(self._exchange),
+            request=request,
+        )
+
+
+class _SharedBody(httpx.AsyncByteStream):
+    """The reply as litellm sees it; the exchange closes it, once it has read the rest."""
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self._exchange.chunks()
-
-
-class ExchangeTransport(httpx.AsyncBaseTransport):
-    """Sends each request through the exchange that it belongs to."""
-
-    def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
-        self._inner = inner
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        return await current.get().send(request, self._inner)
-
-    async def aclose(self) -> None:
-        await self._inner.aclose()
-
-
-class Departure(httpx.AsyncBaseTransport):
-    """The last of ours that a request passes; a cassette records and replays here."""
-
-    def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
-        self._inner = inner
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        inject = trace_headers.get()
-        if inject is not None:
-            inject(request.headers)
-        return await self._inner.handle_async_request(request)
-
-    async def aclose(self) -> None:
-        await self._inner.aclose()
-
-
-def _with_body(http: httpx.Request, body: object) -> httpx.Request:
-    headers = [(name, value) for name, value in http.headers.items() if name != "content-length"]
-    return httpx.Request(
-        http.method, http.url, headers=headers, json=body, extensions=http.extensions
-    )
-
-
-def _translated(failure: Exception, patience: float) -> Exception:
-    """Translate a failure of the transport into its cause; pass on what is no such failure."""
-    match failure:
-        case ProviderError():
-            return failure
-        case TimeoutError() | httpx.TimeoutException():
-            return ProviderError(Cause.TIMEOUT, f"no sign of life for {patience:g} s")
-        case httpx.DecodingError():
-            return ProviderError(Cause.BAD_PAYLOAD, "the reply is not compressed as it says")
-        case httpx.TransportError() | OSError():
-            said = re.sub(r" ssl:(default|<[^>]*>)", "", str(failure)) or type(failure).__name__
-            return ProviderError(Cause.CONNECTION, f"the connection failed: {said[:200]}")
-        case _:
-            return failure

@@ -21,6 +21,8 @@ class Vendor:
     marks_cache: whether a prompt must be marked for the vendor to keep it.
     reply: makes the reader of one reply.
     endpoint: completes a base address to the one that litellm wants.
+    address: where a request goes, by base address (the vendor's own where it is empty), model and
+        whether the answer is to be streamed.
     amend: changes the body that litellm made: takes out what it puts in unasked, and writes anew a
         conversation that is more than text.
     """
@@ -34,7 +36,8 @@ class Vendor:
     console: str
     reply: Callable[[], "Reply"]
     endpoint: Callable[[str], str]
-    amend: "Callable[[dict[str, Any], Request], None] | None" = None
+    address: Callable[[str, str, bool], str]
+    amend: "Callable[[dict[str, Any], Request], None]"
     marks_cache: bool = False
 
 

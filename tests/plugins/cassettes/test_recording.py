@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from installing import Shell
+from replying import reply_of
 from serving import serving
 from vcr.request import Request
 
@@ -27,6 +28,11 @@ from rolecall_plugins.cassettes.interactions import CassetteMetadata
 from rolecall_plugins.cassettes.recorder import Recorder
 from rolecall_plugins.cassettes.recording import recorded_in
 from rolecall_plugins.cassettes.redaction import Redaction
+from rolecall_plugins.providers.outbound import (
+    IncomingReply,
+    OutboundTransport,
+    OutgoingRequest,
+)
 
 pytest_plugins = ("pytester",)
 
@@ -436,18 +442,20 @@ def test_a_reply_that_unpacks_without_end_is_not_recorded_and_stops_no_run(
 
 
 def test_headers_that_come_twice_are_kept_twice(tmp_path: Path) -> None:
-    import httpx
+    class Connections:
+        async def post(self, request: OutgoingRequest) -> IncomingReply:
+            return reply_of(b"{}", 429, [("retry-after", "1"), ("retry-after", "2")])
 
-    from rolecall_plugins.providers.transport import Departure
-
-    class Inner(httpx.AsyncBaseTransport):
-        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-            headers = [("retry-after", "1"), ("retry-after", "2")]
-            return httpx.Response(429, headers=headers, stream=httpx.ByteStream(b"{}"))
+        async def aclose(self) -> None:
+            pass
 
     async def ask() -> None:
-        async with httpx.AsyncClient(transport=Departure(Inner())) as client:
-            await client.post("https://example.com/ask", json={"ask": "hello"})
+        transport = OutboundTransport(Connections)
+        request = OutgoingRequest("https://example.com/ask", {}, b'{"ask": "hello"}')
+        reply = await transport.send(request)
+        while await reply.read():
+            pass
+        await reply.close()
 
     path = tmp_path / "team.yaml"
     with recorded_in(path, Redaction(), "keep"):

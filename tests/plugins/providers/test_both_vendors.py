@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from attrs import evolve
 from vendors import REQUEST, provider
@@ -22,7 +21,6 @@ from rolecall import (
     Request,
     Response,
     Settings,
-    Stop,
 )
 from rolecall.testing import ProviderContract
 from rolecall_plugins import claude, gemini
@@ -30,9 +28,7 @@ from rolecall_plugins.cassettes.recorder import Recorder
 from rolecall_plugins.cassettes.recording import patched
 from rolecall_plugins.cassettes.redaction import Redaction
 from rolecall_plugins.providers.anthropic import CLAUDE
-from rolecall_plugins.providers.anthropic_reply import ClaudeReply
 from rolecall_plugins.providers.google import GEMINI
-from rolecall_plugins.providers.transport import Exchange, Left
 from rolecall_plugins.simulator.scenario import Fault, Scenario
 from rolecall_plugins.simulator.server import Simulator, serve_in_thread
 
@@ -41,26 +37,6 @@ from rolecall_plugins.simulator.server import Simulator, serve_in_thread
 def simulator() -> Iterator[Simulator]:
     with serve_in_thread(Scenario()) as served:
         yield served
-
-
-@pytest.fixture
-def heard(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Listen to litellm; give the models that it says were called."""
-    provider("claude").prepare()  # it imports litellm as it should be
-    import litellm
-    from litellm.integrations.custom_logger import CustomLogger
-
-    models: list[str] = []
-
-    class Listener(CustomLogger):
-        async def async_log_success_event(self, kwargs: Any, *_: Any, **__: Any) -> None:
-            models.append(kwargs["model"])
-
-    for kind in ("success", "failure"):
-        monkeypatch.setattr(litellm, f"{kind}_callback", [])
-        monkeypatch.setattr(litellm, f"_async_{kind}_callback", [])
-    monkeypatch.setattr(litellm, "callbacks", [Listener()])
-    return models
 
 
 def at(served: Simulator, name: str, **more: Any) -> Any:
@@ -97,57 +73,6 @@ class TestClaude(_Simulated):
 
 class TestGemini(_Simulated):
     name = "gemini"
-
-
-@pytest.mark.parametrize("is_heard", [False, True])
-@pytest.mark.parametrize("name", ["claude", "gemini"])
-def test_a_request_is_sent_once_however_often_the_client_would_like_to(
-    name: str, is_heard: bool, request: pytest.FixtureRequest
-) -> None:
-    if is_heard:
-        request.getfixturevalue("heard")
-    scenario = Scenario(faults=(Fault.parse(f"{name}:connection"),))
-    with serve_in_thread(scenario) as served:
-        made = at(served, name)
-        with pytest.raises(ProviderError) as caught:
-            asyncio.run(complete(made, evolve(REQUEST, model=made.model)))
-        assert caught.value.cause == Cause.CONNECTION
-        assert len(served.arrivals) == 1
-
-
-@pytest.mark.parametrize("name", ["claude", "gemini"])
-def test_whoever_listens_to_litellm_hears_of_each_call(
-    name: str, simulator: Simulator, heard: list[str]
-) -> None:
-    made = at(simulator, name)
-
-    async def ask() -> None:
-        await complete(made, evolve(REQUEST, model=made.model, stream=False))
-        async with asyncio.timeout(5):
-            while not heard:  # it is told in the background
-                await asyncio.sleep(0.01)
-
-    asyncio.run(ask())
-    assert made.model in heard[0]
-
-
-@pytest.mark.parametrize("status", [200, 529])
-def test_the_client_leaves_a_call_that_is_sent_where_nobody_listens(status: int) -> None:
-    def answer(_: httpx.Request) -> httpx.Response:
-        return httpx.Response(status, json={"type": "message", "stop_reason": "end_turn"})
-
-    async def send() -> Response:
-        exchange = Exchange(REQUEST, ClaudeReply, watched=False)
-        with pytest.raises(Left):
-            await exchange.send(httpx.Request("POST", "http://claude"), httpx.MockTransport(answer))
-        return await exchange.response()
-
-    if status == 200:
-        assert asyncio.run(send()).stop is Stop.END
-        return
-    with pytest.raises(ProviderError) as caught:
-        asyncio.run(send())
-    assert caught.value.cause == Cause.OVERLOADED
 
 
 @pytest.mark.parametrize("name", ["claude", "gemini"])
@@ -188,6 +113,21 @@ def test_max_tokens_is_always_sent_and_temperature_only_when_set(name: str) -> N
 def test_a_missing_key_is_named() -> None:
     (made,) = gemini.rolecall_providers(Settings())
     assert made.missing() == "GEMINI_API_KEY or GOOGLE_API_KEY is not set"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("key", ["sk-ant-\N{BULLET}\N{BULLET}", "sk-ant-one\nsk-ant-two", "a\x00"])
+def test_a_key_that_cannot_be_sent_is_not_shown_but_named(key: str) -> None:
+    (made,) = claude.rolecall_providers(Settings(environment={"ANTHROPIC_API_KEY": key}))
+    lines = {made.missing(), *made.diagnose([])}  # type: ignore[attr-defined]
+    assert lines == {
+        "ANTHROPIC_API_KEY holds a character that no key has; copy it again from "
+        "https://console.anthropic.com/settings/keys"
+    }
+
+
+def test_of_two_variables_the_one_with_the_wrong_key_is_named() -> None:
+    (made,) = gemini.rolecall_providers(Settings(environment={"GOOGLE_API_KEY": "\N{BULLET}"}))
+    assert made.missing().startswith("GOOGLE_API_KEY holds")  # type: ignore[attr-defined]
 
 
 def test_the_older_name_of_geminis_key_will_do() -> None:
@@ -273,11 +213,9 @@ def test_what_an_import_of_litellm_makes_is_spared_by_the_garbage_collector(
     (tmp_path / "litellm.py").write_text("made = [[] for _ in range(100_000)]", "utf-8")
     code = f"""
 import gc
-from rolecall import Settings
-from rolecall_plugins.claude import rolecall_providers
+from rolecall_plugins.providers.litellm_import import import_litellm
 {before}
-(provider,) = rolecall_providers(Settings())
-provider.prepare()
+import_litellm()
 print(gc.isenabled(), gc.get_freeze_count() > 100_000)
 """
     ran = subprocess.run(
