@@ -106,11 +106,9 @@ class ClaudeReply:
         return anthropic_error(status, headers, payload, text)
 
     def _broken(self, headers: Headers) -> ProviderError:
-        if self._error is not None:
-            error = self._error
-        else:
-            error = ProviderError(Cause.CONNECTION, "the stream ended before the message did")
-        error.request_id = error.request_id or headers.get("request-id")
+        error = self._error or ProviderError(
+            Cause.CONNECTION, "the stream ended before the message did"
+        )
         error.headers = limit_headers(headers)
         return error
 
@@ -130,9 +128,10 @@ class ClaudeReply:
         self.has_begun = True
         self._model = text_or_empty(message.get("model"))
         self._counts = {}
-        self._count(message.get("usage"))
         if is_whole:
             self._finish(message, message.get("usage"))
+        else:
+            self._count(message.get("usage"))
         return "".join(str(block.text) for block in blocks.values() if block.kind == "text")
 
     def _start_block(self, index: object, content: Mapping[str, object]) -> str:
@@ -168,9 +167,9 @@ class ClaudeReply:
         """Take counts; later ones are sums of all so far, and null says nothing new."""
         if usage is not None and not isinstance(usage, dict):
             usage = {"output_tokens": usage}  # no count: what came before is out of date
-        told = table_or_empty(usage)
-        self._has_final_counts = self._has_final_counts or (self.is_whole and bool(told))
-        self._counts |= {name: tokens for name, tokens in told.items() if tokens is not None}
+        counts = table_or_empty(usage)
+        self._has_final_counts = self._has_final_counts or (self.is_whole and bool(counts))
+        self._counts |= {name: tokens for name, tokens in counts.items() if tokens is not None}
 
 
 @define

@@ -163,8 +163,8 @@ class GeminiReply:
         name = text_or_empty(reason)
         if name:
             self._stop = name
-            said = text_or_empty(candidate.get("finishMessage"))
-            self._detail = f"finishReason {name}{f': {said}' if said else ''}"
+            message = text_or_empty(candidate.get("finishMessage"))
+            self._detail = f"finishReason {name}{f': {message}' if message else ''}"
 
     def _add(self, part: "_Part") -> None:
         """Add a part; a stream parts a text where it likes."""

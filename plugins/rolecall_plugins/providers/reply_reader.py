@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from rolecall import Cause, ProviderError, Response, Usage
 
 from .reading.error_bodies import bounded_message
+from .reading.error_causes import by_status
 from .reading.json_values import JsonValues
 from .reading.server_sent_events import ServerSentEvents
 
@@ -114,9 +115,9 @@ class Reading:
         """Take the body's end; return the piece of answer in an event without its line ends."""
         if not self._streamed or self.is_over:
             return ""
-        told = self._absorb_events(self._events.close())
+        added = self._absorb_events(self._events.close())
         self._failure = None  # cut inside an event: whether the reply is whole, the others tell
-        return told
+        return added
 
     def finish(self, failure: ProviderError | None = None) -> Response:
         """Return the response; raise ProviderError where the reply is an error or damaged.
@@ -130,6 +131,10 @@ class Reading:
             error.request_id = error.request_id or self._headers.get("request-id")
             error.usage = error.usage or self._reply.usage
             raise
+        except Exception as error:  # a form that nobody thought of
+            cause = by_status(self._status) if self._is_error else Cause.BAD_PAYLOAD
+            why = f"HTTP {self._status}: the reply cannot be read: {error!r}"
+            raise ProviderError(cause, bounded_message(why), status=self._status) from error
 
     def _response(self, failure: ProviderError | None) -> Response:
         if self._is_error:
@@ -176,16 +181,16 @@ class Reading:
             self._failure = failure  # it is not the vendor's fault that it ends in the middle
 
     def _absorb(self, values: JsonValues) -> str:
-        """Take the values of an event or a body. This is the one guard around a vendor's words."""
-        told = ""
+        """Take the values of an event or a body; whatever is wrong with them is a bad payload."""
+        added = ""
         try:
             for value in values:
-                told += self._reply.absorb(value)
+                added += self._reply.absorb(value)
         except Exception as error:
             if values.beginning.strip() != _DONE and not self._reply.is_whole:
                 start = values.beginning.decode("utf-8", "replace")
                 self._fail(f"the reply has not the vendor's form: {error}; it begins {start!r}")
-        return told
+        return added
 
     def _fail(self, why: str) -> None:
         if not self._reply.is_whole:

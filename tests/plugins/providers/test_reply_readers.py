@@ -307,6 +307,28 @@ def test_an_error_of_any_form_goes_by_its_status(vendor: Vendor, odd: Any, statu
             assert error.status == status
 
 
+class Breaking(ClaudeReply):
+    """Reads nothing without breaking."""
+
+    def response(self, headers: Any) -> Response:
+        raise KeyError("a defect")
+
+    def error(self, status: int, headers: Any, payload: object, text: str) -> ProviderError:
+        raise KeyError("a defect")
+
+
+@pytest.mark.parametrize(
+    ("status", "cause"),
+    [(200, Cause.BAD_PAYLOAD), (429, Cause.RATE_LIMITED), (404, "unknown_model")],
+)
+def test_a_defect_of_a_reader_has_a_cause_as_well(status: int, cause: str) -> None:
+    reading = Reading(Breaking(), status, {})
+    reading.feed(json.dumps(CLAUDE.plain).encode())
+    with pytest.raises(ProviderError, match="a defect") as caught:
+        reading.finish()
+    assert caught.value.cause == cause
+
+
 @BOTH
 def test_a_text_that_is_null_is_none(vendor: Vendor) -> None:
     body = json.dumps(vendor.plain).replace(json.dumps(TEXT), "null").encode()

@@ -41,10 +41,10 @@ def anthropic_error(
     message = text_or_empty(body.get("message"))
     cause = BY_TYPE.get(kind) or by_status(status or 500)
     where = f"HTTP {status}" if status else "in the stream"
-    said = scrub(message or text.strip())
+    shown = scrub(message or text.strip())
     return ProviderError(
         classified(cause, message),
-        bounded_message(f"{where}, {kind or 'no error type'}: {said}"),
+        bounded_message(f"{where}, {kind or 'no error type'}: {shown}"),
         retry_after=retry_after(headers),
         retryable=headers.get("x-should-retry", "").strip().lower() != "false",
         status=status or None,

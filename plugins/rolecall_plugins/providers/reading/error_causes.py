@@ -241,8 +241,8 @@ def by_status(status: int) -> Cause:
 def classified(cause: Cause, message: str, rules: Iterable[Rule] = RULES) -> Cause:
     """Return what a message means; where no rule fits, the cause that its status stands for."""
     words = " ".join(message[:_READ].replace("’", "'").split())
-    said = _QUOTED.sub(lambda quoted: quoted[0] if len(quoted[0]) < _AT_LENGTH else "…", words)
+    unquoted = _QUOTED.sub(lambda quoted: quoted[0] if len(quoted[0]) < _AT_LENGTH else "…", words)
     for rule in rules:
-        if cause in rule.among and rule.wording.search(said):
+        if cause in rule.among and rule.wording.search(unquoted):
             return rule.cause
     return cause

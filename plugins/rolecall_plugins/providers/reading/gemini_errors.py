@@ -84,10 +84,10 @@ def gemini_error(
     message = text_or_empty(body.get("message")).strip()
     details = [table_or_empty(detail) for detail in items_or_empty(body.get("details"))]
     where = f"HTTP {status}" if status else "in the stream"
-    said = scrub(message or text.strip())
+    shown = scrub(message or text.strip())
     return ProviderError(
         _cause(code, word, message, details),
-        bounded_message(f"{where}, {word or 'no error status'}: {said}"),
+        bounded_message(f"{where}, {word or 'no error status'}: {shown}"),
         retry_after=_retry(message, details, headers),
         status=code,
         request_id=_request_id(details),
@@ -98,7 +98,7 @@ def gemini_error(
 def scrub(text: str) -> str:
     """Mask what names a project or looks like a key; words behind "project" stay."""
     text = re.sub(r"AIza[\w-]+|ya29\.[\w.-]+|\bAQ\.[\w-]{8,}", "[key]", text)
-    return re.sub(_PROJECT, lambda found: f"{next(filter(None, found.groups()))}[id]", text)
+    return re.sub(_PROJECT, lambda match: f"{next(filter(None, match.groups()))}[id]", text)
 
 
 def _code(code: object, word: str) -> int:
@@ -187,4 +187,4 @@ def _seconds(spans: str) -> float:
 
 def _request_id(details: list[Mapping[str, object]]) -> str | None:
     """Return the id of google.rpc.RequestInfo."""
-    return next(filter(None, (text_or_empty(each.get("requestId")) for each in details)), None)
+    return next(filter(None, (text_or_empty(detail.get("requestId")) for detail in details)), None)

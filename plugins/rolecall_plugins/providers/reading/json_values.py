@@ -246,8 +246,8 @@ class JsonParser:
 
 
 def _end(pattern: re.Pattern[str], text: str, place: int) -> int:
-    found = pattern.match(text, place)
-    return found.end() if found else place
+    match = pattern.match(text, place)
+    return match.end() if match else place
 
 
 def _backslashes(text: str, start: int, end: int) -> int:
