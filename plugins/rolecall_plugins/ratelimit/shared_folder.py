@@ -29,6 +29,8 @@ _FOLDER = os.O_RDONLY | _NO_LINK | getattr(os, "O_DIRECTORY", 0)
 # Opening a pipe must not wait for its other end.
 _FILE = os.O_RDWR | _NO_LINK | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _NEW = os.O_CREAT | os.O_EXCL
+# What opening fails with where somebody put something else in a file's place in that moment.
+_REPLACED = {errno.ENOENT, errno.EISDIR, errno.ELOOP, errno.ENXIO}
 
 Change = Callable[[bytes | None], bytes | None]
 
@@ -165,7 +167,12 @@ class SharedFile:
             if folder is None:
                 make(self.path.parent)
                 return False
-            file = folder.open(self.path.name)
+            try:
+                file = folder.open(self.path.name)
+            except OSError as error:
+                if error.errno in _REPLACED:
+                    return False
+                raise
             try:
                 return self._locked(file, folder, change)
             finally:
@@ -193,10 +200,12 @@ class SharedFile:
             unlock_descriptor(file)
 
     def _is_in_place(self, file: int, folder: SharedFolder) -> bool:
+        own = os.fstat(file)
         try:
-            return os.path.samestat(os.fstat(file), folder.status(self.path.name))
+            named = folder.status(self.path.name)
         except FileNotFoundError:
             return False
+        return stat.S_ISREG(own.st_mode) and os.path.samestat(own, named)
 
 
 def _version(status: os.stat_result) -> tuple[int, int]:

@@ -57,6 +57,7 @@ class SharedInterval:
 
     def peek(self) -> LastStart:
         with self._mutex:
+            # Where the folder cannot be used, `attempt` says so; what is known is all there is.
             with suppress(OSError), opened(self._path) as folder:
                 self._known = self._known.or_later(self._read(folder)[1])
             return self._known
