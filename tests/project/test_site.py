@@ -65,7 +65,7 @@ def test_every_path_that_a_maintainer_is_sent_to_exists(page: str) -> None:
     text = (ROOT / page).read_text("utf-8")
     paths = re.findall(r"`([\w./-]+(?:/|\.(?:py|md|toml|yml|svg|yaml)))`", text)
     assert len(paths) > 5
-    run = ("runs/", "deliverables/", "PLAN.md", "request.md", "run.toml", "release.yml")
+    run = (".venv/", "runs/", "deliverables/", "PLAN.md", "request.md", "run.toml", "release.yml")
     missing = [
         path
         for path in paths

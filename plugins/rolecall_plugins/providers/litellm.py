@@ -135,7 +135,7 @@ class LiteLLMProvider:
         )
 
     async def _call_litellm(self, litellm: Any, request: Request, exchange: "Exchange") -> Response:
-        """Let litellm make the call, send it through the exchange, and read the reply as well."""
+        """Have litellm make the call, send it through the exchange, and read the reply as well."""
         from .litellm_doors import client_of, rule_that_failed
         from .transport import ExchangeTransport
 

@@ -86,7 +86,7 @@ class Exchange:
         raise self._failure
 
     async def aclose(self) -> None:
-        """Give the connection up, unless the reply was read to its end."""
+        """Drop the connection, unless the reply was read to its end."""
         if self._raw is not None:
             await self._raw.close()
 

@@ -20,7 +20,7 @@ from rolecall_plugins.scaffold.project import write_project
     ("kind", "tests"),
     [
         ("provider", 6),
-        ("limiter", 4),
+        ("limiter", 5),
         ("agents", 4),
         ("observer", 4),
         ("command", 3),
