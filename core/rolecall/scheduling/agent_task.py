@@ -24,7 +24,7 @@ from .prompts import Continuation, compose
 from .revisions import Revisions
 from .tool_loop import ToolLoop, Written
 from .toolbox import Toolbox
-from .verification import facts, repair, section, without_section
+from .verification import UNCHECKED, facts, repair, section, without_section
 from .workbench import Workbench
 
 PLAN = "PLAN.md"
@@ -99,14 +99,21 @@ class AgentTask:
         loop = ToolLoop(self.agent.name, toolbox, self.workbench.executor, self.write, rounds)
         written = await loop.run(request)
         for _ in range(self.context.settings.repairs if self.agent.verify else 0):
-            verified = await self._verify(written)
-            if verified is None or verified.has_passed:
+            lacking = await self._lacking(written)
+            if not lacking:
                 return written
-            request = written.followed_by(repair(verified))
+            request = written.followed_by(lacking)
             written = await loop.run(request, written.pieces, written.tree)
         if self.agent.verify:
             await self._verify(written)
         return written
+
+    async def _lacking(self, written: Written) -> str:
+        """Return what is to be asked of an agent before its work will do, or ""."""
+        if written.tree and not self.workbench.verifier.commands(self.agent.name):
+            return UNCHECKED
+        verified = await self._verify(written)
+        return "" if verified is None or verified.has_passed else repair(verified)
 
     async def _verify(self, written: Written) -> WorkspaceVerified | None:
         if not written.tree:

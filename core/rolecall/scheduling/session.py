@@ -96,7 +96,7 @@ class Session:
         self._tools = supplied(host.tools(settings)) if any(a.tools for a in self.team) else {}
         self._sandbox = pick_sandbox(host, settings) if self._tools else PickedSandbox(None)
         for agent in self.team:
-            choose(agent.name, agent.tools, self._tools, has_sandbox=True)
+            choose(agent, self._tools, has_sandbox=True)
         self.ledger = Ledger()
 
     @property

@@ -190,7 +190,10 @@ def _misfit(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> str:
     error = best_match(Draft202012Validator(dict(schema)).iter_errors(dict(arguments)))
     if error is None:
         return ""
-    return f"{'.'.join(map(str, error.absolute_path)) or 'they'}: {error.message[:300]}"
+    why = error.message
+    if len(why) > 300:  # it begins with the value, and ends with what is wrong with it
+        why = f"{why[:100]} … {why[-200:]}"
+    return f"{'.'.join(map(str, error.absolute_path)) or 'they'}: {why}"
 
 
 def _ended(begun: ToolStarted, text: str, *, is_error: bool, at: float) -> ToolEnded:

@@ -4,8 +4,10 @@ from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 
 from ..errors import UsageError, nearest
+from ..types.agents import Agent
 from ..types.parts import ToolSpec
 from ..types.tools import NeedsSandbox, Tool
+from .check_registration import RegisterChecks
 
 
 class Toolbox:
@@ -35,28 +37,36 @@ class Toolbox:
 
 
 def choose(
-    agent: str, patterns: Iterable[str], tools: Mapping[str, Tool], has_sandbox: bool
+    agent: Agent, tools: Mapping[str, Tool], has_sandbox: bool, *, registers: bool = False
 ) -> Toolbox:
     """Pick an agent's tools; those that need a sandbox are left out where there is none.
 
-    patterns: names, groups (the part before a dot) or patterns. Raises UsageError where one
-    matches nothing, or two tools have one name for models.
+    registers: whether the checks of its work are its own to name. Raises UsageError where one of
+    its names, groups (the part before a dot) or patterns matches nothing, or two tools have one
+    name for models.
     """
     chosen: dict[str, Tool] = {}
-    for pattern in patterns:
+    for pattern in agent.tools:
         found = [name for name in tools if _matches(name, pattern)]
         if not found:
             groups = {name.partition(".")[0] for name in tools}
             hint = nearest(pattern, {*tools, *groups})
-            raise UsageError(f"{agent} is to have {pattern!r}, and there is no such tool{hint}")
+            raise UsageError(
+                f"{agent.name} is to have {pattern!r}, and there is no such tool{hint}"
+            )
         for name in found:
             twin = chosen.setdefault(_shown(name), tools[name])
             if twin.name != name:
                 raise UsageError(
-                    f"{agent} is to have {twin.name!r} and {name!r}, which models could not "
+                    f"{agent.name} is to have {twin.name!r} and {name!r}, which models could not "
                     "tell apart; leave one out"
                 )
-    return Toolbox(tool for tool in chosen.values() if has_sandbox or not _needs_sandbox(tool))
+    offered = [tool for tool in chosen.values() if has_sandbox or not _needs_sandbox(tool)]
+    if not (offered and agent.verify and registers):
+        return Toolbox(offered)
+    if RegisterChecks.name in chosen:
+        raise UsageError(f"{agent.name}: {RegisterChecks.name!r} is rolecall's own tool; rename it")
+    return Toolbox([*offered, RegisterChecks()])
 
 
 def _shown(name: str) -> str:

@@ -16,19 +16,22 @@ from ..storage.acting.workspace import GitWorkspace
 from ..storage.run_folder import RunFolder
 from ..types.events import WorkspaceVerified
 from ..types.tools import Work
-from ..types.verification import Check
+from ..types.verification import REGISTER_CHECKS, Check
 from .blocks import block
 
 FILE = "verification.json"
-CHECKS = "rolecall-checks.json"  # in the workspace: a list of commands, which an agent registered
 SHOWN = 6_000  # characters of a check's output
+UNCHECKED = (
+    f"You changed the workspace and registered no check of it. Call {REGISTER_CHECKS} with the "
+    "commands that show that it is right, then write your whole deliverable again."
+)
 BEGIN, END = "<!-- verified by rolecall -->", "<!-- end of verification -->"
 
 
 class Verifier:
     """Runs the checks of a workspace in a fresh copy of it; a tree that was checked is not again.
 
-    The user's own checks count, else those that the workspace itself names.
+    The user's own checks count, else those that an agent registered for its work.
     """
 
     def __init__(self, context: RunContext, folder: RunFolder, workspace: GitWorkspace) -> None:
@@ -40,7 +43,7 @@ class Verifier:
     async def verify(self, agent: str, tree: str) -> WorkspaceVerified | None:
         """Check what an agent left; None where there is nothing to check, or no sandbox."""
         sandbox, store = self._context.sandbox, self._folder.store
-        commands = tuple(self._context.settings.verify) or self._registered(tree)
+        commands = self.commands(agent)
         if sandbox is None or not commands:
             return None
         found = store.tools.verified(tree, commands)
@@ -58,6 +61,11 @@ class Verifier:
             self._context.emit(found)
         self._folder.save(FILE, as_json(store.tools.verifications({agent})))
         return found
+
+    def commands(self, agent: str) -> tuple[str, ...]:
+        """List the checks of what an agent leaves; empty where nobody named any."""
+        registered = self._folder.store.tools.registered({agent})
+        return self._context.settings.verify or (registered.checks if registered else ())
 
     async def _checks(self, tree: str, commands: Sequence[str]) -> tuple[Check, ...]:
         sandbox = self._context.sandbox
@@ -79,16 +87,6 @@ class Verifier:
                 )
                 checks.append(check)
         return tuple(checks)
-
-    def _registered(self, tree: str) -> tuple[str, ...]:
-        """Read the commands that the workspace names as its checks; leave out what is none."""
-        text = self._workspace.read_at(tree, CHECKS)
-        try:
-            named = json.loads(text or "[]")
-        except (ValueError, RecursionError):
-            return ()
-        listed = named if isinstance(named, list) else []
-        return tuple(each for each in listed if isinstance(each, str) and each.strip())
 
 
 def as_json(verifications: Sequence[WorkspaceVerified]) -> str:

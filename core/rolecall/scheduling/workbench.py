@@ -21,4 +21,5 @@ class Workbench:
     def toolbox(self, agent: Agent) -> Toolbox:
         """Return the tools that an agent may use in this run."""
         context = self._context
-        return choose(agent.name, agent.tools, context.tools, context.sandbox is not None)
+        registers = not context.settings.verify
+        return choose(agent, context.tools, context.sandbox is not None, registers=registers)

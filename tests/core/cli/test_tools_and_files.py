@@ -37,6 +37,8 @@ def test_tools_are_listed_with_who_may_use_them(shell: Shell) -> None:
     assert rows["workspace.read"]["agents"] == ["code-implementer", "technical-writer"]
     assert rows["workspace.write"]["agents"] == ["code-implementer"]
     assert rows["workspace.write"]["plugin"] == "tools"
+    assert rows["register_checks"]["agents"] == ["code-implementer"]
+    assert rows["register_checks"]["plugin"] == "rolecall"
     assert "workspace.run" in shell("tools").out
 
 

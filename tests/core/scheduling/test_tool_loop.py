@@ -20,7 +20,7 @@ from acting import (
     write,
 )
 from attrs import evolve
-from building import agent
+from building import Ran, agent
 
 from rolecall import (
     CallFailed,
@@ -39,6 +39,7 @@ from rolecall import (
 from rolecall.scheduling.tool_executor import SHOWN, UNKNOWN
 from rolecall.scheduling.tool_loop import LAST
 from rolecall.scheduling.toolbox import choose
+from rolecall.scheduling.verification import UNCHECKED
 from rolecall.storage.acting.workspace import OUTPUTS, GitWorkspace
 
 WRITER = agent("writer", tools=("workspace",))
@@ -242,7 +243,7 @@ def test_an_operator_is_asked_for_consent(tmp_path: Path) -> None:
 
 def test_tools_are_chosen_by_name_group_and_pattern() -> None:
     def names(*patterns: str) -> list[str]:
-        return choose("writer", patterns, TOOLS, has_sandbox=True).names
+        return choose(agent(tools=patterns), TOOLS, has_sandbox=True).names
 
     assert names("workspace.read") == ["workspace_read"]
     assert len(names("workspace")) == len(TOOLS)
@@ -257,8 +258,9 @@ def test_tools_that_models_could_not_tell_apart_are_refused() -> None:
     class Twin(Send):
         name = "mail_send"
 
+    tools = {"mail.send": Send(), "mail_send": Twin()}
     with pytest.raises(UsageError, match=r"'mail\.send' and 'mail_send', which models could not"):
-        choose("writer", ["mail*"], {"mail.send": Send(), "mail_send": Twin()}, has_sandbox=True)
+        choose(agent(tools="mail*"), tools, has_sandbox=True)
 
 
 # After a crash.
@@ -373,20 +375,101 @@ def test_a_tree_that_was_checked_is_not_checked_again(tmp_path: Path) -> None:
     assert len(shell.folders) == 1
 
 
-def test_the_workspace_may_name_its_own_checks(tmp_path: Path) -> None:
-    checks = json.dumps(["python3 app.py"])
-    script = [[write("app.py", MENDED), write("rolecall-checks.json", checks, "2")], "done"]
-    ran = act(tmp_path / "run", [CODER], Acting({"coder": script}), sandbox=Shell())
-    (verified,) = ran.events.of(WorkspaceVerified)
-    assert [check.command for check in verified.checks] == ["python3 app.py"]
+def register(*checks: str, id: str = "9", **more: str) -> ToolCall:
+    return ToolCall(id, "register_checks", {"checks": list(checks), **more})
 
 
-@pytest.mark.parametrize("text", ["no JSON", "{}", "[1, 2]", '["", " "]', "[" * 100_000])
-def test_checks_that_are_none_are_left_out(tmp_path: Path, text: str) -> None:
-    script = [[write("rolecall-checks.json", text)], "done"]
+def checked(ran: Ran) -> list[list[str]]:
+    verifications = ran.events.of(WorkspaceVerified)
+    return [[check.command for check in verified.checks] for verified in verifications]
+
+
+def test_an_agent_registers_the_checks_of_its_work(tmp_path: Path) -> None:
+    script = [[write("app.py", MENDED), register(" python3 app.py ", "true")], "done"]
+    provider = Acting({"coder": script})
+    ran = act(tmp_path / "run", [CODER], provider, sandbox=Shell())
+    assert checked(ran) == [["python3 app.py", "true"]]
+    assert provider.results()[1].text == "2 checks are registered, in place of any before"
+
+
+def test_the_last_registration_counts(tmp_path: Path) -> None:
+    first = [write("app.py", FAULT), register("python3 app.py")]
+    script = [first, "wrong", [register("true")], "checked otherwise"]
     ran = act(tmp_path / "run", [CODER], Acting({"coder": script}), sandbox=Shell())
-    assert ran.events.of(WorkspaceVerified) == []
-    assert not (ran.folder / "verification.json").exists()
+    assert checked(ran) == [["python3 app.py"], ["true"]]
+    assert ran.read("deliverables/01-coder.md") == "checked otherwise\n"
+
+
+def test_the_user_s_checks_go_first_and_then_no_others_are_asked_for(tmp_path: Path) -> None:
+    script = [[write("app.py", MENDED), register("false")], "done"]
+    provider = Acting({"coder": script})
+    ran = act(tmp_path / "run", [CODER], provider, settings=CHECKED, sandbox=Shell())
+    assert checked(ran) == [["python3 app.py"]]
+    assert "register_checks" not in [tool.name for tool in provider.requests[0].tools]
+    assert "there is no tool 'register_checks'" in provider.results()[1].text
+
+
+@pytest.mark.parametrize(
+    ("checks", "why"),
+    [
+        ([], "checks: [] should be non-empty"),
+        ([""], "checks.0: ''"),
+        ([" \t"], "checks.0: ' \\t' does not match"),
+        (["one\ntwo"], "checks.0: 'one\\ntwo' does not match"),
+        (["x" * 501], "is too long"),
+        (["true"] * 21, "is too long"),
+        ([7], "checks.0: 7 is not of type 'string'"),
+        ("true", "checks: 'true' is not of type 'array'"),
+    ],
+)
+def test_what_is_no_check_is_not_registered(tmp_path: Path, checks: object, why: str) -> None:
+    wrong = ToolCall("9", "register_checks", {"checks": checks})
+    provider = Acting({"coder": [[wrong], "done"]})
+    ran = act(tmp_path / "run", [CODER], provider, sandbox=Shell())
+    (result,) = provider.results()
+    assert result.is_error
+    assert why in result.text
+    assert checked(ran) == []
+
+
+def test_who_registers_no_check_is_asked_for_one(tmp_path: Path) -> None:
+    script = [[write("app.py", MENDED)], "done", [register("python3 app.py")], "all done"]
+    provider = Acting({"coder": script})
+    ran = act(tmp_path / "run", [CODER], provider, sandbox=Shell())
+    assert provider.requests[2].messages[-1].text == UNCHECKED
+    assert checked(ran) == [["python3 app.py"]]
+    assert ran.read("deliverables/01-coder.md") == "all done\n"
+
+
+def test_nobody_else_may_register_checks(tmp_path: Path) -> None:
+    provider = Acting({"writer": ["done"]})
+    act(tmp_path / "run", [WRITER], provider)
+    assert "register_checks" not in [tool.name for tool in provider.requests[0].tools]
+
+
+def test_a_plugin_s_tool_cannot_stand_for_the_registration(tmp_path: Path) -> None:
+    class Posing(Send):
+        name = "register_checks"
+
+    with pytest.raises(UsageError, match="is rolecall's own tool; rename it"):
+        choose(
+            agent(tools="register_checks", verify=True),
+            {"register_checks": Posing()},
+            has_sandbox=True,
+            registers=True,
+        )
+
+
+def test_a_registration_outlives_a_kill(tmp_path: Path) -> None:
+    script = {"coder": [[write("app.py", MENDED), register("python3 app.py")], "done"]}
+    whole = act(tmp_path / "whole", [CODER], Acting(script), sandbox=Shell())
+    lines = (whole.folder / "journal.jsonl").read_text("utf-8").splitlines()
+    ended = next(
+        n for n, line in enumerate(lines) if '"register_checks"' in line and "_ended" in line
+    )
+    cut(whole.folder, ended + 1, tmp_path / "cut")
+    ran = act(tmp_path / "cut", [CODER], Acting(script), sandbox=Shell())
+    assert checked(ran) == [["python3 app.py"]]
 
 
 def test_nothing_is_verified_without_a_sandbox(tmp_path: Path) -> None:

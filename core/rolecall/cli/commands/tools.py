@@ -11,6 +11,7 @@ from ..options import JSON, Command
 from ..render import Grid, counted, grid
 
 if TYPE_CHECKING:
+    from ...scheduling.toolbox import Toolbox
     from ...types.agents import Agent
     from ...types.tools import Tool
 
@@ -26,29 +27,40 @@ def tools(app: App, as_json: bool) -> None:
     app.host.check()
     assigned = assign(app.host, app.settings, app.host.providers(app.settings))
     agents = [each.agent for each in assigned.values()]
-    show(tools_json(app.host.tools(app.settings), agents), tools_table, as_json)
+    registers = not app.settings.verify
+    show(tools_json(app.host.tools(app.settings), agents, registers), tools_table, as_json)
     sandbox = pick_sandbox(app.host, app.settings)
     if sandbox.sandbox is None:
         warn(f"no command can be run on this machine: {sandbox.why}")
 
 
 def tools_json(
-    tools: "Mapping[str, tuple[Tool, str]]", agents: "Sequence[Agent]"
+    tools: "Mapping[str, tuple[Tool, str]]", agents: "Sequence[Agent]", registers: bool = True
 ) -> list[dict[str, Any]]:
+    """List tools with who may use them.
+
+    registers: whether agents name the checks of their work themselves.
+    """
+    from ...scheduling.check_registration import RegisterChecks
     from ...scheduling.toolbox import choose
 
     known = {name: tool for name, (tool, _) in tools.items()}
-    boxes = {agent.name: choose(agent.name, agent.tools, known, True) for agent in agents}
+    boxes = {agent.name: choose(agent, known, True, registers=registers) for agent in agents}
+    own: dict[str, tuple[Tool, str]] = {RegisterChecks.name: (RegisterChecks(), "rolecall")}
     return [
         {
             "tool": name,
             "plugin": plugin,
             "read_only": tool.read_only,
             "description": tool.description,
-            "agents": [agent for agent, box in boxes.items() if tool in box.tools],
+            "agents": [agent for agent, box in boxes.items() if name in _names(box)],
         }
-        for name, (tool, plugin) in tools.items()
+        for name, (tool, plugin) in {**tools, **own}.items()
     ]
+
+
+def _names(box: "Toolbox") -> list[str]:
+    return [tool.name for tool in box.tools]
 
 
 def tools_table(rows: list[dict[str, Any]], width: int) -> Grid:

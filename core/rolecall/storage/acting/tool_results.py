@@ -3,6 +3,7 @@
 from collections.abc import Collection
 
 from ...types.events import ToolEnded, ToolStarted, WorkspaceVerified
+from ...types.verification import REGISTER_CHECKS, Registration
 from ..records import ForgottenRecord, Record, WorkspaceRecord
 
 
@@ -49,6 +50,14 @@ class ToolResults:
     def changed_by(self, agent: str) -> bool:
         """Check whether an agent has made calls that may have changed the workspace."""
         return any(ended.agent == agent and ended.tree for ended in self._ended.values())
+
+    def registered(self, agents: Collection[str]) -> Registration | None:
+        """Return what these agents registered last, or None where none of them did."""
+        calls = (each for each in reversed(self._ended.values()) if each.agent in agents)
+        for ended in calls:
+            if ended.tool == REGISTER_CHECKS and not ended.is_error:
+                return Registration.parse(ended.arguments)
+        return None
 
     def verified(self, tree: str, commands: tuple[str, ...]) -> WorkspaceVerified | None:
         """Return what these checks of a tree came to, or None where they were never run."""

@@ -185,13 +185,6 @@ class GitWorkspace:
         lines = self._git("log", f"--max-count={most}", f"--format={form}", BRANCH).splitlines()
         return [Commit(*line.split("\0")) for line in lines]
 
-    def read_at(self, tree: str, path: str) -> str | None:
-        """Return the text of a file of a tree, or None where it has none of this name."""
-        listed = self._git("ls-tree", "-z", tree, "--", self._checked(path))
-        if not listed.startswith("100"):
-            return None
-        return self._git("cat-file", "blob", f"{tree}:{path}")
-
     def changes(self, old: str, new: str) -> dict[str, str]:
         """Map the files that differ between two trees to `A`, `M` or `D`."""
         names = self._git("diff-tree", "-r", "-z", "--no-renames", "--name-status", old, new)
