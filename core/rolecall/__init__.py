@@ -14,13 +14,8 @@ if TYPE_CHECKING:
     from .api.text_stream import Restart
     from .cli.console import echo, warn
     from .config.loading import load_settings
-    from .config.settings import (
-        AgentSettings,
-        Order,
-        Price,
-        ProviderSettings,
-        Settings,
-    )
+    from .config.providers import DeploymentSettings, ProviderLimits, ProviderSettings
+    from .config.settings import AgentSettings, Order, Price, Settings
     from .errors import (
         AllRoutesFailed,
         BudgetReached,
@@ -50,6 +45,7 @@ if TYPE_CHECKING:
     from .types.agents import Agent, Route
     from .types.answer import Answer
     from .types.causes import Action, Cause
+    from .types.deployments import Deployment, HasDeployments
     from .types.events import (
         AgentBlocked,
         AgentDone,
@@ -155,6 +151,8 @@ __all__ = [
     "CommandResult",
     "CostsCompared",
     "DeliverableKept",
+    "Deployment",
+    "DeploymentSettings",
     "Diagnosable",
     "Dispatcher",
     "Estimate",
@@ -164,6 +162,7 @@ __all__ = [
     "Forecast",
     "ForecastLimiter",
     "HasCeiling",
+    "HasDeployments",
     "HasModel",
     "HasPrices",
     "Host",
@@ -182,6 +181,7 @@ __all__ = [
     "Price",
     "Provider",
     "ProviderError",
+    "ProviderLimits",
     "ProviderSettings",
     "Redactor",
     "Rehearsal",
@@ -244,9 +244,11 @@ _NAMES = {
     "types.agents": "Agent Route",
     "types.answer": "Answer",
     "types.causes": "Action Cause",
+    "types.deployments": "Deployment HasDeployments",
     "cli.console": "echo warn",
     "config.loading": "load_settings",
-    "config.settings": "AgentSettings Order Price ProviderSettings Settings",
+    "config.providers": "DeploymentSettings ProviderLimits ProviderSettings",
+    "config.settings": "AgentSettings Order Price Settings",
     "execution.context": "CallContext",
     "execution.dispatcher": "Dispatcher",
     "errors": (

@@ -6,13 +6,14 @@ import platform
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from attrs import asdict, evolve, fields, has
 
 from ..config.layers import Source, path
+from ..config.providers import DeploymentSettings, ProviderSettings
 from ..config.secrets import is_telling
-from ..config.settings import UNSET, AgentSettings, ProviderSettings, Settings
+from ..config.settings import UNSET, AgentSettings, Settings
 from ..errors import RolecallError
 from ..execution.attempt import Attempts, Step
 from ..execution.context import CallContext, close
@@ -29,6 +30,7 @@ PACKAGES = ("rolecall", "litellm", "pluggy", "vcrpy")
 NAMED = ("providers", "agents", "limiters")  # hooks whose results have names of their own
 LIMITS = tuple(field.name for field in fields(ProviderSettings) if "_per_" in field.name)
 HELLO = "Answer with the one word OK."
+T = TypeVar("T", ProviderSettings, DeploymentSettings)
 
 
 def diagnose(setup: RunSetup) -> dict[str, Any]:
@@ -148,16 +150,21 @@ def _plain(value: Any) -> Any:
             for name, part in asdict(value, recurse=False).items()
             if part and part != defaults[name]
         }
+    if isinstance(value, Mapping):
+        return {name: _plain(part) for name, part in value.items()}
     return list(value) if isinstance(value, tuple) else value
 
 
 def _without_secrets(provider: ProviderSettings) -> ProviderSettings:
     """Mask what an address holds before its host, and options whose names tell of a secret."""
-    _, mark, host = provider.api_base.rpartition("@")
-    options = {
-        name: MASK if is_telling(name) else value for name, value in provider.options.items()
-    }
-    return evolve(provider, api_base=f"{MASK}@{host}" if mark else host, options=options)
+    deployments = {name: _masked(table) for name, table in provider.deployments.items()}
+    return evolve(_masked(provider), deployments=deployments)
+
+
+def _masked(table: T) -> T:
+    _, mark, host = table.api_base.rpartition("@")
+    options = {name: MASK if is_telling(name) else value for name, value in table.options.items()}
+    return evolve(table, api_base=f"{MASK}@{host}" if mark else host, options=options)
 
 
 def _diagnose_folders(settings: Settings) -> Iterator[str]:

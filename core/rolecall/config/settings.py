@@ -1,35 +1,25 @@
 """Settings: everything a run can be told, as frozen values."""
 
-import math
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Any
 
-from attrs import Attribute, evolve, field, frozen
+from attrs import evolve, field, frozen
 
 from ..errors import SettingsError
 from ..types.causes import DEFAULT_ACTIONS, Action, Cause
+from ..types.deployments import Deployment
 from ..types.messages import Request
 from ..types.tools import CommandLimits
 from ..usage import Usage
+from . import providers as tables
 from .layers import DEFAULT, Layer, Level, Source, path
+from .providers import ProviderLimits, ProviderSettings, at_least
 from .secrets import is_telling
 
 AGENT_VARIABLE = "ROLECALL_AGENT_"
 PLACEHOLDER = "rehearsed"
 # Settings that no table sets.
 UNSET = {"environment", "hides_secrets", "rehearsal", "rehearsal_speed", "source", "sources"}
-
-
-def _at_least(low: float, above: bool = False) -> Any:
-    def check(_: object, attribute: "Attribute[Any]", value: float | None) -> None:
-        if value is None:
-            return
-        if not math.isfinite(value) or value < low or (above and value == low):
-            bound = f"{'above' if above else 'at least'} {low:g}"
-            raise ValueError(f"{attribute.name} must be {bound}, not {value!r}")
-
-    return check
 
 
 def _only_truncated_continues(_: object, __: object, on: Mapping[Cause, Action]) -> None:
@@ -46,29 +36,6 @@ class Order(StrEnum):
 
     THROUGHPUT = "throughput"
     LATENCY = "latency"
-
-
-@frozen
-class ProviderSettings:
-    """One provider's table, `[tool.rolecall.providers.NAME]`.
-
-    model: instead of the provider's default.
-    api_base: the endpoint's address instead of the vendor's own.
-    requests_per_minute, tokens_per_minute, input_tokens_per_minute, output_tokens_per_minute,
-    requests_per_day, concurrency: what the pacing limiter keeps to; None sets no limit, beside
-    those that the vendor reports.
-    options: whatever else the provider's plugin documents.
-    """
-
-    model: str = ""
-    api_base: str = ""
-    requests_per_minute: int | None = field(default=None, validator=_at_least(1))
-    tokens_per_minute: int | None = field(default=None, validator=_at_least(1))
-    input_tokens_per_minute: int | None = field(default=None, validator=_at_least(1))
-    output_tokens_per_minute: int | None = field(default=None, validator=_at_least(1))
-    requests_per_day: int | None = field(default=None, validator=_at_least(1))
-    concurrency: int | None = field(default=None, validator=_at_least(1))
-    options: Mapping[str, Any] = field(factory=dict)
 
 
 @frozen
@@ -109,10 +76,10 @@ class Price:
     cache_read, cache_write: of prompts taken from or put into the vendor's cache; None is as input.
     """
 
-    input: float = field(validator=_at_least(0))
-    output: float = field(validator=_at_least(0))
-    cache_read: float | None = field(default=None, validator=_at_least(0))
-    cache_write: float | None = field(default=None, validator=_at_least(0))
+    input: float = field(validator=at_least(0))
+    output: float = field(validator=at_least(0))
+    cache_read: float | None = field(default=None, validator=at_least(0))
+    cache_write: float | None = field(default=None, validator=at_least(0))
 
     def cost(self, usage: Usage) -> float:
         """Price a call in US dollars."""
@@ -166,40 +133,40 @@ class Settings:
     sources: setting, or `setting.entry` of a table, to where its value came from, if not a default.
     """
 
-    interval: float = field(default=0.5, validator=_at_least(0))
+    interval: float = field(default=0.5, validator=at_least(0))
     order: Order = Order.THROUGHPUT
     block: tuple[str, ...] = ()
     providers: Mapping[str, ProviderSettings] = field(factory=dict)
     agents: Mapping[str, AgentSettings] = field(factory=dict, converter=_agents)
     on: Mapping[Cause, Action] = field(factory=dict, validator=_only_truncated_continues)
     prices: Mapping[str, Price] = field(factory=dict)
-    budget: float | None = field(default=None, validator=_at_least(0))
+    budget: float | None = field(default=None, validator=at_least(0))
     allow_unpriced: bool = False
-    attempts: int = field(default=3, validator=_at_least(1))
-    max_wait: float = field(default=120.0, validator=_at_least(0))
-    breaker_failures: int = field(default=3, validator=_at_least(1))
-    breaker_cooldown: float = field(default=30.0, validator=_at_least(0, above=True))
-    continuations: int = field(default=4, validator=_at_least(0))
-    max_output_tokens: int = field(default=16_384, validator=_at_least(1))
-    temperature: float | None = field(default=None, validator=_at_least(0))
-    timeout: float = field(default=600.0, validator=_at_least(0, above=True))
-    first_byte_timeout: float | None = field(default=None, validator=_at_least(0, above=True))
-    idle_timeout: float = field(default=60.0, validator=_at_least(0, above=True))
+    attempts: int = field(default=3, validator=at_least(1))
+    max_wait: float = field(default=120.0, validator=at_least(0))
+    breaker_failures: int = field(default=3, validator=at_least(1))
+    breaker_cooldown: float = field(default=30.0, validator=at_least(0, above=True))
+    continuations: int = field(default=4, validator=at_least(0))
+    max_output_tokens: int = field(default=16_384, validator=at_least(1))
+    temperature: float | None = field(default=None, validator=at_least(0))
+    timeout: float = field(default=600.0, validator=at_least(0, above=True))
+    first_byte_timeout: float | None = field(default=None, validator=at_least(0, above=True))
+    idle_timeout: float = field(default=60.0, validator=at_least(0, above=True))
     stream: bool = True
-    max_rounds: int = field(default=40, validator=_at_least(1))
+    max_rounds: int = field(default=40, validator=at_least(1))
     sandbox: str = ""
     sandbox_image: str = ""
     commands: CommandLimits = CommandLimits()
     allow: tuple[str, ...] = ()
     verify: tuple[str, ...] = ()
-    repairs: int = field(default=2, validator=_at_least(0))
+    repairs: int = field(default=2, validator=at_least(0))
     runs: str = "runs"
     reuse: tuple[str, ...] = ()
     state: str = ""
     debug: bool = False
     quiet: bool = False
     rehearsal: bool = False
-    rehearsal_speed: float = field(default=1.0, validator=_at_least(0, above=True))
+    rehearsal_speed: float = field(default=1.0, validator=at_least(0, above=True))
     hides_secrets: bool = False
     environment: Mapping[str, str] = field(factory=dict, repr=False)
     source: str = "the settings"
@@ -248,12 +215,28 @@ class Settings:
         """Return a provider's table; the defaults where it has none."""
         return self.providers.get(name, ProviderSettings())
 
+    def deployments(self, provider: str) -> tuple[Deployment, ...]:
+        """List a provider's endpoints and keys; one without a name where its table names none."""
+        return tables.deployments(provider, self.provider(provider))
+
+    def limits(self, provider: str, quota: str) -> ProviderLimits:
+        """Return the limits of one of a provider's quotas."""
+        return tables.limits(provider, self.provider(provider), quota)
+
+    @property
+    def key_variables(self) -> frozenset[str]:
+        """Return the environment variables that hold providers' keys, by whatever name."""
+        return frozenset().union(*(own.variables for own in self.providers.values()))
+
     def variable(self, *names: str) -> str:
         """Return the first of these environment variables that is set, or an empty text.
 
         In a rehearsal nobody looks at a key, so providers are given a placeholder for each.
         """
-        if self.hides_secrets and any(map(is_telling, names)):
+        if self.hides_secrets and any(map(self._is_secret, names)):
             return PLACEHOLDER
         values = (self.environment.get(name, "").strip() for name in names)
         return next(filter(None, values), "")
+
+    def _is_secret(self, name: str) -> bool:
+        return is_telling(name) or name in self.key_variables

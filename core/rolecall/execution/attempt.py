@@ -92,7 +92,7 @@ class Attempts:
         self._senders = [
             limiter for limiter in context.limiters if isinstance(limiter, SendLimiter)
         ]
-        self._redact = Redactor(settings.environment)
+        self._redact = Redactor.of(settings)
         self._preparation = Preparation()
         self._count = context.calls
 

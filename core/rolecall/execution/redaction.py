@@ -2,11 +2,12 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from attrs import evolve
 
 from ..config.secrets import is_telling
+from ..config.settings import Settings
 from ..errors import ProviderError
 from ..types.messages import Response
 from ..types.parts import Part, Text, Verbatim, from_json, to_json
@@ -27,11 +28,23 @@ class Redactor:
     Secret are the values of those environment variables whose names tell so, the passwords in
     addresses, and the values of headers that variables hold; and whatever stands before the `@` of
     an address.
+
+    variables: hold secrets, too, whatever their names. addresses: beside those in the environment.
     """
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        telling = (value.strip() for name, value in environment.items() if is_telling(name))
-        values = (*telling, *passwords(environment.values()), *header_values(environment))
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        variables: Collection[str] = (),
+        addresses: Iterable[str] = (),
+    ) -> None:
+        secret = (
+            value.strip()
+            for name, value in environment.items()
+            if is_telling(name) or name in variables
+        )
+        known = passwords((*environment.values(), *addresses))
+        values = (*secret, *known, *header_values(environment))
         self.secrets = frozenset(value for value in values if len(value) >= SHORTEST)
         forms = {form for secret in self.secrets for form in encoded(secret)}
         forms = {form for form in forms if len(form) >= SHORTEST}
@@ -46,6 +59,12 @@ class Redactor:
         self._beginnings = frozenset(
             form[:length] for form in forms for length in range(HELD_BACK, len(form))
         )
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Redactor":
+        """Return one that knows the secrets in some settings."""
+        addresses = (address for own in settings.providers.values() for address in own.addresses)
+        return cls(settings.environment, settings.key_variables, addresses)
 
     def __call__(self, text: str) -> str:
         if not text:

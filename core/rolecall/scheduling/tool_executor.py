@@ -38,7 +38,7 @@ class ToolExecutor:
         self._context = context
         self._store = store
         self._workspace = workspace
-        self._redact = Redactor(context.settings.environment)
+        self._redact = Redactor.of(context.settings)
         self._changing = asyncio.Lock()
 
     def recover(self) -> list[str]:

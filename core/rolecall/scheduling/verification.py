@@ -38,7 +38,7 @@ class Verifier:
         self._context = context
         self._folder = folder
         self._workspace = workspace
-        self._redact = Redactor(context.settings.environment)
+        self._redact = Redactor.of(context.settings)
 
     async def verify(self, agent: str, tree: str) -> WorkspaceVerified | None:
         """Check what an agent left; None where there is nothing to check, or no sandbox."""

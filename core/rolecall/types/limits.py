@@ -41,6 +41,7 @@ class Call:
     """One HTTP attempt that wants to start.
 
     number: counts the run's calls from 1.
+    quota: which of the provider's quotas it counts on, where that has several.
     input_tokens: an estimate of the prompt's length.
     max_output_tokens: the most that may come back.
     priority: seconds of the longest path of agents from this one on; higher is more urgent.
@@ -60,6 +61,12 @@ class Call:
     began: float | None = None
     asked: float | None = None
     on_wait: Callable[[str, float], None] = field(default=_ignore_wait, eq=False, repr=False)
+    quota: str = ""
+
+    @property
+    def counted_on(self) -> str:
+        """Return the name of what the call counts on."""
+        return self.quota or self.provider
 
 
 @frozen

@@ -63,6 +63,7 @@ class Request:
     idle_timeout: seconds without a sign of life in a streamed answer that has begun.
     stream: ask for the answer piece by piece where the provider can.
     tools: what the model may call; a provider that cannot offer them raises `invalid_request`.
+    deployment: the name of the deployment to call, of a provider that has several.
     """
 
     system: str
@@ -76,6 +77,7 @@ class Request:
     stream: bool = True
     shares_system: bool = False
     tools: tuple[ToolSpec, ...] = ()
+    deployment: str = ""
     progress: CallProgress = field(factory=CallProgress, eq=False, repr=False)
 
 

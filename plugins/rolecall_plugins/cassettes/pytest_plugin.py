@@ -104,7 +104,7 @@ def _recording(path: Path) -> "Iterator[Recorder]":
     from .recording import recorded_in
     from .redaction import Redaction
 
-    redaction = Redaction(Redactor(load_settings(Path.cwd()).environment).secrets)
+    redaction = Redaction(Redactor.of(load_settings(Path.cwd())).secrets)
     with recorded_in(path, redaction, "drop") as recorder:
         yield recorder
 

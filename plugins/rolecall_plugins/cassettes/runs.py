@@ -45,7 +45,7 @@ def recording(setup: RunSetup, path: Path) -> Iterator[RunSetup]:
 
     A run that goes on adds to what the file holds.
     """
-    redaction = Redaction(Redactor(setup.settings.environment).secrets)
+    redaction = Redaction(Redactor.of(setup.settings).secrets)
 
     def describe(metadata: CassetteMetadata) -> CassetteMetadata:
         return describe_team(metadata, setup.host, setup.settings)
@@ -70,7 +70,7 @@ def replaying(setup: RunSetup, file: str, speed: float | None) -> Iterator[RunSe
     metadata, interactions = load(path)
     _check_recorded(setup, file, metadata, interactions)
     clock = Hurried(speed)
-    secrets = Redactor(setup.settings.environment).secrets | {Rehearsal.placeholder}
+    secrets = Redactor.of(setup.settings).secrets | {Rehearsal.placeholder}
     record_again = (
         f'rolecall run "REQUEST" --record {"FILE" if file == DEMO else shlex.quote(file)}'
     )

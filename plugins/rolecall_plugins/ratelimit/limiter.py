@@ -28,7 +28,7 @@ def create_pacing_limiter(settings: Settings) -> "PacingLimiter":
         settings,
         SharedInterval(folder / "interval", now) if settings.interval else LocalInterval(now),
         now,
-        lambda provider: FileState(folder / "quotas" / f"{provider}.json", now),
+        lambda quota: FileState(folder / "quotas" / f"{quota}.json", now),
     )
 
 
@@ -39,7 +39,7 @@ class PacingLimiter:
     are kept beneath it (see `ProviderLimiter`). It waits; it refuses only a call that a limit per
     day would hold up for longer than `settings.max_wait`.
 
-    state: makes what keeps a provider's record, by the provider's name.
+    state: makes what keeps a quota's record, by the quota's name.
     """
 
     name = "pacing"
@@ -49,7 +49,7 @@ class PacingLimiter:
         settings: Settings,
         interval: MinInterval,
         now: Callable[[], float],
-        state: Callable[[str], SharedState] = lambda provider: LocalState(),
+        state: Callable[[str], SharedState] = lambda quota: LocalState(),
     ) -> None:
         self._settings = settings
         self._now = now
@@ -61,12 +61,12 @@ class PacingLimiter:
         apart = (1 + ON_THE_WAY) * settings.interval
         self._sends: IntervalQueue[Call] = IntervalQueue(apart, interval, now, _sent)
         self._sent_gate = self._sends.gate(lambda last: last.sent)
-        self._providers: dict[str, tuple[ProviderLimiter, Gate]] = {}
+        self._quotas: dict[str, tuple[ProviderLimiter, Gate]] = {}
         self._admissions: dict[Call, list[Admission]] = {}
         self._announcing: set[str] = set()
 
     async def acquire(self, call: Call) -> None:
-        provider, gate = self._provider(call.provider)
+        provider, gate = self._quota(call)
         key = self._key(call)
         admission = None
         while admission is None:
@@ -104,22 +104,22 @@ class PacingLimiter:
         It is what `acquire` comes to, if nobody else comes, no call is refused, and those under
         way take as long as their model's calls take on average.
         """
-        own, _ = self._provider(call.provider)
-        providers = {name: provider for name, (provider, _) in self._providers.items()}
+        own, _ = self._quota(call)
+        quotas = {name: quota for name, (quota, _) in self._quotas.items()}
         key, last, waiting = self._key(call), self._interval.peek(), self._permits.items()
         now, interval = self._now(), self._settings.interval
-        if own.would_pass(call) and not any(each.is_holding() for each in providers.values()):
+        if own.would_pass(call) and not any(each.is_holding() for each in quotas.values()):
             # As nearly always: only the interval holds calls, in their order.
             ahead = [queued for queued in waiting if queued[0] <= key]
             first = min(ahead)[2].call if ahead else call
             start = max(now, self._before(first.provider, last) + interval)
             return start - now + len(ahead) * interval
-        forecast = WaitForecast(now, interval, self._before, last, providers, waiting)
+        forecast = WaitForecast(now, interval, self._before, last, quotas, waiting)
         return forecast.seconds(call, key)
 
     def ended(self, call: Call, outcome: Outcome) -> None:
         admissions = self._admissions[call]
-        provider, _ = self._provider(call.provider)
+        provider, _ = self._quota(call)
         provider.ended(admissions.pop(), outcome)
         if not admissions:
             del self._admissions[call]
@@ -136,19 +136,21 @@ class PacingLimiter:
             return (began, -call.priority, asked)
         return (asked - call.priority,)
 
-    def _provider(self, name: str) -> tuple[ProviderLimiter, Gate]:
-        if name not in self._providers:
+    def _quota(self, call: Call) -> tuple[ProviderLimiter, Gate]:
+        """Return what limits the calls that count on a call's quota."""
+        name = call.counted_on
+        if name not in self._quotas:
             settings, state = self._settings, self._state(name)
-            provider = ProviderLimiter(
-                settings.provider(name),
+            limiter = ProviderLimiter(
+                settings.limits(call.provider, name),
                 state,
                 self._now,
                 settings.max_wait,
                 settings.rehearsal_speed,
             )
-            gate = self._permits.gate(partial(self._before, name))
-            self._providers.setdefault(name, (provider, gate))
-        return self._providers[name]
+            gate = self._permits.gate(partial(self._before, call.provider))
+            self._quotas.setdefault(name, (limiter, gate))
+        return self._quotas[name]
 
     def _before(self, provider: str, last: LastStart) -> float:
         """Return the moment that a permit keeps its distance from.

@@ -8,7 +8,7 @@ from functools import partial
 
 from attrs import define, frozen
 
-from rolecall import Call, Cause, Outcome, ProviderError, ProviderSettings
+from rolecall import Call, Cause, Outcome, ProviderError, ProviderLimits
 
 from .cooldown import Cooldown
 from .headers import parse_named_limits, parse_retry_after, parse_used
@@ -82,7 +82,7 @@ class ProviderLimiter:
 
     def __init__(
         self,
-        limits: ProviderSettings,
+        limits: ProviderLimits,
         state: SharedState,
         now: Callable[[], float],
         longest: float,

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from attrs import define, frozen
 
-from rolecall import ProviderSettings
+from rolecall import ProviderLimits
 
 from .reservation import FAMILIES
 from .shared_state import Entry, QuotaRecord, SharedState
@@ -83,7 +83,7 @@ class Quota:
     """
 
     def __init__(
-        self, limits: ProviderSettings, state: SharedState, now: Callable[[], float]
+        self, limits: ProviderLimits, state: SharedState, now: Callable[[], float]
     ) -> None:
         asked = (
             ("requests per minute", "requests", limits.requests_per_minute, MINUTE),

@@ -19,8 +19,8 @@ T = TypeVar("T")
 
 
 @frozen
-class _Provider:
-    """A provider's limits on the simulated clock, and who waits for them, in heaps."""
+class _OfQuota:
+    """A quota's limits on the simulated clock, and who waits for them, in heaps."""
 
     limiter: ProviderLimiter
     models: dict[str, list[Queued[Call]]] = field(factory=dict)
@@ -44,7 +44,7 @@ class WaitForecast:
         interval: float,
         before: Callable[[str, LastStart], float],
         last: LastStart,
-        providers: Mapping[str, ProviderLimiter],
+        quotas: Mapping[str, ProviderLimiter],
         waiting: list[Queued[Admission]],
     ) -> None:
         self._began = self._now = now
@@ -53,16 +53,16 @@ class WaitForecast:
         self._last = last
         self._numbers = count(LATER)
         self._ends: list[tuple[float, int, Admission]] = []
-        self._providers: dict[str, _Provider] = {}
+        self._quotas: dict[str, _OfQuota] = {}
         self._waiting: list[Queued[Admission]] = []
         self._started = 0
-        for name, limiter in providers.items():
+        for name, limiter in quotas.items():
             self._copy(name, limiter, waiting)
 
     def seconds(self, call: Call, key: Key) -> float:
         """Return for how long the call would wait; infinite where it would wait for ever."""
         call = evolve(call)  # to be told apart from one that waits already
-        _push(self._providers[call.provider].models.setdefault(call.model, []), key, FOREVER, call)
+        _push(self._quotas[call.counted_on].models.setdefault(call.model, []), key, FOREVER, call)
         for _ in range(STEPS):
             try:
                 wait = self._advance(call)
@@ -73,13 +73,13 @@ class WaitForecast:
             if wait == FOREVER:
                 return FOREVER
             self._now += wait
-        ahead = len(self._waiting) + sum(map(_waiting, self._providers.values()))
+        ahead = len(self._waiting) + sum(map(_waiting, self._quotas.values()))
         return (self._now - self._began) * (1 + ahead / max(1, self._started))
 
     def _copy(self, name: str, limiter: ProviderLimiter, waiting: list[Queued[Admission]]) -> None:
         copied = limiter.copy(lambda: self._now)
         queue = _copied(copied.queue, copied.admissions)
-        self._providers[name] = _Provider(copied.limiter, dict(copied.models), queue)
+        self._quotas[name] = _OfQuota(copied.limiter, dict(copied.models), queue)
         heapq.heapify(queue)
         for calls in copied.models.values():
             heapq.heapify(calls)
@@ -99,21 +99,21 @@ class WaitForecast:
         while True:
             while self._ends and self._ends[0][0] <= self._now:
                 admission = heapq.heappop(self._ends)[2]
-                self._providers[admission.call.provider].limiter.ended_as_expected(admission)
+                self._quotas[admission.call.counted_on].limiter.ended_as_expected(admission)
             waits = [self._ends[0][0] - self._now] if self._ends else []
-            for provider in self._providers.values():
-                waits += [self._admit(provider, calls, call) for calls in provider.models.values()]
-                waits.append(self._enter(provider, call))
+            for quota in self._quotas.values():
+                waits += [self._admit(quota, calls, call) for calls in quota.models.values()]
+                waits.append(self._enter(quota, call))
             wait = self._start(call)
             if wait:
                 return min(wait, *waits, FOREVER)
 
-    def _admit(self, provider: _Provider, calls: list[Queued[Call]], own: Call) -> float:
+    def _admit(self, quota: _OfQuota, calls: list[Queued[Call]], own: Call) -> float:
         """Pass a model's calls through its limits; return the seconds until the next one may."""
         while calls:
             key, _, call = calls[0]
             try:
-                passed = provider.limiter.pass_model(call)
+                passed = quota.limiter.pass_model(call)
             except ProviderError:
                 if call is own:
                     raise
@@ -122,28 +122,28 @@ class WaitForecast:
             if not isinstance(passed, Admission):
                 return passed[1]
             heapq.heappop(calls)
-            _push(provider.queue, key, next(self._numbers), passed)
+            _push(quota.queue, key, next(self._numbers), passed)
         return FOREVER
 
-    def _enter(self, provider: _Provider, own: Call) -> float:
+    def _enter(self, quota: _OfQuota, own: Call) -> float:
         """Pass calls through the user's limits; return the seconds until the next one may."""
-        while provider.queue:
-            key, _, admission = provider.queue[0]
+        while quota.queue:
+            key, _, admission = quota.queue[0]
             try:
-                held = provider.limiter.pass_provider(admission)
+                held = quota.limiter.pass_provider(admission)
             except Recalled:
-                heapq.heappop(provider.queue)
+                heapq.heappop(quota.queue)
                 self._recall(key, admission)
                 continue
             except ProviderError:
                 if admission.call is own:
                     raise
-                heapq.heappop(provider.queue)
-                provider.limiter.left(admission)
+                heapq.heappop(quota.queue)
+                quota.limiter.left(admission)
                 continue
             if held:
                 return held[1]
-            heapq.heappop(provider.queue)
+            heapq.heappop(quota.queue)
             _push(self._waiting, key, next(self._numbers), admission)
         return FOREVER
 
@@ -152,14 +152,14 @@ class WaitForecast:
         if not self._waiting:
             return FOREVER
         key, _, admission = self._waiting[0]
-        name = admission.call.provider
+        quota = self._quotas[admission.call.counted_on]
         try:
-            self._providers[name].limiter.check(admission)
+            quota.limiter.check(admission)
         except Recalled:
             heapq.heappop(self._waiting)
             self._recall(key, admission)
             return 0.0
-        wait = self._before(name, self._last) + self._interval - self._now
+        wait = self._before(admission.call.provider, self._last) + self._interval - self._now
         if wait > 0:
             return wait
         heapq.heappop(self._waiting)
@@ -167,16 +167,16 @@ class WaitForecast:
             raise _Permitted
         self._started += 1
         self._last = LastStart(self._now, self._last.sent)
-        self._providers[name].limiter.started(admission)
+        quota.limiter.started(admission)
         self._end_later(admission)
         return 0.0
 
     def _recall(self, key: Key, admission: Admission) -> None:
         """Queue a call again whose model began to cool down."""
         call = admission.call
-        provider = self._providers[call.provider]
-        provider.limiter.left(admission)
-        _push(provider.models.setdefault(call.model, []), key, next(self._numbers), call)
+        quota = self._quotas[call.counted_on]
+        quota.limiter.left(admission)
+        _push(quota.models.setdefault(call.model, []), key, next(self._numbers), call)
 
 
 class _Permitted(Exception):
@@ -187,8 +187,8 @@ def _push(heap: list[Queued[T]], key: Key, number: float, item: T) -> None:
     heapq.heappush(heap, (key, number, item))
 
 
-def _waiting(provider: _Provider) -> int:
-    return len(provider.queue) + sum(map(len, provider.models.values()))
+def _waiting(quota: _OfQuota) -> int:
+    return len(quota.queue) + sum(map(len, quota.models.values()))
 
 
 def _copied(

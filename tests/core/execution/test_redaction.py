@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rolecall import Cause, ProviderError, Response
+from rolecall import Cause, ProviderError, ProviderSettings, Response, Settings
 from rolecall.execution.redaction import (
     LONGEST_MESSAGE,
     MASK,
@@ -54,6 +54,17 @@ def test_of_two_keys_where_one_begins_the_other_the_longer_is_masked_whole(
 )
 def test_a_variable_is_secret_by_its_name(name: str) -> None:
     assert Redactor({name: "a-long-value"})("says a-long-value") == f"says {MASK}"
+
+
+def test_a_variable_is_secret_where_a_provider_takes_its_key_from_it() -> None:
+    own = ProviderSettings(keys=("OPENING",))
+    settings = Settings(providers={"one": own}, environment={"OPENING": "sesame-sesame"})
+    assert Redactor.of(settings)("it is sesame-sesame") == f"it is {MASK}"
+
+
+def test_the_password_of_an_endpoint_is_secret() -> None:
+    own = ProviderSettings(api_base="https://me:sesame-sesame@example.org/v1")
+    assert Redactor.of(Settings(providers={"one": own}))("sesame-sesame") == MASK
 
 
 def test_other_variables_are_not_secret() -> None:
