@@ -16,11 +16,20 @@ from .safe_folder import SafeFolder
 from .step_store import StepStore
 
 HISTORY = "history"
+REQUEST = "request.md"
 
 
 def deliverable_file(number: int, agent: str) -> str:
     """Return the name of the file of a deliverable, by the agent's place in the whole team."""
     return f"deliverables/{number:02}-{agent}.md"
+
+
+def read_request(path: Path) -> str:
+    """Return a run's request; raise RunError where there is none."""
+    text = SafeFolder(path).read_text(REQUEST)
+    if text is None or not text.strip():
+        raise RunError(f"{path / REQUEST}: there is no request")
+    return text
 
 
 class RunFolder:
@@ -51,7 +60,7 @@ class RunFolder:
             )
         files = SafeFolder(path)
         content = request.rstrip() + "\n"
-        files.write("request.md", content.encode("utf-8", "backslashreplace"))
+        files.write(REQUEST, content.encode("utf-8", "backslashreplace"))
         files.write(RUN_TOML, tomli_w.dumps(about).encode())
         return cls(path)
 
@@ -68,10 +77,7 @@ class RunFolder:
 
     @property
     def request(self) -> str:
-        text = self.read("request.md")
-        if text is None or not text.strip():
-            raise RunError(f"{self.path / 'request.md'}: there is no request")
-        return text
+        return read_request(self.path)
 
     def save(self, name: str, text: str) -> str:
         """Write a file of the run, whole or not at all; give its name within the folder."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import RunBusy, RunError
-from .safe_folder import SafeFolder
+from .safe_folder import HARD_LINK, SafeFolder
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 HOLDER = ".holder"
 LOCK = ".lock"
 LARGEST_NOTE = 200  # bytes
+PATIENCE = 0.1  # seconds; who only looks whether it is held holds it for a moment
 
 
 def take_lock(path: Path) -> "FileLock":
@@ -27,7 +28,7 @@ def take_lock(path: Path) -> "FileLock":
     from filelock import FileLock, Timeout
 
     _check_lock_file(path)
-    lock = FileLock(path / LOCK, timeout=0, mode=0o600)
+    lock = FileLock(path / LOCK, timeout=PATIENCE, poll_interval=PATIENCE / 10, mode=0o600)
     try:
         lock.acquire()
     except Timeout as error:
@@ -54,27 +55,38 @@ def _holder(path: Path) -> str:
 
 
 def is_busy(path: Path) -> bool:
-    """Check whether a process is writing a run, without writing anything."""
+    """Check whether a process is writing a run, without writing anything.
+
+    A lock that is none, or that may not be opened, nobody of this user holds.
+    """
     try:
         _check_lock_file(path)
-    except RunError:
-        return False  # what is no lock, nobody holds
-    if not (path / LOCK).exists():
+        handle = os.open(path / LOCK, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+    except (OSError, RunError):
         return False
-    if sys.platform == "win32":
+    with open(handle, "rb") as file:
+        return _is_locked(file.fileno())
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _is_locked(handle: int) -> bool:
         try:
-            take_lock(path).release()
-        except RunBusy:
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)  # the byte that filelock locks
+            msvcrt.locking(handle, msvcrt.LK_UNLCK, 1)
+        except OSError:
             return True
         return False
+else:
     import fcntl
 
-    with open(os.open(path / LOCK, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
+    def _is_locked(handle: int) -> bool:
         try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError as error:
+            return isinstance(error, BlockingIOError)  # else a file system without locks
+        return False
 
 
 def _check_lock_file(path: Path) -> None:
@@ -87,3 +99,5 @@ def _check_lock_file(path: Path) -> None:
         raise RunError(f"{path}: cannot be locked: {error.strerror}") from error
     if not stat.S_ISREG(found.st_mode):
         raise RunError(f"{path / LOCK}: is no regular file; remove it")
+    if found.st_nlink > 1:  # who takes the lock empties it
+        raise RunError(f"{path / LOCK}: {HARD_LINK}")

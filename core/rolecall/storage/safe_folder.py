@@ -19,6 +19,7 @@ from ..errors import RunError
 
 LARGEST = 64 * 1024**2  # bytes of one file that are read
 DEEPEST = 32  # steps of a path
+HARD_LINK = "has a second name elsewhere (a hard link); copy the folder, and use the copy"
 _BINARY = getattr(os, "O_BINARY", 0)
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 _NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # opening a pipe must not wait for its other end
@@ -38,10 +39,15 @@ class SafeFolder:
 
     Whatever is wrong (a path that leaves the folder, a link, a pipe, a folder in a file's place, a
     file that is too large, the system's refusal) is a RunError that names the file.
+
+    hard_links: whether files with several names are taken; one name may lie outside of the folder.
+    may_be_link: whether the folder itself is found through links, as one that a person named is.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, hard_links: bool = False, may_be_link: bool = True) -> None:
         self.path = path
+        self._hard_links = hard_links
+        self._may_be_link = may_be_link
 
     def read(self, name: str, most: int = LARGEST) -> bytes | None:
         """Return a file's content, or None where there is no such file."""
@@ -86,6 +92,17 @@ class SafeFolder:
                 with suppress(OSError):
                     os.unlink(partial, **at)
                 raise
+
+    def copy(self, name: str, target: "SafeFolder", most: int = LARGEST) -> None:
+        """Copy a file of at most `most` bytes, under its name; it stays executable."""
+        content = self.read(name, most)
+        if content is None:
+            raise RunError(f"{self.path / name}: is not there")
+        target.write(name, content, 0o755 if self._is_executable(name) else 0o644)
+
+    def _is_executable(self, name: str) -> bool:
+        with self._explained(name, "read"), self._place(name) as (at, last):
+            return bool(os.stat(last, follow_symlinks=False, **at).st_mode & stat.S_IXUSR)
 
     def open_to_append(self, name: str) -> int:
         """Open a file for reading and appending, a new one where there is none; its descriptor."""
@@ -163,7 +180,8 @@ class SafeFolder:
         if not _HAS_DESCRIPTORS:
             yield _At(), self._looked_at(folders, last, make)
             return
-        handle = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+        flags = os.O_RDONLY | os.O_DIRECTORY | _NO_WAIT
+        handle = os.open(self.path, flags if self._may_be_link else flags | _NO_LINK)
         try:
             for step in folders:
                 if make:
@@ -178,10 +196,12 @@ class SafeFolder:
 
     def _looked_at(self, folders: list[str], last: str, make: bool) -> str:
         path = self.path
-        for step in folders:
+        for place, step in enumerate(("", *folders)):
             path /= step
             if make:
                 path.mkdir(0o700, exist_ok=True)
+            if place == 0 and self._may_be_link:
+                continue
             if path.is_symlink() or (path.exists() and _is_reparse_point(path)):
                 raise NotADirectoryError(errno.ENOTDIR, "is no folder", str(path))
         return str(path / last)
@@ -196,6 +216,8 @@ class SafeFolder:
     def _check_regular(self, name: str, found: os.stat_result) -> None:
         if not stat.S_ISREG(found.st_mode):
             raise RunError(f"{self.path / name}: is no regular file; remove it")
+        if found.st_nlink > 1 and not self._hard_links:
+            raise RunError(f"{self.path / name}: {HARD_LINK}")
 
     @contextmanager
     def _explained(self, name: str, done: str) -> Iterator[None]:
@@ -204,10 +226,12 @@ class SafeFolder:
         except OSError as error:
             culprit, why = self.path / name, error.strerror or str(error)
             for path in (culprit, *culprit.parents):
-                if path == self.path:
+                if path == self.path and self._may_be_link:
                     break
                 if path.is_symlink():
                     culprit, why = path, "is a link, and links are not followed"
+                if path == self.path:
+                    break
             raise RunError(f"{culprit}: cannot be {done}: {why}") from error
 
 

@@ -408,3 +408,12 @@ def test_who_only_looks_writes_nothing(hostile: Path) -> None:
     find_run(hostile.parent, "run")
     list_runs(hostile.parent)
     assert {path: path.stat().st_mtime_ns for path in (hostile, *hostile.rglob("*"))} == before
+
+
+def test_a_lock_with_a_second_name_elsewhere_is_not_taken(hostile: Path) -> None:
+    (hostile / ".lock").unlink(missing_ok=True)
+    os.link(hostile.parent / "private", hostile / ".lock")
+    with pytest.raises(RunError, match=r"\.lock: has a second name elsewhere"):
+        RunFolder(hostile)
+    assert not is_busy(hostile)
+    assert (hostile.parent / "private").read_text() == "private"

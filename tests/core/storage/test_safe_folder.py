@@ -115,3 +115,40 @@ def test_no_path_leaves_the_folder(
         SafeFolder(inside).write("/".join(steps), b"x")
     assert list((base / "outside").iterdir()) == []
     assert sorted(each.name for each in base.iterdir()) == ["inside", "outside"]
+
+
+def test_a_file_with_a_second_name_elsewhere_is_neither_read_nor_appended_to(
+    folder: Path,
+) -> None:
+    os.link(folder.parent / "outside" / "private.txt", folder / "private.txt")
+    files = SafeFolder(folder)
+    for use in (files.read, files.open_to_append):
+        with pytest.raises(RunError, match=r"private\.txt: has a second name elsewhere"):
+            use("private.txt")
+    files.write("private.txt", b"mine")  # the name is taken over, the other file stays
+    assert files.read("private.txt") == b"mine"
+    assert (folder.parent / "outside" / "private.txt").read_bytes() != b"mine"
+
+
+def test_a_file_is_copied_and_stays_executable(folder: Path, tmp_path: Path) -> None:
+    files = SafeFolder(folder)
+    files.write("bin/run", b"#!/bin/sh\n", 0o755)
+    files.write("text", b"text")
+    for name in ("bin/run", "text"):
+        files.copy(name, SafeFolder(tmp_path / "copy"))
+    assert (tmp_path / "copy" / "text").read_bytes() == b"text"
+    if os.name == "posix":
+        assert os.access(tmp_path / "copy" / "bin" / "run", os.X_OK)
+        assert (tmp_path / "copy" / "text").stat().st_mode & 0o111 == 0
+    with pytest.raises(RunError, match="missing: is not there"):
+        files.copy("missing", SafeFolder(tmp_path / "copy"))
+
+
+def test_a_folder_that_is_a_link_itself_is_followed_only_where_it_may_be(
+    folder: Path,
+) -> None:
+    link = folder.parent / "to-folder"
+    link.symlink_to(folder, target_is_directory=True)
+    assert SafeFolder(link).read("a/file") == b"here"
+    with pytest.raises(RunError, match="to-folder: cannot be read: is a link"):
+        SafeFolder(link, may_be_link=False).read("a/file")

@@ -6,7 +6,7 @@ import click
 
 from ...errors import UsageError
 from ..app import App
-from ..console import echo
+from ..console import echo, warn
 from ..options import RUN, Command
 
 
@@ -14,10 +14,10 @@ from ..options import RUN, Command
 @RUN
 @click.option("-o", "--output", metavar="DIR", help="Write the files into a new folder.")
 @click.pass_obj
-def files(app: App, name: str | None, output: str | None) -> None:
+def files(app: App, name: str | None, output: str | None) -> int:
     """List the files that a run's agents left, or write them into a folder."""
     from ...storage.acting.workspace import GitWorkspace
-    from ...storage.run_lock import take_lock
+    from ...storage.run_lock import is_busy
     from ...storage.run_paths import find_run
 
     path = find_run(Path(app.settings.runs), name)
@@ -26,11 +26,11 @@ def files(app: App, name: str | None, output: str | None) -> None:
         raise UsageError(f"{path} has no workspace: its agents wrote no file")
     if output is None:
         for file in workspace.files():
-            echo(file)
-        return
-    lock = take_lock(path)  # nobody may write while the state is taken
-    try:
-        workspace.export(workspace.keep(), Path(output))
-    finally:
-        lock.release()
+            echo(file.replace("\n", "�"))  # else one name could pass for two
+        return 0
+    if is_busy(path):
+        warn(f"{path}: agents are at work, and may be in the midst of writing")
+    left_out = workspace.copy(Path(output))
+    warn(*left_out)
     echo(output)
+    return 1 if left_out else 0

@@ -40,18 +40,19 @@ def list_(app: App, as_json: bool) -> None:
 @click.pass_obj
 def show_(app: App, name: str | None) -> None:
     """Show a run: its request, its state, and what each agent cost."""
-    from ...storage.run_folder import RunFolder
+    from ...storage.call_log import CallLog
+    from ...storage.journal import read_records
+    from ...storage.run_folder import read_request
     from ...storage.run_index import read_state
     from ...storage.run_paths import find_run
 
     path = find_run(Path(app.settings.runs), name)
-    state = read_state(path)
-    with RunFolder(path) as folder:
-        echo(f"{path}: {state.state}, {state.done} of {state.agents} agents done\n")
-        echo(folder.request)
-        for agent, spent in folder.store.calls.spent.items():
-            calls = "call " if spent.calls == 1 else "calls"
-            echo(f"{agent:34}{spent.calls:4} {calls}  ${spent.cost:.4f}")
+    state, request, calls = read_state(path), read_request(path), CallLog(read_records(path))
+    echo(f"{path}: {state.state}, {state.done} of {state.agents} agents done\n")
+    echo(request)
+    for agent, spent in calls.spent.items():
+        unit = "call " if spent.calls == 1 else "calls"
+        echo(f"{agent:34}{spent.calls:4} {unit}  ${spent.cost:.4f}")
 
 
 @runs.command(cls=Command)

@@ -76,7 +76,8 @@ class GitWorkspace:
 
     def __init__(self, run: Path, environment: Mapping[str, str]) -> None:
         run = run.resolve()
-        self._folder = SafeFolder(run / FILES)
+        # Tools that build and install make hard links, and nothing here is written in place.
+        self._folder = SafeFolder(run / FILES, hard_links=True, may_be_link=False)
         self._git_dir = run / GIT
         self._environment = {name: environment[name] for name in _KEPT if name in environment}
         self._is_ready = False
@@ -114,7 +115,7 @@ class GitWorkspace:
         self._is_ready = True
 
     def files(self) -> list[str]:
-        if not self._folder.path.exists():
+        if not os.path.lexists(self._folder.path):
             return []
         return [
             path
@@ -195,11 +196,24 @@ class GitWorkspace:
         """Return how two trees differ, as a patch."""
         return self._git("diff-tree", "-r", "-p", "--no-ext-diff", "--no-textconv", old, new)
 
+    def copy(self, target: Path) -> list[str]:
+        """Copy the files as they are into a folder, which must be empty or not be there yet.
+
+        Nothing of the run is written, and links are left out. Returns what else was left out, and
+        why.
+        """
+        _make_empty(target)
+        left_out = []
+        for path in self.files():
+            try:
+                self._folder.copy(path, SafeFolder(target))
+            except RunError as error:
+                left_out.append(f"left out: {error}")
+        return left_out
+
     def export(self, tree: str, target: Path) -> None:
         """Write a tree's files into a folder, which must be empty or not be there yet."""
-        if target.exists() and (not target.is_dir() or any(target.iterdir())):
-            raise UsageError(f"{target} is there already and is not an empty folder; name another")
-        target.mkdir(parents=True, exist_ok=True)
+        _make_empty(target)
         index = {"GIT_INDEX_FILE": str(self._git_dir / f"export-{os.getpid()}.index")}
         try:
             self._git("read-tree", tree, variables=index)
@@ -241,6 +255,18 @@ class GitWorkspace:
         except OSError as error:
             raise RunError(f"{self._git_dir}: git cannot be run: {error.strerror}") from error
         return done.stdout.decode("utf-8", "surrogateescape")
+
+
+def _make_empty(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        is_empty = not any(folder.iterdir())
+    except FileExistsError:
+        is_empty = False
+    except OSError as error:
+        raise UsageError(f"{folder}: cannot be written: {error.strerror}") from error
+    if not is_empty:
+        raise UsageError(f"{folder} is there already and is not an empty folder; name another")
 
 
 def _is_git(path: str) -> bool:

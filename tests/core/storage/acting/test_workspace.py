@@ -186,3 +186,34 @@ def test_a_strangers_history_leads_nowhere_else(tmp_path: Path) -> None:
 def test_without_git_it_says_so(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="needs git, and git is not installed"):
         GitWorkspace(tmp_path, {"PATH": str(tmp_path)}).begin()
+
+
+def test_a_workspace_that_is_a_link_is_not_listed_or_copied(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (tmp_path / "private").mkdir()
+    (tmp_path / "private" / "file").write_text("private")
+    (run / "workspace").symlink_to(tmp_path / "private", target_is_directory=True)
+    for use in (GitWorkspace.files, lambda each: each.copy(tmp_path / "out")):
+        with pytest.raises(RunError, match=r"workspace: cannot be .* is a link"):
+            use(GitWorkspace(run, ENVIRONMENT))
+
+
+def test_files_are_copied_as_they_are_and_nothing_of_the_run_is_written(
+    workspace: GitWorkspace, tmp_path: Path
+) -> None:
+    workspace.write("src/app.py", "print(1)\n")
+    workspace.keep()
+    workspace.write("new", "not kept yet\n")
+    Path(workspace.root, "away").symlink_to(tmp_path)
+    Path(workspace.root, "sparse").touch()
+    os.truncate(Path(workspace.root, "sparse"), 10**9)
+    left_out = workspace.copy(tmp_path / "out")
+    assert [line.rpartition("/")[2] for line in left_out] == [
+        "sparse: is larger than 67,108,864 bytes, and is not read"
+    ]
+    copied = (path for path in (tmp_path / "out").rglob("*") if path.is_file())
+    assert sorted(path.name for path in copied) == ["app.py", "new"]
+    assert Path(workspace.root, "away").is_symlink()
+    with pytest.raises(UsageError, match="not an empty folder"):
+        workspace.copy(tmp_path / "out")
