@@ -7,7 +7,6 @@ A contract is a class to inherit from in a test module, with what is to be teste
 """
 
 import asyncio
-import json
 import selectors
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import Executor
@@ -16,8 +15,10 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from .errors import ProviderError
+from .plugin.contracts import check_tool
 from .plugin.entry_points import installed
 from .plugin.manager import Host
+from .plugin.tool_schema import arguments_fault
 from .types.agents import Agent, TeamGraph
 from .types.causes import Cause
 from .types.events import (
@@ -59,7 +60,7 @@ from .types.messages import (
     Response,
 )
 from .types.parts import ToolResult
-from .types.tools import TOOL_NAME, Tool, Work
+from .types.tools import Tool, Work
 from .types.verification import Check
 from .usage import Usage
 
@@ -317,10 +318,10 @@ class ToolContract:
     files: Mapping[str, str] = MappingProxyType({})
 
     def test_a_model_can_be_told_of_it(self) -> None:
-        assert TOOL_NAME.fullmatch(self.tool.name)
-        assert self.tool.description.strip()
-        assert self.tool.parameters.get("type") == "object"
-        assert json.loads(json.dumps(dict(self.tool.parameters))) == dict(self.tool.parameters)
+        check_tool("tested", self.tool)
+
+    def test_its_arguments_fit(self) -> None:
+        assert not arguments_fault(self.tool.parameters, self.arguments)
 
     def test_a_call_gives_a_result(self) -> None:
         result, _ = self._call()

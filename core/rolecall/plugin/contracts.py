@@ -14,6 +14,7 @@ from .entry_points import GROUP, Point
 
 if TYPE_CHECKING:
     from ..types.agents import Agent
+    from ..types.tools import Tool
 
 OWN = "rolecall"
 HOOKS = frozenset(name for name in dir(hookspecs) if name.startswith(f"{GROUP}_"))
@@ -119,3 +120,26 @@ def check_item(
         raise broken_contract(plugin, f"{item!r} is not {what}: {method}() {must} be async")
     if named and (not isinstance(getattr(item, "name", None), str) or not item.name):
         raise broken_contract(plugin, f"{item!r} is not {what}: it has no name")
+
+
+def check_tool(plugin: str, item: Any) -> "Tool":
+    """Raise PluginError where a model could not be told of a tool, or its calls not be checked."""
+    from ..types.tools import LONGEST_DESCRIPTION, TOOL_NAME
+    from .tool_schema import schema_fault
+
+    check_item(plugin, item, "a tool", "call", is_async=True)
+    if not TOOL_NAME.fullmatch(item.name):
+        raise broken_contract(plugin, f"{item.name!r} is no name that a tool could have")
+    description = getattr(item, "description", None)
+    if not isinstance(description, str) or not description.strip():
+        wrong = "it has no description"
+    elif len(description) > LONGEST_DESCRIPTION:
+        wrong = f"its description is longer than {LONGEST_DESCRIPTION} characters"
+    elif not isinstance(getattr(item, "read_only", None), bool):
+        wrong = f"read_only is {getattr(item, 'read_only', None)!r}, not True or False"
+    elif fault := schema_fault(getattr(item, "parameters", None)):
+        wrong = f"its parameters are no JSON Schema of arguments: {fault}"
+    else:
+        tool: Tool = item
+        return tool
+    raise broken_contract(plugin, f"the tool {item.name!r}: {wrong}")

@@ -17,6 +17,7 @@ from .contracts import (
     check_hooks,
     check_item,
     check_list,
+    check_tool,
     check_version,
     describe,
     how_to_skip,
@@ -164,14 +165,10 @@ class Host:
 
     def tools(self, settings: "Settings") -> "dict[str, tuple[Tool, str]]":
         """Collect the tools: name to the tool and the plugin that supplied it."""
-        from ..types.tools import TOOL_NAME
-
         tools: dict[str, tuple[Tool, str]] = {}
         for plugin, item in self._collect("rolecall_tools", settings=settings):
-            check_item(plugin, item, "a tool", "call", is_async=True)
-            if not TOOL_NAME.fullmatch(item.name):
-                raise broken_contract(plugin, f"{item.name!r} is no name that a tool could have")
-            _enlist(tools, "tools", item.name, item, plugin)
+            tool = check_tool(plugin, item)
+            _enlist(tools, "tools", tool.name, tool, plugin)
         return tools
 
     def sandboxes(self, settings: "Settings") -> "dict[str, tuple[Sandbox, str]]":

@@ -2,15 +2,15 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from itertools import groupby
-from typing import Any
 
 from attrs import evolve
 
 from ..execution.context import RunContext
 from ..execution.redaction import Redactor
+from ..plugin.tool_schema import arguments_fault
 from ..storage.acting.workspace import EMPTY_TREE, OUTPUTS, GitWorkspace
 from ..storage.records import WorkspaceRecord
 from ..storage.step_store import StepStore
@@ -169,7 +169,7 @@ class ToolExecutor:
             return f"there is no tool {call.name!r}; there are: {', '.join(toolbox.names)}"
         if call.malformed:
             return f"the arguments are no JSON object: {call.malformed[:200]}"
-        if wrong := _misfit(tool.parameters, call.arguments):
+        if wrong := arguments_fault(tool.parameters, call.arguments):
             return f"the arguments do not fit: {wrong}"
         if isinstance(tool, ChangesOutside) and tool.outside:
             allowed = any(fnmatchcase(tool.name, name) for name in self._context.settings.allow)
@@ -180,20 +180,6 @@ class ToolExecutor:
 
 def _changes(tool: Tool | None) -> bool:
     return tool is not None and not tool.read_only
-
-
-def _misfit(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> str:
-    """Return how arguments violate a JSON Schema, or ""."""
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import best_match
-
-    error = best_match(Draft202012Validator(dict(schema)).iter_errors(dict(arguments)))
-    if error is None:
-        return ""
-    why = error.message
-    if len(why) > 300:  # it begins with the value, and ends with what is wrong with it
-        why = f"{why[:100]} … {why[-200:]}"
-    return f"{'.'.join(map(str, error.absolute_path)) or 'they'}: {why}"
 
 
 def _ended(begun: ToolStarted, text: str, *, is_error: bool, at: float) -> ToolEnded:

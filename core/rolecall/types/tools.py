@@ -10,6 +10,7 @@ from attrs import field, frozen, validators
 from .events import Event
 from .parts import ToolResult
 
+LONGEST_DESCRIPTION = 8_000  # characters of a tool's description
 TOOL_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 
 
@@ -122,7 +123,9 @@ class Tool(Protocol):
     """Something that an agent may do.
 
     name: at most 64 letters, digits, `_`, `-` and `.`, a letter first. Dots part it from the group
-        that it belongs to; models see `_` in their place. parameters: a JSON Schema of an object.
+        that it belongs to; models see `_` in their place.
+    description: for the model, at most 8,000 characters.
+    parameters: a JSON Schema of an object, in plain JSON; it refers to nothing beyond itself.
     read_only: it changes nothing anywhere, so that it may run beside others and again.
     """
 

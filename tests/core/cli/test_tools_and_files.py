@@ -62,3 +62,33 @@ def test_a_run_whose_agents_wrote_nothing_says_so(shell: Shell, tmp_path: Path) 
 
 def test_before_anything_is_written_there_is_nothing_to_list(tmp_path: Path) -> None:
     assert GitWorkspace(tmp_path, {}).files() == []
+
+
+UNSOUND = """
+from rolecall import hookimpl
+
+
+class Broken:
+    name = "broken.tool"
+    description = "Break."
+    parameters = {"type": "object", "required": None}
+    read_only = True
+
+    async def call(self, arguments, work): ...
+
+
+@hookimpl
+def rolecall_tools():
+    return [Broken()]
+"""
+
+
+def test_a_tool_with_an_unsound_schema_is_one_line_that_names_it(shell: Shell) -> None:
+    shell.install("unsound", UNSOUND)
+    ended = shell("tools")
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err == (
+        "rolecall: the plugin 'unsound' breaks a hook's contract: the tool 'broken.tool': its "
+        "parameters are no JSON Schema of arguments: required: None is not of type 'array'; "
+        "skip it with -p no:unsound\n"
+    )

@@ -502,6 +502,29 @@ def test_a_tool_that_no_vendor_would_take_is_an_error(name: str) -> None:
     assert f"{name!r} is no name that a tool could have" in wrong("tools", [Lint(name)])
 
 
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"parameters": None}, "its parameters are no JSON Schema of arguments: it is no table"),
+        (
+            {"parameters": {"type": "object", "required": None}},
+            "its parameters are no JSON Schema of arguments: required: None is not of type 'array'",
+        ),
+        ({"description": " "}, "it has no description"),
+        ({"description": None}, "it has no description"),
+        ({"description": "x" * 9000}, "its description is longer than 8000 characters"),
+        ({"read_only": None}, "read_only is None, not True or False"),
+    ],
+)
+def test_a_tool_that_a_model_could_not_be_told_of_is_an_error(
+    changes: dict[str, Any], why: str
+) -> None:
+    lint = Lint()
+    for name, value in changes.items():
+        setattr(lint, name, value)
+    assert f"the tool 'lint': {why}" in wrong("tools", [lint])
+
+
 def test_who_supplied_what_is_known() -> None:
     host = hosting(
         first=plugin(agents=[agent("a")]),

@@ -82,6 +82,16 @@ def test_what_happens_is_told_in_order(tmp_path: Path) -> None:
     assert trees[2] == ""
 
 
+def test_before_the_workspace_begins_it_is_empty_and_nothing_is_wrong(tmp_path: Path) -> None:
+    looks = [call("list"), call("search", "2", text="x"), call("read", "3", path="a")]
+    provider = Acting({"writer": [looks, "done"]})
+    ran = act(tmp_path / "run", [WRITER], provider)
+    told = [(result.text, result.is_error) for result in provider.results()]
+    missing = ("a: there is no such file", True)
+    assert told == [("no file", False), ("nothing found", False), missing]
+    assert not (ran.folder / "workspace").exists()
+
+
 def test_an_agent_without_tools_is_offered_none(tmp_path: Path) -> None:
     provider = Acting({"writer": ["done"]})
     ran = act(tmp_path / "run", [agent("writer")], provider)

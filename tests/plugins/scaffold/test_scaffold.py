@@ -24,7 +24,7 @@ from rolecall_plugins.scaffold.project import write_project
         ("agents", 4),
         ("observer", 4),
         ("command", 3),
-        ("tool", 6),
+        ("tool", 7),
     ],
 )
 def test_a_new_plugin_passes_its_own_tests(tmp_path: Path, kind: str, tests: int) -> None:
