@@ -40,6 +40,7 @@ class ToolExecutor:
         self._workspace = workspace
         self._redact = Redactor.of(context.settings)
         self._changing = asyncio.Lock()
+        self._finished: set[str] = set()
 
     def recover(self) -> list[str]:
         """Put the workspace back to its last known state; return what a person should know.
@@ -49,14 +50,14 @@ class ToolExecutor:
         """
         if not self._workspace.is_begun:
             return []
-        cut_off = self._store.tools.cut_off()
+        cut_off, known = self._store.tools.cut_off(), self._store.tools.tree or EMPTY_TREE
         if not cut_off:
             tree = self._workspace.keep()
-            if tree == (self._store.tools.tree or EMPTY_TREE):
+            if tree == known:
                 return []
             self._store.remember(WorkspaceRecord(tree=tree))
             return ["the workspace was changed since the last time, and stays as it is"]
-        self._workspace.restore(self._store.tools.tree or EMPTY_TREE)
+        self._workspace.restore(known)
         lines = []
         for call in cut_off:
             tool = self._context.tools.get(call.tool)
@@ -65,13 +66,29 @@ class ToolExecutor:
             lines.append(f"cut off in a call of {call.tool} by {call.agent}: {fate}")
             if not again:
                 self._store.remember(_ended(call, UNKNOWN, is_error=True, at=self._context.at))
+        # From here on what differs is a person's work, also where no call is made again.
+        self._store.remember(WorkspaceRecord(tree=known))
         return lines
 
     async def commit(self, agent: str, title: str, step: str) -> None:
-        """Record in the workspace's history what an agent changed, if it changed anything."""
+        """Record in the workspace's history what an agent changed, if it changed anything.
+
+        What others, who are still at work, changed meanwhile is left to their own commits.
+        """
         if self._store.tools.changed_by(agent):
             async with self._changing:
-                await asyncio.to_thread(self._workspace.commit, agent, step, title)
+                await asyncio.to_thread(self._commit, agent, title, step)
+        self._finished.add(agent)
+
+    def _commit(self, agent: str, title: str, step: str) -> None:
+        changes = [each for each in self._store.tools.changes() if each[0] not in self._finished]
+        own: set[str] = set()
+        others: set[str] = set()
+        if any(other != agent for other, _, _ in changes):
+            for other, before, after in changes:
+                paths = own if other == agent else others
+                paths.update(self._workspace.changes(before or EMPTY_TREE, after))
+        self._workspace.commit(agent, step, title, others - own)
 
     async def carry_out(
         self, agent: str, step: str, calls: Sequence[ToolCall], toolbox: Toolbox
@@ -123,8 +140,8 @@ class ToolExecutor:
             result = await self._call(begun, tool)
             return _ended(begun, result.text, is_error=result.is_error, at=self._context.at)
         async with self._changing:
-            if not self._workspace.is_begun:
-                await asyncio.to_thread(self._workspace.begin)
+            await asyncio.to_thread(self._workspace.begin)
+            begun = evolve(begun, at=self._context.at)  # others may have had their turn before
             self._store.remember(begun)
             await self._store.flush()
             self._context.emit(begun)

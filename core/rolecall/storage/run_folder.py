@@ -40,6 +40,7 @@ class RunFolder:
         self._files = SafeFolder(path)
         self._lock = take_lock(path)
         try:
+            self._files.sweep()
             self._past = f"{HISTORY}/{len(self._files.folders(HISTORY)) + 1:03}"
             note_holder(path)
             self._journal = Journal(path / JOURNAL)

@@ -25,6 +25,7 @@ _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 _NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # opening a pipe must not wait for its other end
 _FOLDER = os.O_RDONLY | _NO_LINK | getattr(os, "O_DIRECTORY", 0)
 _HAS_DESCRIPTORS = {os.open, os.mkdir, os.unlink, os.rename, os.stat} <= os.supports_dir_fd
+_PARTIAL = re.compile(r"\.[0-9a-f]{16}\.part")
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
@@ -79,18 +80,23 @@ class SafeFolder:
         What stands in its place is replaced: a link itself, not what it leads to.
         """
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK | _BINARY
-        with self._explained(name, "written"), self._place(name, make=True) as (at, last):
+        with (
+            self._explained(name, "written"),
+            self._place(name, make=True) as (at, last),
+            # At the top, where `sweep` finds it should this process be killed.
+            self._place("x") as (top, first),
+        ):
             # A name that nobody can have prepared.
-            partial = os.path.join(os.path.dirname(last), f".{secrets.token_hex(8)}.part")
-            handle = os.open(partial, flags, mode, **at)
+            partial = os.path.join(os.path.dirname(first), f".{secrets.token_hex(8)}.part")
+            handle = os.open(partial, flags, mode, **top)
             try:
                 with open(handle, "wb") as file:
                     file.write(content)
-                folder = at.get("dir_fd")
-                os.replace(partial, last, src_dir_fd=folder, dst_dir_fd=folder)
+                source, target = top.get("dir_fd"), at.get("dir_fd")
+                os.replace(partial, last, src_dir_fd=source, dst_dir_fd=target)
             except BaseException:
                 with suppress(OSError):
-                    os.unlink(partial, **at)
+                    os.unlink(partial, **top)
                 raise
 
     def copy(self, name: str, target: "SafeFolder", most: int = LARGEST) -> None:
@@ -103,6 +109,18 @@ class SafeFolder:
     def _is_executable(self, name: str) -> bool:
         with self._explained(name, "read"), self._place(name) as (at, last):
             return bool(os.stat(last, follow_symlinks=False, **at).st_mode & stat.S_IXUSR)
+
+    def sweep(self) -> None:
+        """Remove what a process that was killed had begun to write; nobody may be writing."""
+        with self._explained(".", "listed"), self._place("x") as (at, last):
+            with os.scandir(at.get("dir_fd", os.path.dirname(last))) as entries:
+                left = [
+                    entry.name
+                    for entry in entries
+                    if _PARTIAL.fullmatch(entry.name) and not entry.is_dir(follow_symlinks=False)
+                ]
+            for name in left:
+                os.unlink(os.path.join(os.path.dirname(last), name), **at)
 
     def open_to_append(self, name: str) -> int:
         """Open a file for reading and appending, a new one where there is none; its descriptor."""

@@ -14,6 +14,7 @@ class Arrival:
     at: monotonic seconds when its headers arrived.
     status: what it was answered; None before that, and where it got no status at all.
     cause: why it failed, or None where it did not.
+    sent: whether all of the answer was sent; the caller may have been gone before it read that.
     """
 
     at: float
@@ -26,6 +27,7 @@ class Arrival:
     output_tokens: int = 0
     agent: str | None = None
     body_sha256: str = ""
+    sent: bool = False
 
     def completed(self, body: bytes, decision: Decision) -> "Arrival":
         """Add what became known with the body and the answer."""

@@ -173,7 +173,9 @@ class Simulator:
             if decision.delay:
                 await self._sleep(decision.delay)
             pace = self._scenario.tokens_per_second
-            return await send(request, decision.answer, pace, self._sleep)
+            response = await send(request, decision.answer, pace, self._sleep)
+            self._arrivals[place] = evolve(self._arrivals[place], sent=True)
+            return response
         finally:
             if decision.admitted:
                 self._service.finish(incoming.provider, decision)

@@ -40,7 +40,7 @@ from rolecall.scheduling.tool_executor import SHOWN, UNKNOWN
 from rolecall.scheduling.tool_loop import LAST
 from rolecall.scheduling.toolbox import choose
 from rolecall.scheduling.verification import UNCHECKED
-from rolecall.storage.acting.workspace import OUTPUTS, GitWorkspace
+from rolecall.storage.acting.workspace import EMPTY_TREE, OUTPUTS, GitWorkspace
 
 WRITER = agent("writer", tools=("workspace",))
 CODER = agent("coder", tools=("workspace",), verify=True)
@@ -327,6 +327,34 @@ def test_what_cannot_be_made_again_is_not_and_the_model_is_told(
     (result,) = provider.results()
     assert (result.text, result.is_error) == (UNKNOWN, True)
     assert "mail.send by writer: perhaps carried out, and not made again" in caplog.text
+
+
+def test_what_a_person_changes_after_a_crash_stays_though_the_call_is_not_made_again(
+    tmp_path: Path,
+) -> None:
+    whole = act(tmp_path / "whole", [WRITER], Acting({"writer": TWO_FILES}))
+    lines = (whole.folder / "journal.jsonl").read_text("utf-8").splitlines()
+    started = next(n for n, line in enumerate(lines, 1) if '"tool_started"' in line)
+    cut(whole.folder, started, tmp_path / "cut")
+    # The agent is asked something else, and calls no tool.
+    another = agent("writer", tools=("workspace",), prompt="You are another writer.")
+    act(tmp_path / "cut", [another], Acting({"writer": ["done"]}))
+    (tmp_path / "cut" / "workspace" / "mine.txt").write_text("mine\n")
+    act(tmp_path / "cut", [another], Acting({}))
+    assert (tmp_path / "cut" / "workspace" / "mine.txt").read_text() == "mine\n"
+
+
+def test_agents_that_work_at_once_have_commits_of_their_own(tmp_path: Path) -> None:
+    script = {
+        "writer": [[write("a", "1\n")], [write("a", "2\n")], "done"],
+        "tester": [[write("b", "1\n")], [write("b", "2\n")], [write("b", "3\n")], "done"],
+    }
+    tester = agent("tester", tools=("workspace",))
+    ran = act(tmp_path / "run", [WRITER, tester], Acting(script))
+    tested, written = workspace(ran.folder).commits()
+    assert (tested.agent, written.agent) == ("tester", "writer")
+    assert workspace(ran.folder).changes(EMPTY_TREE, written.tree) == {"a": "A"}
+    assert workspace(ran.folder).changes(written.tree, tested.tree) == {"b": "A"}
 
 
 def test_what_a_person_changed_in_the_workspace_stays(

@@ -152,3 +152,13 @@ def test_a_folder_that_is_a_link_itself_is_followed_only_where_it_may_be(
     assert SafeFolder(link).read("a/file") == b"here"
     with pytest.raises(RunError, match="to-folder: cannot be read: is a link"):
         SafeFolder(link, may_be_link=False).read("a/file")
+
+
+def test_what_a_killed_process_had_begun_to_write_is_swept(tmp_path: Path) -> None:
+    folder = SafeFolder(tmp_path)
+    folder.write("deep/er/file", b"whole")
+    for name in (".0123456789abcdef.part", "mine.part"):
+        (tmp_path / name).write_bytes(b"half")
+    (tmp_path / ".fedcba9876543210.part").mkdir()
+    folder.sweep()
+    assert sorted(folder.files()) == ["deep/er/file", "mine.part"]

@@ -17,6 +17,7 @@ class ToolResults:
         self._ended: dict[tuple[str, str], ToolEnded] = {}
         self._begun: dict[tuple[str, str], ToolStarted] = {}
         self._verified: dict[tuple[str, tuple[str, ...]], WorkspaceVerified] = {}
+        self._changes: list[tuple[str, str, str]] = []
         self.tree = ""
 
     def add(self, record: Record) -> None:
@@ -26,8 +27,12 @@ class ToolResults:
             case ToolEnded():
                 self._begun.pop((record.step, record.call), None)
                 self._ended[record.step, record.call] = record
-                self.tree = record.tree or self.tree
+                if record.tree:
+                    self._note_change(record.agent, record.tree)
+                    self.tree = record.tree
             case WorkspaceRecord():
+                # Where a call was cut off, the files are again what they were before it.
+                self._begun.clear()
                 self.tree = record.tree
             case WorkspaceVerified():
                 commands = tuple(check.command for check in record.checks)
@@ -58,6 +63,20 @@ class ToolResults:
             if ended.tool == REGISTER_CHECKS and not ended.is_error:
                 return Registration.parse(ended.arguments)
         return None
+
+    def changes(self) -> list[tuple[str, str, str]]:
+        """List who changed the workspace from which tree ("" is the empty one) to which, in order.
+
+        What an agent did without another one in between is one change.
+        """
+        return self._changes
+
+    def _note_change(self, agent: str, tree: str) -> None:
+        before = self.tree
+        if self._changes and self._changes[-1][::2] == (agent, before):
+            before = self._changes.pop()[1]
+        if tree != before:
+            self._changes.append((agent, before, tree))
 
     def verified(self, tree: str, commands: tuple[str, ...]) -> WorkspaceVerified | None:
         """Return what these checks of a tree came to, or None where they were never run."""

@@ -6,9 +6,12 @@ configuration is written anew before it is used, no hook runs, and a link in it 
 """
 
 import os
+import re
+import secrets
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from attrs import frozen
@@ -53,6 +56,10 @@ _ALONE = {
 _KEPT = ("PATH", "SYSTEMROOT", "TEMP", "TMP")
 # What would lead git to files elsewhere.
 _LEADING_AWAY = ("commondir", "gitdir", "config.worktree", "objects/info/alternates")
+# What git needs to take a folder for a history.
+_HISTORY = ("HEAD", "objects", "refs")
+# What a process that was killed may have left: locks, and files that were to become others.
+_LEFT_BEHIND = re.compile(r".+\.lock|tmp_obj_.+|.+\.index")
 
 
 @frozen
@@ -92,8 +99,9 @@ class GitWorkspace:
         return self._git_dir.is_dir() and not self._git_dir.is_symlink()
 
     def begin(self) -> None:
-        """Make the folder and its history where there is none.
+        """Make the folder and its history where there is none, or only a part of it.
 
+        Nobody else may be at it: what a process that was killed left half done is removed.
         Raises UsageError where git is not installed, RunError where what is there is unsound.
         """
         if self._is_ready:
@@ -103,10 +111,14 @@ class GitWorkspace:
             if (run.path / name).is_symlink():
                 raise RunError(f"{run.path / name}: is a link, and links are not followed")
         self._folder.path.mkdir(mode=0o700, exist_ok=True)
-        if not self._git_dir.exists():
+        for path in list(_below(self._git_dir)):
+            if path.is_symlink():
+                raise RunError(f"{path}: is a link; the workspace's history is not used")
+            if _LEFT_BEHIND.fullmatch(path.name) and not path.is_dir():
+                path.unlink()
+        if not all((self._git_dir / name).exists() for name in _HISTORY):
+            run.delete(f"{GIT}/config")
             self._git("init", "--quiet", "--template=", "--initial-branch=main")
-        for path in _links(self._git_dir):
-            raise RunError(f"{path}: is a link; the workspace's history is not used")
         for name in _LEADING_AWAY:
             run.delete(f"{GIT}/{name}")
         run.write(f"{GIT}/config", _CONFIG)
@@ -159,12 +171,20 @@ class GitWorkspace:
         _clean(self._folder.path)
         self._git("read-tree", "--reset", "-u", tree)
         self._git("clean", "-d", "--force", "--quiet")
+        self._folder.sweep()
         _clean(self._folder.path)  # the tree itself may be a stranger's
 
-    def commit(self, agent: str, step: str, title: str) -> str | None:
-        """Record that an agent left the files as they are; None where nothing changed."""
+    def commit(
+        self, agent: str, step: str, title: str, without: Collection[str] = ()
+    ) -> str | None:
+        """Record that an agent left the files as they are; None where nothing changed.
+
+        without: files that others are still at work on, which stay as the last commit has them.
+        """
         tree = self.keep()
         last = self.last()
+        if without:
+            tree = self._mixed(tree, last.tree if last else EMPTY_TREE, without)
         if tree == (last.tree if last else EMPTY_TREE):
             return None
         message = f"{title}\n\nAgent: {agent}\nStep: {step}\n"
@@ -214,13 +234,33 @@ class GitWorkspace:
     def export(self, tree: str, target: Path) -> None:
         """Write a tree's files into a folder, which must be empty or not be there yet."""
         _make_empty(target)
-        index = {"GIT_INDEX_FILE": str(self._git_dir / f"export-{os.getpid()}.index")}
-        try:
-            self._git("read-tree", tree, variables=index)
+        with self._index_of(tree) as index:
             self._git("checkout-index", "--all", f"--prefix={target.resolve()}/", variables=index)
-        finally:
-            Path(index["GIT_INDEX_FILE"]).unlink(missing_ok=True)
         _clean(target)
+
+    def _mixed(self, tree: str, other: str, paths: Collection[str]) -> str:
+        """Return a tree that has these paths from another one."""
+        fields = self._git("diff-tree", "-r", "-z", "--no-renames", tree, other).split("\0")[:-1]
+        entries = []
+        for about, path in zip(fields[::2], fields[1::2], strict=True):
+            if path in paths:
+                _, mode, _, blob, _ = about.split()
+                entries.append(f"{mode} {blob}\t{path}\0")
+        with self._index_of(tree) as index:
+            content = "".join(entries)
+            self._git("update-index", "-z", "--index-info", content=content, variables=index)
+            return self._git("write-tree", variables=index).strip()
+
+    @contextmanager
+    def _index_of(self, tree: str) -> Iterator[Mapping[str, str]]:
+        """Make an index of a tree, beside that of the files; yield the variables that name it."""
+        path = self._git_dir / f"{secrets.token_hex(8)}.index"
+        variables = {"GIT_INDEX_FILE": str(path)}
+        try:
+            self._git("read-tree", tree, variables=variables)
+            yield variables
+        finally:
+            path.unlink(missing_ok=True)
 
     def _checked(self, path: str) -> str:
         plain = path.removeprefix("./")
@@ -241,7 +281,7 @@ class GitWorkspace:
         try:
             done = subprocess.run(
                 [program, *places, *_SAFE, *arguments],
-                input=content.encode(),
+                input=content.encode("utf-8", "surrogateescape"),
                 env={**self._environment, **_ALONE, **(variables or {})},
                 cwd=self._folder.path,
                 capture_output=True,
@@ -299,6 +339,6 @@ def _remove(path: Path) -> None:
         path.unlink()
 
 
-def _links(folder: Path) -> Iterator[Path]:
+def _below(folder: Path) -> Iterator[Path]:
     for place, names, files in os.walk(folder):
-        yield from (path for name in [*names, *files] if (path := Path(place, name)).is_symlink())
+        yield from (Path(place, name) for name in [*names, *files])

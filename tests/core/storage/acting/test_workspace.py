@@ -1,6 +1,7 @@
 """The files that agents work on are kept, restored and handed out, whoever prepared them."""
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rolecall import RunError, UsageError
-from rolecall.storage.acting.workspace import EMPTY_TREE, GIT, GitWorkspace
+from rolecall.storage.acting.workspace import EMPTY_TREE, FILES, GIT, GitWorkspace
 
 ENVIRONMENT = {"PATH": os.environ["PATH"]}
 PATHS = st.sampled_from(["a", "b/c", "b/d", ".gitignore", "x.log", "deep/er/e"])
@@ -97,6 +98,55 @@ def test_a_state_is_restored_whole(workspace: GitWorkspace) -> None:
     assert workspace.files() == ["a", "b/c"]
     assert workspace.read("a") == "one\n"
     assert workspace.keep() == tree
+
+
+def test_files_that_others_are_still_at_work_on_are_left_to_their_commits(
+    workspace: GitWorkspace,
+) -> None:
+    workspace.write("ours", "one\n")
+    workspace.write("theirs", "one\n")
+    workspace.commit("writer", "key-1", "Write")
+    workspace.write("ours", "two\n")
+    workspace.write("new/caf\u00e9", "new\n")
+    workspace.delete("theirs")
+    workspace.commit("writer", "key-2", "Write", without={"theirs", "new/caf\u00e9"})
+    workspace.commit("tester", "key-3", "Test")
+    tested, written, first = workspace.commits()
+    assert workspace.changes(first.tree, written.tree) == {"ours": "M"}
+    assert workspace.changes(written.tree, tested.tree) == {"theirs": "D", "new/caf\u00e9": "A"}
+    assert tested.tree == workspace.keep()
+
+
+def test_what_a_killed_process_left_half_done_is_no_hindrance(
+    workspace: GitWorkspace, tmp_path: Path
+) -> None:
+    workspace.write("a", "one\n")
+    tree = workspace.keep()
+    workspace.commit("writer", "key-1", "Write")
+    left = ["index.lock", "HEAD.lock", "refs/heads/main.lock", "0f.index", "0f.index.lock"]
+    for name in [*left, f"objects/{tree[:2]}/tmp_obj_x"]:
+        (tmp_path / GIT / name).write_text("half")
+    (tmp_path / FILES / ".0123456789abcdef.part").write_text("half")
+    again = GitWorkspace(tmp_path, ENVIRONMENT)
+    again.restore(tree)
+    again.write("a", "two\n")
+    assert again.commit("writer", "key-2", "Write") is not None
+    assert again.files() == ["a"]
+    files = [path for path in (tmp_path / GIT).rglob("*") if path.is_file()]
+    assert b"half" not in [path.read_bytes() for path in files]
+
+
+@pytest.mark.parametrize("missing", ["HEAD", "objects", "refs", "config", "index"])
+def test_a_history_that_was_only_begun_is_finished(tmp_path: Path, missing: str) -> None:
+    GitWorkspace(tmp_path, ENVIRONMENT).begin()
+    path = tmp_path / GIT / missing
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+    again = GitWorkspace(tmp_path, ENVIRONMENT)
+    again.write("a", "one\n")
+    assert again.commit("writer", "key", "Write") is not None
 
 
 @given(st.lists(st.tuples(PATHS, TEXTS), min_size=1, max_size=6), st.tuples(PATHS, TEXTS))
