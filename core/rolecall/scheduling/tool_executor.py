@@ -11,6 +11,7 @@ from attrs import evolve
 from ..execution.context import RunContext
 from ..execution.redaction import Redactor
 from ..plugin.tool_schema import arguments_fault
+from ..storage.acting.agent_files import AgentFiles
 from ..storage.acting.workspace import EMPTY_TREE, OUTPUTS, GitWorkspace
 from ..storage.records import WorkspaceRecord
 from ..storage.step_store import StepStore
@@ -153,7 +154,7 @@ class ToolExecutor:
     async def _call(self, begun: ToolStarted, tool: Tool) -> ToolResult:
         work = Work(
             begun.agent,
-            workspace=self._workspace,
+            workspace=AgentFiles(self._workspace, self._store.tools, begun.agent),
             sandbox=self._context.sandbox,
             limits=self._context.settings.commands,
             emit=self._context.emit,

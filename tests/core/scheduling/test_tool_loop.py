@@ -1,8 +1,10 @@
 """Agents call tools, each call is remembered, and what is on record is never done again."""
 
+import asyncio
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,7 @@ from rolecall import (
     ToolStarted,
     UsageError,
     Verbatim,
+    Work,
     WorkspaceVerified,
 )
 from rolecall.scheduling.tool_executor import SHOWN, UNKNOWN
@@ -367,6 +370,87 @@ def test_what_a_person_changed_in_the_workspace_stays(
     assert (folder / "workspace" / "a.py").read_text() == "mine\n"
     assert "the workspace was changed since the last time" in caplog.text
     assert len(ran.events.of(StepReused)) == 3
+
+
+# Two agents in one workspace.
+
+
+class Meeting:
+    """A tool in which calls wait for each other, so that agents act in a fixed order."""
+
+    name = "meet"
+    description = "Wait until others have come as far."
+    parameters: Mapping[str, Any] = {"type": "object", "properties": {"place": {"type": "integer"}}}
+    read_only = True
+
+    def __init__(self, agents: int) -> None:
+        self._agents = agents
+        self._here: dict[int, list[asyncio.Event]] = {}
+
+    async def call(self, arguments: Mapping[str, Any], work: Work) -> ToolResult:
+        here = self._here.setdefault(arguments["place"], [])
+        here.append(asyncio.Event())
+        if len(here) == self._agents:
+            for waiting in here:
+                waiting.set()
+        await here[-1].wait()
+        return ToolResult("all are here")
+
+
+def meet(place: int) -> list[ToolCall]:
+    return [ToolCall("1", "meet", {"place": place})]
+
+
+PAIR = [agent(name, tools=("workspace", "meet")) for name in ("left", "right")]
+
+
+def together(folder: Path, left: list[Any], right: list[Any]) -> tuple[Ran, Acting]:
+    """Let two agents act at once; they meet where their scripts say so."""
+    provider = Acting({"left": left, "right": right})
+    return act(folder, PAIR, provider, tools={**TOOLS, "meet": Meeting(2)}), provider
+
+
+def results_of(provider: Acting, name: str) -> list[list[ToolResult]]:
+    asked = [request for request in provider.requests if name in request.system]
+    return [
+        [part for part in request.messages[-1].parts if isinstance(part, ToolResult)]
+        for request in asked
+    ]
+
+
+def test_nobody_replaces_unawares_what_another_wrote(tmp_path: Path) -> None:
+    left = [[write("README.md", "left\n")], meet(1), "done"]
+    right = [meet(1), [write("./README.md", "right\n")], "done"]
+    ran, provider = together(tmp_path / "run", left, right)
+    ((refused,),) = results_of(provider, "right")[2:]
+    assert refused.is_error
+    assert "left wrote it, and it is not replaced as a whole; read it and edit it" in refused.text
+    assert ran.read("workspace/README.md") == "left\n"
+
+
+def test_another_s_file_may_be_edited(tmp_path: Path) -> None:
+    left = [[write("README.md", "one\ntwo\n")], meet(1), meet(2), "done"]
+    edit = call("edit", path="README.md", old="two", new="three")
+    right = [meet(1), [edit], meet(2), [call("list")], "done"]
+    ran, _ = together(tmp_path / "run", left, right)
+    assert ran.read("workspace/README.md") == "one\nthree\n"
+
+
+def test_a_file_that_another_deleted_may_be_written_anew(tmp_path: Path) -> None:
+    left = [[write("a.py", "left\n")], meet(1), "done"]
+    right = [meet(1), [call("delete", path="a.py"), write("a.py", "right\n", "2")], "done"]
+    ran, _ = together(tmp_path / "run", left, right)
+    assert ran.read("workspace/a.py") == "right\n"
+
+
+def test_an_agent_may_replace_its_own_file_also_after_a_kill(tmp_path: Path) -> None:
+    script = {"writer": [[write("a.py", "1\n")], [write("a.py", "2\n")], "done"]}
+    whole = act(tmp_path / "whole", [WRITER], Acting(script))
+    lines = (whole.folder / "journal.jsonl").read_text("utf-8").splitlines()
+    for number in range(1, len(lines)):
+        cut(whole.folder, number, tmp_path / f"cut-{number}")
+        ran = act(tmp_path / f"cut-{number}", [WRITER], Acting(script))
+        assert ran.read("workspace/a.py") == "2\n"
 
 
 # Verification.

@@ -145,6 +145,10 @@ class GitWorkspace:
             raise ValueError(f"{path}: there is no such file")
         return text
 
+    def has(self, path: str) -> bool:
+        """Check whether there is a file of this name."""
+        return self._folder.exists(self._checked(path))
+
     def write(self, path: str, text: str) -> None:
         try:
             self._folder.write(self._checked(path), text.encode("utf-8"), 0o644)
