@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from .types.agents import Agent, Route
     from .types.answer import Answer
     from .types.causes import Action, Cause
+    from .types.consent import Consent
     from .types.deployments import Deployment, HasDeployments
     from .types.events import (
         AgentBlocked,
@@ -57,13 +58,18 @@ if TYPE_CHECKING:
         CallStarted,
         CallText,
         CallWaiting,
+        CheckStarted,
+        ConsentAsked,
+        ConsentDecided,
         CostsCompared,
         DeliverableKept,
         Event,
         FellBack,
         Forecast,
         Observer,
+        RepairStarted,
         Retrying,
+        RoundStarted,
         RouteClosed,
         RouteOpened,
         RouteProbed,
@@ -143,12 +149,16 @@ __all__ = [
     "Cause",
     "ChangesOutside",
     "Check",
+    "CheckStarted",
     "Clock",
     "Closeable",
     "CommandContext",
     "CommandLimits",
     "CommandLine",
     "CommandResult",
+    "Consent",
+    "ConsentAsked",
+    "ConsentDecided",
     "CostsCompared",
     "DeliverableKept",
     "Deployment",
@@ -185,6 +195,7 @@ __all__ = [
     "ProviderSettings",
     "Redactor",
     "Rehearsal",
+    "RepairStarted",
     "Repeatable",
     "Request",
     "Response",
@@ -192,6 +203,7 @@ __all__ = [
     "Result",
     "Retrying",
     "RolecallError",
+    "RoundStarted",
     "Route",
     "RouteClosed",
     "RouteOpened",
@@ -244,6 +256,7 @@ _NAMES = {
     "types.agents": "Agent Route",
     "types.answer": "Answer",
     "types.causes": "Action Cause",
+    "types.consent": "Consent",
     "types.deployments": "Deployment HasDeployments",
     "cli.console": "echo warn",
     "config.loading": "load_settings",
@@ -257,9 +270,10 @@ _NAMES = {
     ),
     "types.events": (
         "AgentBlocked AgentDone AgentFailed AgentStarted CallEnded CallEvent CallHeld "
-        "CallStarted CallText CallWaiting CostsCompared DeliverableKept Event FellBack Forecast "
-        "Observer Retrying RouteClosed RouteOpened RouteProbed RunEnded RunStarted StepReused "
-        "ToolEnded ToolStarted WorkTouched WorkspaceVerified"
+        "CallStarted CallText CallWaiting CheckStarted ConsentAsked ConsentDecided CostsCompared "
+        "DeliverableKept Event FellBack Forecast Observer RepairStarted Retrying RoundStarted "
+        "RouteClosed RouteOpened RouteProbed RunEnded RunStarted StepReused ToolEnded ToolStarted "
+        "WorkTouched WorkspaceVerified"
     ),
     "plugin.spec": "hookimpl",
     "scheduling.estimate": "Estimate Expected",

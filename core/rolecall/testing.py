@@ -21,6 +21,7 @@ from .plugin.manager import Host
 from .plugin.tool_schema import arguments_fault
 from .types.agents import Agent, TeamGraph
 from .types.causes import Cause
+from .types.consent import Consent
 from .types.events import (
     AgentBlocked,
     AgentDone,
@@ -32,12 +33,17 @@ from .types.events import (
     CallStarted,
     CallText,
     CallWaiting,
+    CheckStarted,
+    ConsentAsked,
+    ConsentDecided,
     CostsCompared,
     DeliverableKept,
     Event,
     FellBack,
     Observer,
+    RepairStarted,
     Retrying,
+    RoundStarted,
     RouteClosed,
     RouteOpened,
     RouteProbed,
@@ -362,8 +368,15 @@ def sample_events(folder: str = "runs/sample") -> tuple[Event, ...]:
         CallStarted(at=0.5, **limits, **call),
         CallText(at=0.6, delta="text", **call),
         CallEnded(at=1.0, took=0.5, text="text", usage=Usage(10, 5), **limits, **call),
+        RoundStarted(at=1.0, agent="writer", round=1, rounds=40),
+        ConsentAsked(at=1.0, plugin="linting", **tool),
+        ConsentDecided(
+            at=1.0, agent="writer", step="key", call="1", tool="lint", consent=Consent.ONCE
+        ),
         ToolStarted(at=1.0, **tool),
         ToolEnded(at=1.2, text="done", is_error=False, took=0.2, tree="tree", **tool),
+        CheckStarted(at=1.2, agent="writer", command="pytest", number=1, checks=1),
+        RepairStarted(at=1.4, agent="writer", repair=1, repairs=2),
         WorkspaceVerified(
             at=1.5,
             agent="writer",

@@ -114,7 +114,7 @@ def test_what_the_page_writes_and_reads_of_tools_is_what_the_vendor_means(
 
 
 @pytest.mark.parametrize(
-    "code", LIBRARY[:6], ids=["run", "plan", "events", "own-team", "llm", "stream"]
+    "code", LIBRARY[:7], ids=["run", "plan", "events", "consent", "own-team", "llm", "stream"]
 )
 def test_the_page_on_programs_shows_what_works(
     code: str,

@@ -15,7 +15,7 @@ from ..config.layers import Layer, Level
 from ..config.loading import load_settings
 from ..config.settings import Settings
 from ..errors import RolecallError, UsageError
-from ..execution.context import close
+from ..execution.context import AskConsent, close
 from ..observers.ledger import Ledger
 from ..plugin.manager import Host
 from ..scheduling.agent_task import PLAN
@@ -65,6 +65,9 @@ class Team(agents.TeamGraph):
     `Team.load()` gives the team of the plugins and settings, `Team([...])` one of your own.
     settings, host: by default those of the current folder, and all plugins. All runs of one team
     share its limiters and its connections: their calls queue in one line, in the settings' order.
+    consent: an async function that is asked before a tool changes something outside of the
+    workspace. It gets a `ConsentAsked` and returns a `Consent`, or True or False for this call;
+    without one, such calls are refused unless the setting `allow` names the tool.
     """
 
     settings: Settings = field(
@@ -74,6 +77,7 @@ class Team(agents.TeamGraph):
         repr=False,
     )
     host: Host | None = field(default=None, kw_only=True, eq=False, repr=False)
+    consent: AskConsent | None = field(default=None, kw_only=True, eq=False, repr=False)
     _options: RunOptions | None = field(default=None, kw_only=True, eq=False, repr=False)
 
     @classmethod
@@ -87,12 +91,13 @@ class Team(agents.TeamGraph):
         only: Sequence[str] = (),
         skip: Sequence[str] = (),
         budget: float | None = None,
+        consent: AskConsent | None = None,
     ) -> Self:
         """Return the team as `rolecall run` would put it to work in a folder.
 
         settings: instead of the folder's. assign: agent or pattern to its routes. only, skip:
-        agents, by name. budget: most US dollars of each run. Raises UsageError where something is
-        configured wrongly.
+        agents, by name. budget: most US dollars of each run. consent: as of a team. Raises
+        UsageError where something is configured wrongly.
         """
         if settings is None:
             settings = _quiet(Path(directory))
@@ -101,7 +106,7 @@ class Team(agents.TeamGraph):
         host = host or Host(block=settings.block)
         options = RunOptions(assign, only, skip)
         team = Session(host, settings, options).team
-        return cls(team, settings=settings, host=host, options=options)
+        return cls(team, settings=settings, host=host, options=options, consent=consent)
 
     def plan(self, request: str) -> Estimate:
         """Estimate what a run on a request will take and cost; no call is made."""
@@ -189,7 +194,9 @@ class Team(agents.TeamGraph):
 
     def _session(self, options: RunOptions, settings: Settings) -> Session:
         own = self if self._options is None else None
-        return Session(self._plugins, settings, options, team=own, shared=self._shared)
+        return Session(
+            self._plugins, settings, options, team=own, shared=self._shared, consent=self.consent
+        )
 
 
 # Makes a run's folder ready, and returns whose deliverables stay as they are.

@@ -8,10 +8,10 @@ from attrs import Factory, field, frozen
 
 from ..config.settings import Settings
 from ..types.agents import TeamGraph
-from ..types.events import Event, Forecast
+from ..types.consent import Consent
+from ..types.events import ConsentAsked, Event, Forecast
 from ..types.limits import Clock, Limiter, SystemClock
 from ..types.messages import Closeable, Provider
-from ..types.parts import ToolCall
 from ..types.tools import Sandbox, Tool
 from .pricing import Pricing
 
@@ -22,8 +22,8 @@ def _ignore(event: Event) -> None:
     pass
 
 
-async def _refuse(agent: str, call: ToolCall) -> bool:
-    return False
+# Asks the operator about a call; True stands for `Consent.ONCE`, False for `Consent.REFUSED`.
+AskConsent = Callable[[ConsentAsked], Awaitable[Consent | bool]]
 
 
 @frozen(kw_only=True)
@@ -64,7 +64,9 @@ class RunContext(CallContext):
     frozen: agents that are not asked; their deliverables stand as their files have them.
     priorities: agent to the seconds of the longest path from it on; the highest goes first.
     tools: what agents may be given, by name. sandbox: where commands run, None where there is none.
-    consent: asks the operator whether an agent may make a call that changes something outside.
+    tool_plugins: tool to the plugin that supplied it.
+    consent: asks the operator whether a call may change something outside; None where nobody can be
+        asked.
     forecast: what the run is expected to come to.
     when: the wall clock's time, in seconds since 1970.
     """
@@ -77,7 +79,8 @@ class RunContext(CallContext):
     frozen: Collection[str] = ()
     tools: Mapping[str, Tool] = field(factory=dict)
     sandbox: Sandbox | None = None
-    consent: Callable[[str, ToolCall], Awaitable[bool]] = _refuse
+    tool_plugins: Mapping[str, str] = field(factory=dict)
+    consent: AskConsent | None = None
     forecast: Forecast | None = None
     when: float = 0.0
 

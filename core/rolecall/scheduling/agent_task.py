@@ -16,6 +16,7 @@ from ..types.events import (
     AgentDone,
     AgentStarted,
     DeliverableKept,
+    RepairStarted,
     StepReused,
     WorkspaceVerified,
 )
@@ -95,13 +96,16 @@ class AgentTask:
 
     async def _act(self, request: Request, toolbox: Toolbox) -> Written:
         """Get the text of an agent that has tools, and whose work may be verified."""
-        rounds = self.context.settings.max_rounds
-        loop = ToolLoop(self.agent.name, toolbox, self.workbench.executor, self.write, rounds)
+        context, name = self.context, self.agent.name
+        loop = ToolLoop(name, context, toolbox, self.workbench.executor, self.write)
         written = await loop.run(request)
-        for _ in range(self.context.settings.repairs if self.agent.verify else 0):
+        repairs = context.settings.repairs if self.agent.verify else 0
+        for number in range(1, repairs + 1):
             lacking = await self._lacking(written)
             if not lacking:
                 return written
+            at = context.at
+            context.emit(RepairStarted(at=at, agent=name, repair=number, repairs=repairs))
             request = written.followed_by(lacking)
             written = await loop.run(request, written.pieces, written.tree)
         if self.agent.verify:

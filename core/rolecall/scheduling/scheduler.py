@@ -79,6 +79,8 @@ class Scheduler:
                 needs=tuple((name, team.needs(name)) for name in team.agents),
                 when=context.when,
                 past=tuple(self._folder.store.calls.past),
+                acted=tuple(self._folder.store.calls.acted),
+                verified=tuple(self._folder.store.calls.verified),
                 forecast=context.forecast,
             )
         )

@@ -13,7 +13,7 @@ from attrs import frozen
 from ..config.settings import Settings
 from ..errors import BudgetReached, UsageError
 from ..execution.budget import Budget
-from ..execution.context import RunContext, close
+from ..execution.context import AskConsent, RunContext, close
 from ..execution.pricing import Pricing
 from ..observers.cost_comparison import CostComparison
 from ..observers.event_bus import EventBus
@@ -63,7 +63,8 @@ class Session:
     """A team ready to run; everything that can be found wrong is found before the first call.
 
     team: instead of the plugins' and the settings'. shared: instead of limiters and providers of
-    its own; who shares them closes the providers.
+    its own; who shares them closes the providers. consent: asks about calls that change something
+    outside of the workspace; without it those are refused that the settings do not allow.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Session:
         clock: Clock | None = None,
         team: TeamGraph | None = None,
         shared: "SharedResources | None" = None,
+        consent: AskConsent | None = None,
     ) -> None:
         host.check()
         self.clock = clock or SystemClock()
@@ -93,7 +95,10 @@ class Session:
                 for route in agent.routes:
                     check(self.pricing.resolve(route))
         self._observers = host.observers(settings)
-        self._tools = supplied(host.tools(settings)) if any(a.tools for a in self.team) else {}
+        tools = host.tools(settings) if any(agent.tools for agent in self.team) else {}
+        self._tools = supplied(tools)
+        self._tool_plugins = {name: plugin for name, (_, plugin) in tools.items()}
+        self._consent = consent
         self._sandbox = pick_sandbox(host, settings) if self._tools else PickedSandbox(None)
         for agent in self.team:
             choose(agent, self._tools, has_sandbox=True)
@@ -256,7 +261,9 @@ class Session:
             left_out=self._left_out,
             frozen=frozen,
             tools=self._tools,
+            tool_plugins=self._tool_plugins,
             sandbox=self._sandbox.sandbox,
+            consent=self._consent,
             forecast=self.estimate(folder.request, past).forecast if is_new else None,
             when=time.time(),
         )

@@ -3,11 +3,11 @@
 import asyncio
 import logging
 from collections.abc import Sequence
-from fnmatch import fnmatchcase
 from itertools import groupby
 
 from attrs import evolve
 
+from ..execution.consent_gate import ConsentGate
 from ..execution.context import RunContext
 from ..execution.redaction import Redactor
 from ..plugin.tool_schema import arguments_fault
@@ -39,6 +39,7 @@ class ToolExecutor:
         self._context = context
         self._store = store
         self._workspace = workspace
+        self._consent = ConsentGate(context, store)
         self._redact = Redactor.of(context.settings)
         self._changing = asyncio.Lock()
         self._finished: set[str] = set()
@@ -134,10 +135,12 @@ class ToolExecutor:
     async def _made(
         self, begun: ToolStarted, call: ToolCall, tool: Tool | None, toolbox: Toolbox
     ) -> ToolEnded:
-        refusal = await self._refusal(begun.agent, call, tool, toolbox)
+        refusal = await self._refusal(begun, call, tool, toolbox)
         if tool is None or refusal:
             return _ended(begun, refusal, is_error=True, at=self._context.at)
         if tool.read_only:
+            begun = evolve(begun, at=self._context.at)  # it may have waited for consent
+            self._context.emit(begun)
             result = await self._call(begun, tool)
             return _ended(begun, result.text, is_error=result.is_error, at=self._context.at)
         async with self._changing:
@@ -180,7 +183,7 @@ class ToolExecutor:
         return f"{text[:half]}\n[... {left_out} ...]\n{text[-half:]}"
 
     async def _refusal(
-        self, agent: str, call: ToolCall, tool: Tool | None, toolbox: Toolbox
+        self, begun: ToolStarted, call: ToolCall, tool: Tool | None, toolbox: Toolbox
     ) -> str:
         """Return why a call is not made, or ""; the model is told, and may do better."""
         if tool is None:
@@ -189,10 +192,9 @@ class ToolExecutor:
             return f"the arguments are no JSON object: {call.malformed[:200]}"
         if wrong := arguments_fault(tool.parameters, call.arguments):
             return f"the arguments do not fit: {wrong}"
-        if isinstance(tool, ChangesOutside) and tool.outside:
-            allowed = any(fnmatchcase(tool.name, name) for name in self._context.settings.allow)
-            if not allowed and not await self._context.consent(agent, call):
-                return "the operator does not allow this call"
+        changes_outside = isinstance(tool, ChangesOutside) and tool.outside
+        if changes_outside and not await self._consent.allows(begun):
+            return "the operator does not allow this call"
         return ""
 
 

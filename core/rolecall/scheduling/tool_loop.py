@@ -5,8 +5,10 @@ from collections.abc import Awaitable, Callable
 from attrs import evolve, frozen
 
 from ..errors import CallFailed, ProviderError
+from ..execution.context import RunContext
 from ..types.answer import Answer
 from ..types.causes import Cause
+from ..types.events import RoundStarted
 from ..types.messages import Message, Request, Response, Stop
 from ..types.parts import Text
 from .tool_executor import ToolExecutor
@@ -43,14 +45,13 @@ class ToolLoop:
     """Asks, makes the calls that the answer wants, and asks again.
 
     write: gets the answer to a request, the piece of this number and those that continue it.
-    rounds: how often it is asked at most.
     """
 
     agent: str
+    context: RunContext
     toolbox: Toolbox
     executor: ToolExecutor
     write: Write
-    rounds: int
 
     async def run(self, request: Request, pieces: int = 0, tree: str = "") -> Written:
         """Return what the agent wrote in the end; raise CallFailed where it never ends.
@@ -58,7 +59,10 @@ class ToolLoop:
         pieces, tree: as in `Written`, where the conversation goes on from an earlier text.
         """
         request = evolve(request, tools=self.toolbox.specs)
-        for left in reversed(range(self.rounds)):
+        rounds = self.context.settings.max_rounds
+        for round in range(1, rounds + 1):
+            at = self.context.at
+            self.context.emit(RoundStarted(at=at, agent=self.agent, round=round, rounds=rounds))
             written = await self.write(request, pieces)
             response = written.answer.response
             if response.stop is not Stop.TOOL_USE:
@@ -68,10 +72,10 @@ class ToolLoop:
             )
             tree = changed or tree
             pieces = written.pieces
-            note = (Text(LAST),) if left == 1 else ()
+            note = (Text(LAST),) if round == rounds - 1 else ()
             turns = (_turn(response), Message("user", parts=(*results, *note)))
             request = evolve(written.request, messages=(*written.request.messages, *turns))
-        why = f"it wanted tools in all of its {self.rounds} rounds (max_rounds) and never ended"
+        why = f"it wanted tools in all of its {rounds} rounds (max_rounds) and never ended"
         raise CallFailed(
             self.agent, [(written.answer.route, ProviderError(Cause.BAD_TOOL_CALL, why))]
         )

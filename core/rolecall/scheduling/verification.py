@@ -14,7 +14,7 @@ from ..execution.context import RunContext
 from ..execution.redaction import Redactor
 from ..storage.acting.workspace import GitWorkspace
 from ..storage.run_folder import RunFolder
-from ..types.events import WorkspaceVerified
+from ..types.events import CheckStarted, WorkspaceVerified
 from ..types.tools import Work
 from ..types.verification import REGISTER_CHECKS, Check
 from .blocks import block
@@ -48,13 +48,15 @@ class Verifier:
             return None
         found = store.tools.verified(tree, commands)
         if found is None:
+            when = time.time()
+            checks = await self._checks(agent, tree, commands)
             found = WorkspaceVerified(
                 at=self._context.at,
                 agent=agent,
                 tree=tree,
                 sandbox=sandbox.name,
-                when=time.time(),
-                checks=await self._checks(tree, commands),
+                when=when,
+                checks=checks,
             )
             store.remember(found)
             await store.flush()
@@ -67,15 +69,24 @@ class Verifier:
         registered = self._folder.store.tools.registered({agent})
         return self._context.settings.verify or (registered.checks if registered else ())
 
-    async def _checks(self, tree: str, commands: Sequence[str]) -> tuple[Check, ...]:
-        sandbox = self._context.sandbox
+    async def _checks(self, agent: str, tree: str, commands: Sequence[str]) -> tuple[Check, ...]:
+        context, sandbox = self._context, self._context.sandbox
         assert sandbox is not None
         with tempfile.TemporaryDirectory(prefix="rolecall-") as scratch:
             copy = Path(scratch, "workspace")
             await asyncio.to_thread(self._workspace.export, tree, copy)
             checks = []
-            for command in commands:
-                limits = self._context.settings.commands
+            for number, command in enumerate(commands, 1):
+                context.emit(
+                    CheckStarted(
+                        at=context.at,
+                        agent=agent,
+                        command=command,
+                        number=number,
+                        checks=len(commands),
+                    )
+                )
+                limits = context.settings.commands
                 result = await sandbox.run(Work.shell(command), str(copy), limits)
                 output = _shortened(self._redact(result.output))
                 check = Check(

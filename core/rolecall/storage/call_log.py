@@ -7,9 +7,11 @@ from attrs import define, evolve
 
 from ..types.causes import Cause
 from ..types.charge import charge
-from ..types.events import CallEnded, CallStarted
+from ..types.events import CallEnded, CallStarted, ToolEnded, WorkspaceVerified
 from .journal import read_records
 from .records import ProcessRecord, Record
+
+Ended = CallEnded | ToolEnded | WorkspaceVerified
 
 
 @define
@@ -41,7 +43,8 @@ class CallLog:
     last: the number of the run's last call.
     spent, total: by agent, and in all.
     past: the ends of the calls among the records given first, which earlier processes made; their
-        `at` counts back from now.
+        `at` counts back from now. acted, verified: what became of their tool calls, and
+        what they verified.
     in_doubt: agents of calls that the last process started and did not end; they may be billed.
     """
 
@@ -52,7 +55,7 @@ class CallLog:
         self._open: dict[int, CallStarted] = {}
         self._ended: set[int] = set()
         self._exhausted: dict[str, int] = {}
-        processes: list[list[CallEnded]] = [[]]
+        processes: list[list[Ended]] = [[]]
         known: set[int] = set()
         for record in records:
             self.add(record)
@@ -60,11 +63,14 @@ class CallLog:
                 case ProcessRecord():
                     processes.append([])
                     known = set(self._open)  # a person was told of them when that process began
-                case CallEnded():
+                case CallEnded() | ToolEnded() | WorkspaceVerified():
                     processes[-1].append(record)
                 case _:
                     pass
-        self.past = _counted_back(processes)
+        past = _counted_back(processes)
+        self.past = [record for record in past if isinstance(record, CallEnded)]
+        self.acted = [record for record in past if isinstance(record, ToolEnded)]
+        self.verified = [record for record in past if isinstance(record, WorkspaceVerified)]
         fresh = (call.agent for number, call in self._open.items() if number not in known)
         self.in_doubt = sorted(set(fresh))
 
@@ -103,11 +109,11 @@ def past_calls(path: Path) -> list[CallEnded]:
     return [record for record in read_records(path) if isinstance(record, CallEnded)]
 
 
-def _counted_back(processes: Sequence[Sequence[CallEnded]]) -> list[CallEnded]:
-    """Count each process's calls back from the end of the last, without the time between them."""
-    counted: list[CallEnded] = []
+def _counted_back(processes: Sequence[Sequence[Ended]]) -> list[Ended]:
+    """Count what each process did back from the end of the last, without the time between them."""
+    counted: list[Ended] = []
     length = 0.0
-    for calls in reversed(processes):
-        length += max((call.at for call in calls), default=0.0)
-        counted[:0] = [evolve(call, at=call.at - length) for call in calls]
+    for records in reversed(processes):
+        length += max((record.at for record in records), default=0.0)
+        counted[:0] = [evolve(record, at=record.at - length) for record in records]
     return counted

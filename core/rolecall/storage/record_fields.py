@@ -6,6 +6,7 @@ from typing import Any
 from attrs import fields
 
 from ..types.causes import Cause
+from ..types.consent import Consent
 from ..types.messages import Stop
 from ..types.parts import Part, from_json
 from ..types.verification import Check
@@ -40,6 +41,12 @@ def _stop(value: object) -> Stop:
     if not isinstance(value, str) or value not in list(Stop):
         raise ValueError(f"must say why a model stopped, not {value!r}")
     return Stop(value)
+
+
+def _consent(value: object) -> Consent:
+    if not isinstance(value, str) or value not in list(Consent):
+        raise ValueError(f"must be what an operator answers, not {value!r}")
+    return Consent(value)
 
 
 def _texts(value: object) -> tuple[str, ...]:
@@ -113,6 +120,7 @@ PARSERS: Mapping[Any, Callable[[object], Any]] = {
     int: _whole,
     float: _number,
     Stop: _stop,
+    Consent: _consent,
     Usage: _usage,
     str | None: _or_none(_text),
     float | None: _or_none(_number),

@@ -8,7 +8,14 @@ from typing import Any
 
 from attrs import NOTHING, asdict, fields, frozen
 
-from ..types.events import CallEnded, CallStarted, ToolEnded, ToolStarted, WorkspaceVerified
+from ..types.events import (
+    CallEnded,
+    CallStarted,
+    ConsentDecided,
+    ToolEnded,
+    ToolStarted,
+    WorkspaceVerified,
+)
 from ..types.messages import Stop
 from ..types.parts import Attachment, Part, Text, ToolCall, ToolResult, Verbatim, to_json
 from ..types.verification import Check
@@ -136,6 +143,7 @@ Record = (
     | ForgottenRecord
     | ToolStarted
     | ToolEnded
+    | ConsentDecided
     | WorkspaceRecord
     | WorkspaceVerified
 )
@@ -154,6 +162,7 @@ _TYPES: Mapping[str, type[Record]] = {
     "forgotten": ForgottenRecord,
     "tool_started": ToolStarted,
     "tool_ended": ToolEnded,
+    "consent": ConsentDecided,
     "workspace": WorkspaceRecord,
     "verified": WorkspaceVerified,
 }

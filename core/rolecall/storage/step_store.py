@@ -11,6 +11,7 @@ from ..types.answer import Answer
 from ..types.events import (
     CallEnded,
     CallStarted,
+    ConsentDecided,
     Event,
     RunStarted,
     ToolEnded,
@@ -157,7 +158,8 @@ class StepStore:
         return (agent, len(self.updates)) in self._carried_over
 
     def remember(
-        self, record: ToolStarted | ToolEnded | WorkspaceRecord | WorkspaceVerified
+        self,
+        record: ToolStarted | ToolEnded | ConsentDecided | WorkspaceRecord | WorkspaceVerified,
     ) -> None:
         """Record what happened to the workspace; it is to be flushed before anyone relies on it."""
         self._record(record, wait=False)

@@ -7,6 +7,7 @@ from attrs import frozen
 
 from ..usage import Usage
 from .causes import Cause
+from .consent import Consent
 from .messages import Stop
 from .parts import Part
 from .verification import Check
@@ -57,6 +58,7 @@ class RunStarted(Event):
     it gets. when: the wall clock's time, in seconds since 1970.
     past: the ends of the calls that earlier processes of the run made. Their `at` is negative: it
         counts back from now, without the time in which no process worked on the run.
+    acted, verified: the ends of their tool calls, and what they verified; `at` as in `past`.
     forecast: what a new run is expected to come to.
     """
 
@@ -67,6 +69,8 @@ class RunStarted(Event):
     needs: tuple[tuple[str, tuple[str, ...]], ...] = ()
     when: float = 0.0
     past: "tuple[CallEnded, ...]" = ()
+    acted: "tuple[ToolEnded, ...]" = ()
+    verified: "tuple[WorkspaceVerified, ...]" = ()
     forecast: Forecast | None = None
 
 
@@ -151,8 +155,20 @@ class CallEnded(CallEvent):
 
 
 @frozen(kw_only=True)
+class RoundStarted(Event):
+    """An agent with tools is asked, for the `round`-th time of at most `rounds`.
+
+    They count from 1 again where what a check found went back to the agent.
+    """
+
+    agent: str
+    round: int
+    rounds: int
+
+
+@frozen(kw_only=True)
 class ToolStarted(Event):
-    """A tool call that may change something is about to be made.
+    """A tool call is about to be made.
 
     step: the key of the step whose answer wanted it. call: its id within that answer.
     """
@@ -180,6 +196,57 @@ class ToolEnded(Event):
     is_error: bool
     took: float
     tree: str = ""
+
+
+@frozen(kw_only=True)
+class ConsentAsked(Event):
+    """The operator is asked whether a call may change something outside of the workspace.
+
+    step, call: as in `ToolStarted`. plugin: which one supplied the tool.
+    """
+
+    agent: str
+    step: str
+    call: str
+    tool: str
+    plugin: str
+    arguments: Mapping[str, Any]
+
+
+@frozen(kw_only=True)
+class ConsentDecided(Event):
+    """The operator answered; what is refused is told to the model, which goes on."""
+
+    agent: str
+    step: str
+    call: str
+    tool: str
+    consent: Consent
+
+
+@frozen(kw_only=True)
+class CheckStarted(Event):
+    """rolecall runs a check on a fresh copy of what the agent left in the workspace.
+
+    number: which of the `checks` it is, from 1.
+    """
+
+    agent: str
+    command: str
+    number: int
+    checks: int
+
+
+@frozen(kw_only=True)
+class RepairStarted(Event):
+    """The agent's work goes back to it, for the `repair`-th time of at most `repairs`.
+
+    Checks of it failed, or nobody named any.
+    """
+
+    agent: str
+    repair: int
+    repairs: int
 
 
 @frozen(kw_only=True)

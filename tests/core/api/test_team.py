@@ -1,10 +1,12 @@
 """A team put to work by a program."""
 
 import asyncio
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
+from acting import Acting, Send
 from building import Closing, Gate, agent, failing, plugin
 
 from rolecall import (
@@ -12,6 +14,7 @@ from rolecall import (
     AllRoutesFailed,
     BudgetReached,
     CallStarted,
+    ConsentAsked,
     Event,
     Host,
     Response,
@@ -23,6 +26,7 @@ from rolecall import (
     Stop,
     Team,
     TeamError,
+    ToolCall,
     Usage,
     UsageError,
 )
@@ -389,3 +393,26 @@ def priced() -> Host:
             return 0.1
 
     return hosting(providers=lambda: [Priced("one")])
+
+
+def test_a_team_asks_for_consent_to_what_changes_something_outside(settings: Settings) -> None:
+    asked: list[ConsentAsked] = []
+
+    async def consent(question: ConsentAsked) -> bool:
+        asked.append(question)
+        return False
+
+    script = Acting({"a": [[ToolCall("1", "mail_send", {"to": "b"})], "done"]})
+    mailer = agent("a", tools=("mail",))
+    host = hosting(agents=[mailer], providers=lambda: [script], tools=lambda: [Send()])
+    settings = settings.with_environment(PATH=os.environ["PATH"])
+
+    async def work() -> None:
+        for team in (
+            Team.load(settings=settings, host=host, consent=consent),
+            Team([mailer], settings=settings, host=host, consent=consent),
+        ):
+            assert (await team.run("Build it.")).ok
+
+    asyncio.run(work())
+    assert [(question.tool, question.plugin) for question in asked] == [("mail.send", "all")] * 2

@@ -27,7 +27,10 @@ from building import Ran, agent
 from rolecall import (
     CallFailed,
     CallStarted,
+    CheckStarted,
     ProviderError,
+    RepairStarted,
+    RoundStarted,
     StepReused,
     Text,
     ToolCall,
@@ -71,15 +74,21 @@ def test_an_agent_works_until_it_ends(tmp_path: Path) -> None:
 
 def test_what_happens_is_told_in_order(tmp_path: Path) -> None:
     ran = act(tmp_path / "run", [WRITER], Acting({"writer": TWO_FILES}))
-    kinds = (CallStarted, ToolStarted, ToolEnded)
+    kinds = (RoundStarted, CallStarted, ToolStarted, ToolEnded)
     told = [type(event) for event in ran.events if isinstance(event, kinds)]
     assert told == [
+        RoundStarted,
         CallStarted,
         *(ToolStarted, ToolEnded) * 2,
+        RoundStarted,
         CallStarted,
-        ToolEnded,  # a call that only reads needs no word before it
+        ToolStarted,
+        ToolEnded,
+        RoundStarted,
         CallStarted,
     ]
+    rounds = [(event.round, event.rounds) for event in ran.events.of(RoundStarted)]
+    assert rounds == [(1, 40), (2, 40), (3, 40)]
     trees = [event.tree for event in ran.events.of(ToolEnded)]
     assert trees[0] != trees[1]
     assert trees[2] == ""
@@ -208,47 +217,6 @@ def test_a_fallback_in_mid_conversation_goes_on_with_it(tmp_path: Path) -> None:
     assert (len(first.requests), len(second.requests)) == (1, 2)
     assert ran.outcome.done == ("writer",)
     assert workspace(ran.folder).files() == ["a.py", "b.py"]
-
-
-# Consent.
-
-
-@pytest.mark.parametrize(("patterns", "sent"), [((), 0), (("mail.*",), 1), (("mail.send",), 1)])
-def test_what_changes_something_outside_needs_consent(
-    tmp_path: Path, patterns: tuple[str, ...], sent: int
-) -> None:
-    mail = Send()
-    provider = Acting({"writer": [[ToolCall("1", "mail_send", {"to": "a"})], "done"]})
-    act(
-        tmp_path / "run",
-        [agent("writer", tools=("mail",))],
-        provider,
-        tools={"mail.send": mail},
-        settings=allowing(*patterns),
-    )
-    assert len(mail.sent) == sent
-    (result,) = provider.results(1)
-    assert result.text == ("sent" if sent else "the operator does not allow this call")
-
-
-def test_an_operator_is_asked_for_consent(tmp_path: Path) -> None:
-    asked = []
-
-    async def consent(agent: str, call: ToolCall) -> bool:
-        asked.append((agent, call.name, call.arguments))
-        return True
-
-    mail = Send()
-    provider = Acting({"writer": [[ToolCall("1", "mail_send", {"to": "a"})], "done"]})
-    act(
-        tmp_path / "run",
-        [agent("writer", tools=("mail",))],
-        provider,
-        tools={"mail.send": mail},
-        consent=consent,
-    )
-    assert asked == [("writer", "mail_send", {"to": "a"})]
-    assert mail.sent == [{"to": "a"}]
 
 
 # Who may use what.
@@ -467,6 +435,12 @@ def test_what_the_checks_find_goes_back_and_is_mended(tmp_path: Path) -> None:
     assert ran.read("deliverables/01-coder.md") == "mended\n"
     found = ran.events.of(WorkspaceVerified)
     assert [verified.has_passed for verified in found] == [False, True]
+    checks = ran.events.of(CheckStarted)
+    assert [(check.command, check.number, check.checks) for check in checks] == [
+        ("python3 app.py", 1, 1)
+    ] * 2
+    (repairing,) = ran.events.of(RepairStarted)
+    assert (repairing.repair, repairing.repairs) == (1, 2)
     asked = provider.requests[2].messages[-1].text
     assert "rolecall ran the checks" in asked
     assert '<output command="python3 app.py">' in asked

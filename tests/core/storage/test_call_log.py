@@ -1,12 +1,13 @@
 """What a run's calls came to, over all its processes."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from attrs import evolve
 from building import agent, call_ended, call_started, run
 
-from rolecall import Cause, RunError
+from rolecall import Cause, RunError, ToolEnded
 from rolecall.storage.call_log import CallLog, Spent, past_calls
 from rolecall.storage.records import ProcessRecord, Record
 from rolecall.testing import FakeProvider
@@ -39,6 +40,15 @@ def test_calls_of_earlier_processes_count_back_from_now() -> None:
     second = [BEGAN, call_ended(2, at=2.0), call_ended(20, at=3.0)]
     past = CallLog([*first, *second]).past
     assert {call.call: call.at for call in past} == {1: -4.0, 10: -3.0, 2: -1.0, 20: 0.0}
+
+
+def test_tool_calls_of_earlier_processes_count_back_beside_them() -> None:
+    values: dict[str, Any] = {"agent": "a", "step": "key", "call": "1", "tool": "lint"}
+    values |= {"arguments": {}, "text": "done", "is_error": False, "took": 1.0}
+    first = [BEGAN, call_ended(1, at=4.0), ToolEnded(at=6.0, **values)]
+    log = CallLog([*first, BEGAN, call_ended(2, at=2.0)])
+    assert [call.at for call in log.past] == [-4.0, 0.0]
+    assert log.acted == [ToolEnded(at=-2.0, **values)]
 
 
 def test_calls_of_earlier_processes_are_kept_as_they_were() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from building import call_ended, call_started
 
-from rolecall import Cause, Stop, ToolEnded, ToolStarted, Usage
+from rolecall import Cause, Consent, ConsentDecided, Stop, ToolEnded, ToolStarted, Usage
 from rolecall.storage.records import (
     AnswerRecord,
     CarriedOverRecord,
@@ -113,6 +113,13 @@ KEPT: list[tuple[dict[str, Any], Record]] = [
         {"type": "tool_ended", "at": 1.0, **TOOL, "text": "t", "is_error": True, "took": 0.5}
         | {"tree": "t"},
         ToolEnded(at=1.0, **TOOL, text="t", is_error=True, took=0.5, tree="t"),
+    ),
+    (
+        {"type": "consent", "at": 1.0, "agent": "a", "step": "key", "call": "1", "tool": "lint"}
+        | {"consent": "always"},
+        ConsentDecided(
+            at=1.0, agent="a", step="key", call="1", tool="lint", consent=Consent.ALWAYS
+        ),
     ),
     ({"type": "workspace", "tree": "t"}, WorkspaceRecord(tree="t")),
 ]

@@ -2,7 +2,8 @@
 
 from collections.abc import Collection
 
-from ...types.events import ToolEnded, ToolStarted, WorkspaceVerified
+from ...types.consent import Consent
+from ...types.events import ConsentDecided, ToolEnded, ToolStarted, WorkspaceVerified
 from ...types.verification import REGISTER_CHECKS, Registration
 from ..records import ForgottenRecord, Record, WorkspaceRecord
 
@@ -16,6 +17,8 @@ class ToolResults:
     def __init__(self) -> None:
         self._ended: dict[tuple[str, str], ToolEnded] = {}
         self._begun: dict[tuple[str, str], ToolStarted] = {}
+        self._decided: dict[tuple[str, str], ConsentDecided] = {}
+        self._always: set[str] = set()
         self._verified: dict[tuple[str, tuple[str, ...]], WorkspaceVerified] = {}
         self._changes: list[tuple[str, str, str]] = []
         self.tree = ""
@@ -30,6 +33,10 @@ class ToolResults:
                 if record.tree:
                     self._note_change(record.agent, record.tree)
                     self.tree = record.tree
+            case ConsentDecided():
+                self._decided[record.step, record.call] = record
+                if record.consent is Consent.ALWAYS:
+                    self._always.add(record.tool)
             case WorkspaceRecord():
                 # Where a call was cut off, the files are again what they were before it.
                 self._begun.clear()
@@ -38,15 +45,22 @@ class ToolResults:
                 commands = tuple(check.command for check in record.checks)
                 self._verified[record.tree, commands] = record
             case ForgottenRecord():
-                for key, ended in list(self._ended.items()):
-                    if ended.agent in record.agents:
-                        del self._ended[key]
+                for kept in (self._ended, self._decided):
+                    for key in [key for key, each in kept.items() if each.agent in record.agents]:
+                        del kept[key]
             case _:
                 pass
 
     def find(self, step: str, call: str) -> ToolEnded | None:
         """Return what a call came to, or None where it never ended."""
         return self._ended.get((step, call))
+
+    def consent(self, step: str, call: str, tool: str) -> Consent | None:
+        """Return what the operator decided about a call, or None where that is open."""
+        if tool in self._always:
+            return Consent.ALWAYS
+        decided = self._decided.get((step, call))
+        return None if decided is None else decided.consent
 
     def cut_off(self) -> list[ToolStarted]:
         """List the calls that began and never ended."""
