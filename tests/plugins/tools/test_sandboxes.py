@@ -151,6 +151,11 @@ def test_there_is_no_network_unless_it_is_wanted(tmp_path: Path, server: int) ->
         "mount -t tmpfs none /usr",
         "kill -9 {pid}",
         "unshare -Ur true",
+        "cat /proc/sys/kernel/core_pattern > /proc/sys/kernel/core_pattern",
+        "cat /proc/sys/kernel/hostname > /proc/sys/kernel/hostname",
+        "echo 0 > /proc/self/oom_score_adj",
+        "echo x > /dev/mine",
+        "head -c 200000000 /dev/zero > /dev/shm/much",
     ],
 )
 def test_what_lies_outside_is_out_of_reach(line: str, tmp_path: Path) -> None:
@@ -162,6 +167,15 @@ def test_what_lies_outside_is_out_of_reach(line: str, tmp_path: Path) -> None:
     assert result.code != 0
     assert "content" not in result.output
     assert (outside / "private").read_text() == "content"
+
+
+@CONFINED
+def test_what_root_does_to_devices_is_undone(tmp_path: Path) -> None:
+    devices = [Path("/dev", name) for name in ("null", "zero", "full", "random", "urandom", "tty")]
+    before = [path.stat().st_mode for path in devices]
+    run(BUBBLEWRAP, "chmod 0 /dev/null /dev/zero /dev/random", tmp_path)
+    assert [path.stat().st_mode for path in devices] == before
+    assert run(BUBBLEWRAP, "head -c 3 /dev/zero | wc -c > /dev/stdout", tmp_path).output == "3\n"
 
 
 @CONFINED

