@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from ..types.agents import Agent
 from ..types.causes import Cause
 from ..types.events import Observer
 from ..types.messages import Message, Request, Stop
+from .background_loop import BackgroundLoop
 from .loop_scope import LoopScope
 from .text_stream import Restart, TextStreams
 
@@ -88,14 +88,15 @@ class LLM:
         )
         self._dispatcher = Dispatcher(context)
         self._connections = LoopScope(lambda: close(providers.values()))
+        self._loop = BackgroundLoop(self._connections)
 
     def call(self, prompt: Prompt) -> str:
         """Answer a prompt, or a conversation: `{"role": ..., "content": ...}`, the last turn last.
 
-        For programs without an event loop, and beside a running one.
+        For programs without an event loop, and beside a running one. All these calls share a loop
+        in a thread of its own, and its connections.
         """
-        with ThreadPoolExecutor(max_workers=1) as thread:
-            return thread.submit(lambda: asyncio.run(self.acall(prompt))).result()
+        return self._loop.run(self.acall(prompt))
 
     async def acall(self, prompt: Prompt) -> str:
         """Answer the same; a text that stays cut off raises CallFailed with `truncated`."""

@@ -1,6 +1,7 @@
 """A model for other programs."""
 
 import asyncio
+import gc
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -136,10 +137,22 @@ def test_several_threads_may_call_at_once() -> None:
 def test_no_connection_outlives_the_loop_it_was_made_in() -> None:
     provider = Closing("one")
     model = llm(provider)
-    model.call("?")
-    model.call("?")
+    asyncio.run(model.acall("?"))
+    asyncio.run(model.acall("?"))
     assert len(provider.closed) == 2
     assert provider.closed[0] is not provider.closed[1]
+
+
+def test_calls_of_programs_without_a_loop_share_connections_that_end_with_the_model() -> None:
+    provider = Closing("one")
+    model = llm(provider)
+    model.call("?")
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(model.call, "ab"))
+    assert provider.closed == []
+    del model
+    gc.collect()
+    assert len(provider.closed) == 1
 
 
 def test_connections_are_kept_while_another_call_of_the_loop_is_under_way() -> None:

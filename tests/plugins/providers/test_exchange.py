@@ -13,7 +13,7 @@ from attrs import evolve
 from raw_server import Answer, answering, chunk, streamed, whole
 from vendors import REQUEST, provider
 
-from rolecall import CallProgress, Cause, ProviderError, Response
+from rolecall import LLM, CallProgress, Cause, ProviderError, Response, Settings
 
 START: dict[str, Any] = {
     "type": "message_start",
@@ -190,3 +190,15 @@ def test_an_answer_that_is_whole_does_not_wait_for_a_body_that_never_ends(over: 
     began = time.monotonic()
     assert ask(answer, idle_timeout=30).text == "Said"
     assert time.monotonic() - began < 10
+
+
+def test_a_program_without_an_event_loop_makes_its_calls_over_one_connection() -> None:
+    message = {"type": "message", "content": [{"type": "text", "text": "Said"}]}
+    body = json.dumps({**message, "stop_reason": "end_turn"}).encode()
+    with answering(whole(body)) as server:
+        settings = Settings(interval=0).with_environment(
+            ANTHROPIC_API_KEY="a-key", ANTHROPIC_API_BASE=server.url
+        )
+        model = LLM("claude", settings=settings)
+        assert [model.call("?") for _ in range(3)] == ["Said"] * 3
+    assert server.connections == 1
