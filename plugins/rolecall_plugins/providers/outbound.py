@@ -110,11 +110,13 @@ class _DecompressedBody:
         self._read = reply.read
         self._request = request
         encodings = [value for name, value in reply.headers if name.lower() == "content-encoding"]
-        self._decompressor = Decompressor(", ".join(encodings))
+        self._decompressor = Decompressor(encodings[-1]) if encodings else None
         self._pieces: Iterator[bytes] = iter(())
 
     async def read(self) -> bytes:
         try:
+            if self._decompressor is None:
+                return await self._read()
             while True:
                 for piece in self._pieces:
                     return piece

@@ -19,6 +19,9 @@ from .reply_reader import STEP, Reading, Reply
 # Seconds for what follows an answer that is whole: the count of its tokens, and the body's end,
 # after which the connection serves the next call. Some servers never end it.
 LINGER = 2.0
+# Moving a timer costs as much as reading an event, so it is moved in steps of this part of the
+# wait, by which a silence may last longer.
+TIMER_STEP = 0.05
 _OF_THE_CONNECTION = {"accept-encoding", "connection", "content-length", "host", "user-agent"}
 
 
@@ -39,6 +42,7 @@ class Exchange:
         self._reading: Reading | None = None
         self._has_ended = False
         self._failure: Exception | None = None
+        self._idle_silence = f"no sign of life for {request.idle_timeout:g} s"
 
     async def send(
         self, outgoing: OutgoingRequest, amend: Callable[[bytes], bytes] | None = None
@@ -77,7 +81,8 @@ class Exchange:
                 with self._keeping_failures():
                     async with asyncio.timeout_at(self._deadline) as limit:
                         while await self._read():
-                            limit.reschedule(self._deadline)
+                            if limit.when() != self._deadline:
+                                limit.reschedule(self._deadline)
             except ProviderError:
                 pass  # it depends on what has come whether that matters
         if self._reading is not None and isinstance(self._failure, ProviderError | None):
@@ -106,12 +111,11 @@ class Exchange:
         if not chunk:
             self._has_ended = True
             self._tell(reading.close())
-        elif not reading.is_whole:
-            if self._request.stream:
-                idle = self._request.idle_timeout
-                self._wait(idle, f"no sign of life for {idle:g} s")
-        elif not was_whole:
-            self._wait(LINGER, "the answer came, and no end")
+        elif reading.is_whole:
+            if not was_whole:
+                self._wait(LINGER, "the answer came, and no end")
+        elif self._request.stream:
+            self._wait_for_more()
         return chunk
 
     def _tell(self, delta: str) -> None:
@@ -121,6 +125,13 @@ class Exchange:
     def _wait(self, seconds: float, silence: str) -> None:
         self._deadline = asyncio.get_running_loop().time() + seconds
         self._silence = silence
+
+    def _wait_for_more(self) -> None:
+        idle = self._request.idle_timeout
+        until = asyncio.get_running_loop().time() + idle
+        if until > self._deadline or self._silence is not self._idle_silence:
+            self._deadline = until + TIMER_STEP * idle
+            self._silence = self._idle_silence
 
     @contextmanager
     def _keeping_failures(self) -> Iterator[None]:
