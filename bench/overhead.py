@@ -1,20 +1,20 @@
 """Measures what a call costs the client: CPU time and memory, beside bare litellm and peers.
 
-    python bench/overhead.py [--quick] [--only CONTESTANT]
+    python bench/overhead.py [--quick] [--large] [--only CONTESTANT]
 
-Everyone gets the same answers, in Anthropic's format, from a server in a process of its own. Each
-contestant is an interpreter of its own, which stays: they take turns in rounds, and what is shown
-is the median, in CPU milliseconds per answered call, and in brackets the median of the ratios to
-litellm's in the same round. "failing over" means that a first model is overloaded (HTTP 529), a
-second one answers, and nobody retries; its price is that of both requests. litellm's own row fails
-over by try and except. A streamed answer comes in 20 pieces.
+Everyone gets the same answers from a server in a process of its own, in the vendor's format. Each
+contestant is an interpreter of its own for each table: one that calls Claude alone, one that calls
+Gemini alone, one that calls both, Gemini first, as a team does. They take turns in rounds; shown is
+the median, in CPU milliseconds per answered call, and in brackets the median of the ratios to
+litellm's in the same round. "failing over" means that Gemini is overloaded (HTTP 503), Claude
+answers, and nobody retries; its price is that of both requests. litellm's own row fails over by try
+and except.
 """
 
 import argparse
 import asyncio
 import gc
 import importlib.util
-import itertools
 import json
 import os
 import resource
@@ -23,42 +23,45 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from functools import cache
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from attrs import asdict, evolve, field, frozen
+from contestants import AT_ONCE, CONTESTANTS, Contestant, Load, Work
 
-KEY = "sk-ant-bench"
-DOWN, UP, OTHER = "claude-haiku-4-5", "claude-sonnet-4-6", "claude-opus-5-5"
-SYSTEM = "You answer in one sentence."
-QUESTION = "Name the first risk of a URL shortener that comes to mind."
-PIECES = ["An open redirect, "] * 19 + ["used by phishers."]
-ANSWER = "".join(PIECES)
-USAGE = {"input_tokens": 25, "output_tokens": 60}
 SETTLING = 0.1  # seconds after the last answer, in which some still log it
-AT_ONCE = 50
-TEAM, QUEUE, RUNS = 1000, 10_000, 1000
+BENCH = Path(__file__).parent
+Columns = Mapping[str, Load]
 
 
-@frozen
-class Load:
-    """Calls to make.
+def calls(*vendors: str) -> Columns:
+    """Return a table's columns."""
+    load = Load(200, AT_ONCE, vendors)
+    return {
+        "plain, 1 at once": evolve(load, calls=100, at_once=1),
+        f"plain, {AT_ONCE}": load,
+        "20 pieces, 1": evolve(load, calls=20, at_once=1, stream=True),
+        f"20 pieces, {AT_ONCE}": evolve(load, calls=100, stream=True),
+        "200 pieces, 20": evolve(load, calls=20, at_once=20, stream=True, pieces=200),
+        "2,000 pieces, 4": evolve(load, calls=4, at_once=4, stream=True, pieces=2000),
+    }
 
-    failing: whether the first model of two is overloaded.
-    runs: how often it is all done, one after the other.
-    """
 
-    calls: int
-    at_once: int
-    failing: bool = False
-    stream: bool = False
-    runs: int = 1
-
-    @property
-    def models(self) -> tuple[str, str]:
-        return (DOWN if self.failing else OTHER, UP)
+BOTH = ("gemini", "claude")
+FAILING = Load(100, AT_ONCE, ("gemini>claude",))
+TABLES: Mapping[str, Columns] = {
+    "Claude alone": calls("claude"),
+    "Gemini alone": calls("gemini"),
+    "both in one process": {
+        **calls(*BOTH),
+        "failing over, 1": evolve(FAILING, calls=30, at_once=1),
+        f"failing over, {AT_ONCE}": FAILING,
+    },
+}
+# As in the default team, 8 of 13 on Gemini.
+TURNS = tuple("gemini" if turn * 8 % 13 < 8 else "claude" for turn in range(13))
+TEAMS = (13, 100)
+LARGE = 1000
 
 
 @frozen
@@ -74,364 +77,14 @@ class Measured:
     resident: float
 
 
-Ask = Callable[[Load], Awaitable[str]]
-Work = Callable[[Load], Awaitable[None]]
-
-
-@frozen
-class Contestant:
-    """A way to make calls that can be installed.
-
-    make: gives what makes a load's calls, given the server's address and a folder.
-    """
-
-    package: str
-    make: Callable[[str, Path], Work]
-    streams: bool = False
-    fails_over: bool = True
-
-
-COLUMNS = {
-    "plain, 1 at once": Load(100, 1),
-    "plain, 50 at once": Load(200, AT_ONCE),
-    "failing over, 1": Load(30, 1, failing=True),
-    "failing over, 50": Load(100, AT_ONCE, failing=True),
-    "streamed, 1": Load(20, 1, stream=True),
-    "streamed, 50": Load(100, AT_ONCE, stream=True),
-}
-
-
-def apiece(ask: Ask) -> Work:
-    """Make a load's calls one by one, as many at once as it wants."""
-
-    async def work(load: Load) -> None:
-        turns = iter(range(load.calls))
-
-        async def worker() -> None:
-            for _ in turns:
-                assert await ask(load) == ANSWER
-
-        await asyncio.gather(*(worker() for _ in range(load.at_once)))
-
-    return work
-
-
-def bare(base: str, folder: Path) -> Work:
-    """Send the bytes that are needed, and read the text of the reply."""
-    from aiohttp import ClientSession
-
-    session = cache(ClientSession)
-    said = [{"role": "user", "content": QUESTION}]
-
-    async def ask(load: Load) -> str:
-        body = {"model": UP, "system": SYSTEM, "messages": said, "max_tokens": 1000}
-        url, headers = f"{base}/v1/messages", {"x-api-key": KEY}
-        async with session().post(url, json=body, headers=headers) as reply:
-            text: str = (await reply.json())["content"][0]["text"]
-            return text
-
-    return apiece(ask)
-
-
-def litellm(base: str, folder: Path) -> Work:
-    import litellm
-    from litellm import InternalServerError, acompletion
-
-    litellm.suppress_debug_info = True  # it prints where to give feedback
-
-    async def once(model: str, stream: bool) -> str:
-        answer: Any = await acompletion(**_litellm_model(model, base), messages=SAID, stream=stream)
-        if stream:
-            return "".join([each.choices[0].delta.content or "" async for each in answer])
-        return str(answer.choices[0].message.content)
-
-    async def ask(load: Load) -> str:
-        first, second = load.models
-        try:
-            return await once(first, load.stream)
-        except InternalServerError:
-            return await once(second, load.stream)
-
-    return apiece(ask)
-
-
-SAID = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": QUESTION}]
-
-
-def _litellm_model(model: str, base: str) -> dict[str, Any]:
-    return {
-        "model": f"anthropic/{model}",
-        "api_base": base,
-        "api_key": KEY,
-        "max_tokens": 1000,
-        "max_retries": 0,
-    }
-
-
-def router(base: str, folder: Path) -> Work:
-    import litellm
-    from litellm import Router
-
-    litellm.suppress_debug_info = True
-
-    made = Router(
-        model_list=[
-            {"model_name": model, "litellm_params": _litellm_model(model, base)}
-            for model in (DOWN, OTHER, UP)
-        ],
-        fallbacks=[{DOWN: [UP]}, {OTHER: [UP]}],
-        num_retries=0,
-        disable_cooldowns=True,
-    )
-
-    async def ask(load: Load) -> str:
-        answer: Any = await made.acompletion(model=load.models[0], messages=SAID)
-        return str(answer.choices[0].message.content)
-
-    return apiece(ask)
-
-
-def pydantic_ai(base: str, folder: Path) -> Work:
-    from pydantic_ai import Agent
-    from pydantic_ai.models.anthropic import AnthropicModel
-    from pydantic_ai.models.fallback import FallbackModel
-    from pydantic_ai.providers.anthropic import AnthropicProvider
-
-    client = _anthropic(base)
-
-    @cache
-    def agent(models: tuple[str, str]) -> "Agent[None, str]":
-        provider = AnthropicProvider(anthropic_client=client)
-        routes = [AnthropicModel(model, provider=provider) for model in models]
-        return Agent(FallbackModel(*routes), system_prompt=SYSTEM)
-
-    async def ask(load: Load) -> str:
-        return (await agent(load.models).run(QUESTION)).output
-
-    return apiece(ask)
-
-
-def _anthropic(base: str) -> Any:
-    from anthropic import AsyncAnthropic
-
-    return AsyncAnthropic(base_url=base, api_key=KEY, max_retries=0)
-
-
-def langchain(base: str, folder: Path) -> Work:
-    from langchain_anthropic import ChatAnthropic
-    from langchain_core.runnables import Runnable
-
-    def chat(model: str) -> ChatAnthropic:
-        made: dict[str, Any] = {"model": model, "base_url": base, "api_key": KEY}
-        return ChatAnthropic(**made, max_retries=0, max_tokens=1000)
-
-    @cache
-    def chain(models: tuple[str, str]) -> "Runnable[Any, Any]":
-        first, second = map(chat, models)
-        return first.with_fallbacks([second])
-
-    async def ask(load: Load) -> str:
-        answer = await chain(load.models).ainvoke([("system", SYSTEM), ("human", QUESTION)])
-        return str(answer.content)
-
-    return apiece(ask)
-
-
-def a_run(base: str, folder: Path) -> Work:
-    """Put a team to work whose agents need nobody: journal, events, judgement, limiter."""
-    return _runs(base, folder, str(folder / "state"))
-
-
-def a_run_alone(base: str, folder: Path) -> Work:
-    """Do the same, and share no limits with other processes."""
-    return _runs(base, folder, "")
-
-
-def _runs(base: str, folder: Path, state: str) -> Work:
-    from rolecall import Agent, Team
-    from rolecall_plugins.report import writer
-
-    class Undrawn:  # it is in a process of its own, which does not count here
-        def __init__(self, folder: Path) -> None:
-            pass
-
-        def draw(self, told: Mapping[str, Any]) -> None:
-            pass
-
-    writer.Drawer = Undrawn
-
-    @cache
-    def team(load: Load) -> Team:
-        routes = [f"claude/{model}" for model in load.models]
-        agents = [
-            Agent(name=f"agent-{n}", title="T", goal="g", prompt=SYSTEM, routes=routes)
-            for n in range(load.calls)
-        ]
-        return Team(agents, settings=_settings(base, load, state, str(folder / "runs")))
-
-    async def work(load: Load) -> None:
-        for _ in range(load.runs):
-            result = await team(load).run(QUESTION)
-            texts = list(result.deliverables.values())
-            assert len(texts) == load.calls, result.failed
-            assert all(text.strip() == ANSWER for text in texts)
-
-    return work
-
-
-def an_llm(base: str, folder: Path) -> Work:
-    """Make calls outside any run."""
-    from rolecall import LLM
-
-    @cache
-    def llm(load: Load) -> LLM:
-        routes = [f"claude/{model}" for model in load.models]
-        settings = _settings(base, load, str(folder / "state"), "")
-        return LLM(*routes, system=SYSTEM, settings=settings)
-
-    async def ask(load: Load) -> str:
-        return await llm(load).acall(QUESTION)
-
-    return apiece(ask)
-
-
-def _settings(base: str, load: Load, state: str, runs: str) -> Any:
-    """Let pacing take no time, and nobody retry or be left alone."""
-    from rolecall import Action, Cause, ProviderSettings, Settings
-
-    at_once = min(load.at_once, AT_ONCE)
-    return Settings(
-        interval=0,
-        providers={"claude": ProviderSettings(api_base=base, concurrency=at_once)},
-        on={Cause.OVERLOADED: Action.FALLBACK},
-        breaker_failures=1_000_000,
-        stream=load.stream,
-        state=state,
-        runs=runs,
-        quiet=True,
-    ).with_environment(ANTHROPIC_API_KEY=KEY)
-
-
-CONTESTANTS = {
-    "litellm": Contestant("litellm", litellm, streams=True),
-    "(aiohttp alone)": Contestant("aiohttp", bare, fails_over=False),
-    "rolecall, a run": Contestant("rolecall", a_run, streams=True),
-    "rolecall, a run that shares no limits": Contestant("rolecall", a_run_alone),
-    "rolecall, `LLM.acall`": Contestant("rolecall", an_llm, streams=True),
-    "litellm's Router": Contestant("litellm", router),
-    "pydantic-ai, `FallbackModel`": Contestant("pydantic_ai", pydantic_ai),
-    "langchain, `with_fallbacks`": Contestant("langchain_anthropic", langchain),
-}
-
-
-class Server(asyncio.Protocol):
-    """Answers as Anthropic's API would, without looking any closer than it must."""
-
-    def __init__(self) -> None:
-        self._came = b""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        self._came += data
-        head, end, body = self._came.partition(b"\r\n\r\n")
-        length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0] or 0)
-        if end and len(body) >= length:
-            self._came = b""
-            self._answer(json.loads(body))
-
-    def _answer(self, request: Mapping[str, Any]) -> None:
-        if request["model"] == DOWN:
-            self._transport.write(OVERLOADED)
-        elif request.get("stream"):
-            self._next(iter(STREAM))
-        else:
-            self._transport.write(MESSAGE)
-
-    def _next(self, pieces: Iterator[bytes]) -> None:
-        for piece in itertools.islice(pieces, 1):
-            self._transport.write(piece)
-            asyncio.get_running_loop().call_later(0.001, self._next, pieces)
-
-
-def _whole(status: str, body: object) -> bytes:
-    content = json.dumps(body).encode()
-    head = f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\nrequest-id: req_1\r\n"
-    return f"{head}content-length: {len(content)}\r\n\r\n".encode() + content
-
-
-def _streamed() -> list[bytes]:
-    """Give the head, each piece, and the end, as the chunks that are sent."""
-    start = {**_message(), "content": [], "stop_reason": None}
-    block = {"type": "text", "text": ""}
-    ended = {"stop_reason": "end_turn", "stop_sequence": None}
-    events: list[list[dict[str, Any]]] = [
-        [
-            {"type": "message_start", "message": start},
-            {"type": "content_block_start", "index": 0, "content_block": block},
-        ],
-        *([_delta(piece)] for piece in PIECES),
-        [
-            {"type": "content_block_stop", "index": 0},
-            {"type": "message_delta", "delta": ended, "usage": USAGE},
-            {"type": "message_stop"},
-        ],
-    ]
-    head = (
-        b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
-    )
-    return [head, *(_chunk(b"".join(map(_event, each))) for each in events), _chunk(b"")]
-
-
-def _message() -> dict[str, Any]:
-    return {
-        "id": "msg_1",
-        "type": "message",
-        "role": "assistant",
-        "model": UP,
-        "content": [{"type": "text", "text": ANSWER}],
-        "stop_reason": "end_turn",
-        "stop_sequence": None,
-        "usage": USAGE,
-    }
-
-
-def _delta(text: str) -> dict[str, Any]:
-    delta = {"type": "text_delta", "text": text}
-    return {"type": "content_block_delta", "index": 0, "delta": delta}
-
-
-def _event(event: Mapping[str, Any]) -> bytes:
-    return f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode()
-
-
-def _chunk(content: bytes) -> bytes:
-    return f"{len(content):x}\r\n".encode() + content + b"\r\n"
-
-
-_TOO_MUCH = {"type": "overloaded_error", "message": "Overloaded"}
-OVERLOADED = _whole("529 Overloaded", {"type": "error", "error": _TOO_MUCH})
-MESSAGE = _whole("200 OK", _message())
-STREAM = _streamed()
-
-
-async def serve() -> None:
-    """Serve until standard input ends; say where."""
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(Server, "127.0.0.1", 0, backlog=1000)
-    print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
-    await asyncio.to_thread(sys.stdin.read)
-    server.close()
-
-
 async def contest(name: str, base: str, folder: str) -> None:
     """Make the calls of each load that standard input asks for, and say what they came to."""
     work = CONTESTANTS[name].make(base, Path(folder))
     print("ready", flush=True)
     while line := sys.stdin.readline():
-        print(json.dumps(asdict(await measure(work, Load(**json.loads(line))))), flush=True)
+        asked = json.loads(line)
+        load = Load(**{**asked, "vendors": tuple(asked["vendors"])})
+        print(json.dumps(asdict(await measure(work, load))), flush=True)
     os._exit(0)  # connections that are still open would each say so
 
 
@@ -451,7 +104,7 @@ def _peak() -> float:
 
 
 def _resident() -> float:
-    """Give the MB that the process keeps in memory; 0 where the system does not tell."""
+    """Return the MB that the process keeps in memory; 0 where the system does not tell."""
     status = Path("/proc/self/statm")
     return int(status.read_text().split()[1]) * 4096 / 1024**2 if status.exists() else 0
 
@@ -459,18 +112,24 @@ def _resident() -> float:
 class Child:
     """An interpreter that is asked line by line."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *command: str) -> None:
         quiet = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_MODE": "PRODUCTION"}
         self._process = subprocess.Popen(
-            [sys.executable, __file__, *arguments],
+            [sys.executable, *command],
             env={**os.environ, **quiet},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
 
+    @classmethod
+    def contesting(cls, name: str, base: str, folder: Path) -> "Child":
+        own = folder / f"{len(list(folder.iterdir()))}"
+        own.mkdir()
+        return cls(__file__, "contest", name, base, str(own))
+
     def ready(self) -> str:
-        """Wait until it has begun; give what it says then."""
+        """Wait until it has begun; return what it says then."""
         return self._read()
 
     def measure(self, load: Load) -> Measured:
@@ -492,60 +151,68 @@ class Child:
 
 @frozen
 class Ring:
-    """The contestants that take turns, and what they came to, column by column."""
+    """Contestants that take turns, and what they came to, column by column."""
 
     children: Mapping[str, Child]
     measured: dict[tuple[str, str], list[Measured]] = field(factory=dict)
 
-    def warm_up(self, columns: Mapping[str, Load]) -> None:
+    def warm_up(self, columns: Columns) -> None:
         for name, child in self.children.items():
-            for load in self._wanted(name, columns).values():
-                child.measure(evolve(load, calls=max(10, load.calls // 5)))
+            for load in _wanted(CONTESTANTS[name], columns).values():
+                few = max(load.calls // 5, min(load.calls, 10))
+                child.measure(evolve(load, calls=few, pieces=min(load.pieces, 20)))
 
-    def round(self, columns: Mapping[str, Load]) -> None:
+    def round(self, columns: Columns) -> None:
         for column, load in columns.items():
             for name, child in self.children.items():
-                if column in self._wanted(name, columns):
+                if column in _wanted(CONTESTANTS[name], columns):
                     self.measured.setdefault((name, column), []).append(child.measure(load))
 
-    def cell(self, name: str, column: str) -> str:
+    def cell(self, name: str, column: str, base: str = "litellm") -> str:
         mine = self.measured.get((name, column), [])
+        theirs = self.measured.get((base, column), mine)
         if not mine:
             return ""
-        theirs = self.measured.get(("litellm", column), mine)
         pairs = zip(mine, theirs, strict=True)
         ratio = statistics.median(one.cpu / other.cpu for one, other in pairs)
         return f"{statistics.median(one.cpu for one in mine):.2f} ({ratio:.2f})"
 
     def peak(self, name: str) -> float:
-        """Give the most memory that a contestant has had, in MB."""
+        """Return the most memory that a contestant has had, in MB."""
         return max(
-            each.peak for (who, _), all_ in self.measured.items() for each in all_ if who == name
+            (each.peak for (who, _), all_ in self.measured.items() for each in all_ if who == name),
+            default=0,
         )
 
-    def _wanted(self, name: str, columns: Mapping[str, Load]) -> Mapping[str, Load]:
-        who = CONTESTANTS[name]
-        return {
-            column: load
-            for column, load in columns.items()
-            if (who.streams or not load.stream) and (who.fails_over or not load.failing)
-        }
+
+def _wanted(who: Contestant, columns: Columns) -> Columns:
+    """Leave out of some columns what a contestant cannot do."""
+
+    def is_plain(load: Load) -> bool:
+        return not load.stream and load.vendors == ("claude",)
+
+    return {
+        column: load
+        for column, load in columns.items()
+        if (who.fails_over or ">" not in load.vendors[0]) and (is_plain(load) or not who.only_plain)
+    }
 
 
 def table(
-    names: list[str], base: str, folder: Path, columns: Mapping[str, Load], rounds: int
+    title: str, names: Iterable[str], base: str, folder: Path, columns: Columns, rounds: int
 ) -> Iterator[str]:
-    installed = [name for name in names if _installed(CONTESTANTS[name].package)]
-    ring = Ring({name: Child("contest", name, base, _own(folder)) for name in installed})
+    wanted = [name for name in names if _wanted(CONTESTANTS[name], columns)]
+    here = [name for name in wanted if _is_installed(CONTESTANTS[name].package)]
+    ring = Ring({name: Child.contesting(name, base, folder) for name in here})
     for child in ring.children.values():
         child.ready()
     ring.warm_up(columns)
     for _ in range(rounds):
         ring.round(columns)
-    yield f"| CPU ms per call | {' | '.join(columns)} | peak MB |"
+    yield f"\n| {title} | {' | '.join(columns)} | peak MB |"
     yield "|---|" + "--:|" * (len(columns) + 1)
-    for name in names:
-        if name in installed:
+    for name in wanted:
+        if name in here:
             cells = [*(ring.cell(name, column) for column in columns), f"{ring.peak(name):.0f}"]
             yield f"| {name} | {' | '.join(cells)} |"
         else:
@@ -554,73 +221,71 @@ def table(
         child.close()
 
 
-def scale(base: str, folder: Path) -> Iterator[str]:
-    """Give what a call costs among many, and what memory many runs leave."""
-    few = Load(100, AT_ONCE)
-    names = ("rolecall, a run", "rolecall, `LLM.acall`", "rolecall, a run")
-    run, llm, small = (Child("contest", name, base, _own(folder)) for name in names)
-    for child in (run, llm, small):
-        child.ready()
-    run.measure(few)
-    one = [run.measure(few).cpu for _ in range(5)]
-    cpu = run.measure(evolve(few, calls=TEAM)).cpu
-    ratio = cpu / statistics.median(one)
-    yield f"a team of {TEAM} agents: {cpu:.2f} ms of CPU a call, {ratio:.2f} of a team of 100's"
-    run.close()
+def teams(sizes: Iterable[int], runs: int) -> Columns:
+    """Return columns for teams whose agents need nobody, 8 of 13 of them on Gemini."""
+    return {
+        f"{size} agents, {how}": Load(
+            size, AT_ONCE, TURNS, stream=how == "streamed", runs=max(1, runs * 13 // size)
+        )
+        for size in sizes
+        for how in ("plain", "streamed")
+    }
+
+
+def growth(base: str, folder: Path) -> Iterator[str]:
+    """Return what a call costs among many, and what memory many runs leave."""
+    few, queue, runs = Load(100, AT_ONCE, BOTH), 10_000, 1000
+    llm = Child.contesting("rolecall, `LLM.acall`", base, folder)
+    llm.ready()
     llm.measure(few)
-    one = [llm.measure(few).cpu for _ in range(5)]
-    cpu = llm.measure(Load(QUEUE, QUEUE)).cpu
-    ratio = cpu / statistics.median(one)
-    yield f"{QUEUE} calls queued: {cpu:.2f} ms of CPU a call, {ratio:.2f} of 100 calls'"
+    one = statistics.median(llm.measure(few).cpu for _ in range(5))
+    cpu = llm.measure(evolve(few, calls=queue, at_once=queue)).cpu
+    yield f"\n{queue} calls queued: {cpu:.2f} ms of CPU a call, {cpu / one:.2f} of 100 calls'"
     llm.close()
-    small.measure(Load(2, 2, runs=5))
-    first = small.measure(Load(2, 2, runs=RUNS // 10))
-    last = small.measure(Load(2, 2, runs=RUNS - RUNS // 10))
+    small = Child.contesting("rolecall, a run", base, folder)
+    small.ready()
+    two = Load(2, 2, BOTH)
+    small.measure(evolve(two, runs=5))
+    first = small.measure(evolve(two, runs=runs // 10))
+    last = small.measure(evolve(two, runs=runs - runs // 10))
     yield (
-        f"memory after {RUNS // 10} runs of two agents {first.resident:.0f} MB, "
-        f"after {RUNS} {last.resident:.0f} MB; {first.cpu:.2f} and {last.cpu:.2f} ms a call"
+        f"memory after {runs // 10} runs of two agents {first.resident:.0f} MB, "
+        f"after {runs} {last.resident:.0f} MB; {first.cpu:.2f} and {last.cpu:.2f} ms a call"
     )
     small.close()
 
 
-def _own(folder: Path) -> str:
-    own = folder / f"{len(list(folder.iterdir()))}"
-    own.mkdir()
-    return str(own)
-
-
-def _installed(package: str) -> bool:
+def _is_installed(package: str) -> bool:
     return importlib.util.find_spec(package) is not None
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument(
-        "--quick", action="store_true", help="fewer calls, each contestant once, and no scale"
-    )
+    parser.add_argument("--quick", action="store_true", help="each once, and nothing large")
+    parser.add_argument("--large", action="store_true", help=f"a team of {LARGE} agents as well")
     parser.add_argument("--only", action="append", choices=CONTESTANTS, metavar="CONTESTANT")
     options = parser.parse_args()
-    server = Child("serve")
+    rounds = 1 if options.quick else 5
+    names = options.only or [name for name in CONTESTANTS if name != "rolecall, a run"]
+    sizes = (*TEAMS, LARGE) if options.large else TEAMS
+    server = Child(str(BENCH / "vendors.py"))
     base = server.ready()
-    columns, rounds = COLUMNS, 3
-    if options.quick:
-        columns = {name: evolve(load, calls=load.calls // 4) for name, load in COLUMNS.items()}
-        rounds = 1
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as name:  # a disk rather than memory
-        names = options.only or list(CONTESTANTS)
-        for line in table(names, base, Path(name), columns, rounds):
+    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:  # a disk rather than memory
+        for title, columns in TABLES.items():
+            for line in table(title, names, base, Path(folder), columns, rounds):
+                print(line, flush=True)
+        runners = ("litellm", "rolecall, `LLM.acall`", "rolecall, a run")
+        columns = teams(sizes, 1 if options.quick else 8)
+        for line in table("a team", runners, base, Path(folder), columns, rounds):
             print(line, flush=True)
         if not options.quick:
-            print()
-            for line in scale(base, Path(name)):
+            for line in growth(base, Path(folder)):
                 print(line, flush=True)
     server.close()
 
 
 if __name__ == "__main__":
     match sys.argv[1:]:
-        case ["serve"]:
-            asyncio.run(serve())
         case ["contest", name, base, folder]:
             asyncio.run(contest(name, base, folder))
         case _:
