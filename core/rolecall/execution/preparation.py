@@ -24,7 +24,11 @@ class Preparation:
     async def wait(self, provider: Provider) -> None:
         """Return once a provider is prepared; raise what its preparation raised."""
         self.start(provider)
-        if (started := self._started.get(provider.name)) is not None:
+        if (started := self._started.get(provider.name)) is None:
+            return
+        if started.done():  # waiting for it all the same would wake the loop three times
+            started.result()
+        else:
             await asyncio.shield(asyncio.wrap_future(started))
 
 
