@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import aclosing
 from datetime import date
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, frozen
@@ -53,6 +54,7 @@ class LiteLLMProvider:
         self._base = settings.variable(*vendor.bases) or own.api_base
         self._wrong_address = _wrong_address(vendor, settings, self._base)
         self._prepared: _Prepared | None = None
+        self._preparing = Lock()
         self.name = vendor.name
         self.model = own.model or vendor.model
 
@@ -80,8 +82,13 @@ class LiteLLMProvider:
         return self._known(model).price(usage)
 
     def prepare(self) -> None:
-        """Import what the first call would wait for, and try whether litellm's doors are open."""
-        self._prepared = self._prepare()
+        """Import what the first call would wait for, and try whether litellm's doors are open.
+
+        Each run of a team asks for it, and all of them share the connections that it makes.
+        """
+        with self._preparing:
+            if self._prepared is None:
+                self._prepared = self._prepare()
 
     async def complete(self, request: Request) -> Response:
         if self._prepared is None:

@@ -202,3 +202,19 @@ def test_a_program_without_an_event_loop_makes_its_calls_over_one_connection() -
         model = LLM("claude", settings=settings)
         assert [model.call("?") for _ in range(3)] == ["Said"] * 3
     assert server.connections == 1
+
+
+def test_calls_of_one_loop_share_a_connection_however_often_their_provider_is_prepared() -> None:
+    message = {"type": "message", "content": [{"type": "text", "text": "Said"}]}
+    body = json.dumps({**message, "stop_reason": "end_turn"}).encode()
+    with answering(whole(body)) as server:
+        made: Any = provider("claude", ANTHROPIC_API_BASE=server.url)
+
+        async def runs() -> None:  # each run of a team prepares its providers
+            for _ in range(2):
+                made.prepare()
+                await made.complete(evolve(REQUEST, model=made.model))
+            await made.aclose()
+
+        asyncio.run(runs())
+    assert server.connections == 1
