@@ -1,12 +1,14 @@
 """How far a run has come, by agent and by provider."""
 
+import json
 from collections import deque
 from collections.abc import Mapping
 from enum import StrEnum
 from graphlib import TopologicalSorter
 from itertools import takewhile
+from typing import Any
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from rolecall import (
     AgentBlocked,
@@ -18,22 +20,34 @@ from rolecall import (
     CallStarted,
     CallText,
     CallWaiting,
+    Check,
+    CheckStarted,
+    ConsentAsked,
+    ConsentDecided,
     DeliverableKept,
     Event,
     FellBack,
     Forecast,
     Ledger,
+    RepairStarted,
     Retrying,
+    RoundStarted,
     RouteClosed,
     RouteOpened,
     RouteProbed,
     RunStarted,
     StepReused,
+    Stop,
+    ToolEnded,
+    ToolStarted,
     Totals,
+    WorkspaceVerified,
 )
 
 MINUTE = 60.0  # seconds
 TAIL = 200  # characters of a growing text that are kept to be shown
+BARE = 80  # characters of an argument that is shown as it is
+SHOWN = 200  # characters of a call's arguments that are shown
 
 
 class State(StrEnum):
@@ -44,6 +58,9 @@ class State(StrEnum):
     PERMIT = "permit"
     CALLING = "calling"
     RETRYING = "retrying"
+    ACTING = "acting"
+    CONSENT = "consent"
+    CHECKING = "checking"
     DONE = "done"
     KEPT = "kept"
     CUT = "cut"
@@ -54,12 +71,23 @@ class State(StrEnum):
 FINISHED = frozenset({State.DONE, State.KEPT, State.CUT, State.FAILED, State.BLOCKED})
 
 
+@frozen
+class RunningTool:
+    """A tool call under way; `since` is in seconds since the run's start."""
+
+    tool: str
+    arguments: str
+    since: float
+
+
 @define
 class AgentProgress:
     """The progress of one agent.
 
     level: length of the longest chain of needs before it. detail: what is particular about its
     state. since, started: seconds since the run's start. hops: the routes that it left, and why.
+    round, rounds: how often it was asked in a conversation with tools, 0 without any, and at most.
+    repair, repairs: how often its work went back to it, and at most. tools: its calls under way.
     """
 
     name: str
@@ -74,6 +102,11 @@ class AgentProgress:
     tail: str = ""
     reused: bool = False
     hops: list[str] = field(factory=list)
+    round: int = 0
+    rounds: int = 0
+    repair: int = 0
+    repairs: int = 0
+    tools: dict[tuple[str, str], RunningTool] = field(factory=dict)
 
     def enter(self, state: State, at: float, detail: str = "") -> None:
         """Enter a state."""
@@ -151,7 +184,8 @@ class RunProgress:
             case CallEnded(at=at, agent=agent):
                 self._provider(event.provider).under_way -= 1
                 self.agent(agent).reused = False
-                self.agent(agent).enter(State.READY, at)
+                acts = event.stop is Stop.TOOL_USE
+                self.agent(agent).enter(State.READY, at, "waits for its turn" if acts else "")
             case Retrying(at=at, agent=agent):
                 self.agent(agent).enter(State.RETRYING, at + event.delay, event.cause)
             case FellBack(agent=agent):
@@ -164,6 +198,7 @@ class RunProgress:
             case RouteClosed(route=route):
                 self._provider(route.partition("/")[0]).open.pop(route, None)
             case _:
+                self._act(event)
                 self._finish(event)
 
     def _begin(self, event: RunStarted) -> None:
@@ -182,6 +217,35 @@ class RunProgress:
         self.forecast = event.forecast
         for call in event.past:
             self.ledger.notify(call)
+
+    def _act(self, event: Event) -> None:
+        match event:
+            case RoundStarted(agent=agent):
+                self.agent(agent).round, self.agent(agent).rounds = event.round, event.rounds
+            case ToolStarted(at=at, agent=agent):
+                arguments = describe_arguments(event.arguments)
+                running = RunningTool(event.tool, arguments, at)
+                self.agent(agent).tools[event.step, event.call] = running
+                self.agent(agent).enter(State.ACTING, at)
+            case ToolEnded(at=at, agent=agent):
+                progress = self.agent(agent)
+                progress.tools.pop((event.step, event.call), None)
+                if not progress.tools:
+                    progress.enter(State.READY, at)
+            case ConsentAsked(at=at, agent=agent):
+                call = f"{event.tool} {describe_arguments(event.arguments)}"
+                self.agent(agent).enter(State.CONSENT, at, call.rstrip())
+            case ConsentDecided(at=at, agent=agent):
+                self.agent(agent).enter(State.READY, at)
+            case CheckStarted(at=at, agent=agent):
+                of = f"{event.number} of {event.checks}: " if event.checks > 1 else ""
+                self.agent(agent).enter(State.CHECKING, at, f"{of}{event.command}")
+            case WorkspaceVerified(at=at, agent=agent):
+                self.agent(agent).enter(State.READY, at)
+            case RepairStarted(agent=agent):
+                self.agent(agent).repair, self.agent(agent).repairs = event.repair, event.repairs
+            case _:
+                pass
 
     def _finish(self, event: Event) -> None:
         match event:
@@ -208,3 +272,47 @@ class RunProgress:
 
     def _provider(self, name: str) -> ProviderProgress:
         return self.providers.setdefault(name, ProviderProgress())
+
+
+def printable(text: str) -> str:
+    """Replace what cannot be printed of a text that a model or a vendor wrote."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
+def describe_arguments(arguments: Mapping[str, Any]) -> str:
+    """Describe a tool call's arguments in one line: short ones as they are, long ones counted."""
+    words = (
+        _describe(name, value, is_first=number == 0)
+        for number, (name, value) in enumerate(arguments.items())
+    )
+    return shorten(", ".join(words), SHOWN)
+
+
+def describe_verified(verified: WorkspaceVerified) -> str:
+    """Describe in one line what checks came to, those that failed by name."""
+    passed = sum(check.has_passed for check in verified.checks)
+    failed = [_describe_failed(check) for check in verified.checks if not check.has_passed]
+    words = f"{passed} of {len(verified.checks)} checks passed"
+    return f"{words}, failed: {', '.join(failed)}" if failed else words
+
+
+def shorten(text: str, longest: int) -> str:
+    """Make one printable line of a text, cut where it is longer."""
+    line = " ".join(printable(text[: 4 * longest]).split())
+    return line if len(line) <= longest else f"{line[: longest - 1]}…"
+
+
+def _describe_failed(check: Check) -> str:
+    how = f"limit on {check.stopped}" if check.stopped else f"exit status {check.code}"
+    return f"{check.command} ({how})"
+
+
+def _describe(name: str, value: object, is_first: bool) -> str:
+    if not isinstance(value, str):
+        return f"{name}={shorten(json.dumps(value, ensure_ascii=False), BARE)}"
+    lines = value.count("\n") + (not value.endswith("\n"))
+    if len(value) <= BARE and lines == 1:
+        return value.strip() if is_first else f"{name}={value.strip()}"
+    if is_first:
+        return shorten(value, BARE)
+    return f"{name}: {lines} lines" if lines > 1 else f"{name}: {len(value):,} characters"

@@ -95,7 +95,7 @@ class TestHeard(ObserverContract):
 
 
 class TestProgressLines(ObserverContract):
-    observer = ProgressLines(io.StringIO())
+    observer = ProgressLines(io.StringIO(), Settings())
 
 
 class TestDebugLines(ObserverContract):

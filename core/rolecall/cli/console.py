@@ -43,6 +43,12 @@ def echo(text: str = "", *, file: TextIO | None = None) -> None:
         _discard(stream, error)
 
 
+def prompt(text: str) -> None:
+    """Print a question on standard error and stay in its line; as `echo`."""
+    click.echo(printable(text), nl=False, err=True)
+    sys.stderr.flush()
+
+
 def warn(*lines: str) -> None:
     """Print what a person should know on standard error, each line after `rolecall: `; as `echo`.
 

@@ -75,10 +75,12 @@ def reopened(
 
 def _session(setup: "RunSetup") -> "Session":
     from ..scheduling.session import Session
+    from .consent_prompt import ConsentPrompt, is_somebody_there
 
     warn_of_logged()
+    consent = ConsentPrompt(setup.settings) if is_somebody_there() else None
     with results_alone():
-        session = Session(setup.host, setup.settings, setup.options, setup.clock)
+        session = Session(setup.host, setup.settings, setup.options, setup.clock, consent=consent)
     warnings = session.warnings
     if not setup.settings.quiet:
         warn(*warnings)

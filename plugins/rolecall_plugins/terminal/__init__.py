@@ -29,4 +29,4 @@ def rolecall_observers(settings: "Settings") -> "Iterable[Observer]":
             from .live import LiveView
 
             return [LiveView(console, settings)]
-    return [ProgressLines(sys.stderr)]
+    return [ProgressLines(sys.stderr, settings)]

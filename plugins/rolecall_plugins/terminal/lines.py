@@ -12,36 +12,80 @@ from rolecall import (
     CallEnded,
     CallHeld,
     CallText,
+    Consent,
+    ConsentAsked,
+    ConsentDecided,
     DeliverableKept,
     Event,
     FellBack,
+    Redactor,
+    RepairStarted,
     Retrying,
     RouteClosed,
     RouteOpened,
+    RunEnded,
     RunStarted,
+    Settings,
     StepReused,
+    ToolEnded,
     Usage,
+    WorkspaceVerified,
     WorkTouched,
     echo,
 )
+
+from ..progress import describe_arguments, describe_verified, shorten
 
 SHORTEST = 1.5  # seconds of waiting that are worth a line
 PACING = "interval"  # the built-in limiter's reason for a wait that every run has, by design
 LONGEST = 200  # characters of a value in a debug line
 # Fields that are too long for a debug line, or tell a person nothing.
-HIDDEN = ("at", "text", "step", "request", "agents", "first_choices", "needs", "past", "forecast")
+HIDDEN = (
+    *("at", "text", "step", "request", "agents", "first_choices", "needs", "past", "forecast"),
+    *("acted", "verified", "parts", "checks"),
+)
 
 
-class ProgressLines:
-    """An observer that writes a line for every finished agent, and for what was not planned."""
+class HeldLines:
+    """Writes lines to a stream; while the operator is asked they wait for the answer."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self._held: list[str] | None = None
+
+    def hear(self, event: Event) -> None:
+        """Hold lines back, or write those that were held back."""
+        match event:
+            case ConsentAsked():
+                self._held = []
+            case ConsentDecided() | RunEnded():
+                held, self._held = self._held or [], None
+                for line in held:
+                    self.write(line)
+            case _:
+                pass
+
+    def write(self, text: str) -> None:
+        if self._held is None:
+            echo(text, file=self._stream)
+        else:
+            self._held.append(text)
+
+
+class ProgressLines:
+    """An observer that writes a line for every finished agent, for each change that an agent made,
+    and for what was not planned.
+    """
+
+    def __init__(self, stream: TextIO, settings: Settings) -> None:
+        self._lines = HeldLines(stream)
+        self._redact = Redactor.of(settings)
         self._total = 0
         self._finished = 0
         self._reused: set[str] = set()
 
     def notify(self, event: Event) -> None:
+        self._lines.hear(event)
         match event:
             case RunStarted():
                 self._total = len(event.agents)
@@ -67,7 +111,7 @@ class ProgressLines:
             case AgentBlocked():
                 self._count(event, f"{event.agent}: blocked by {event.by}")
             case _:
-                self._note(self._describe(event))
+                self._note(self._describe(event) or self._describe_act(event))
 
     def _describe(self, event: Event) -> str:
         """Describe what was not planned; return nothing for any other event."""
@@ -92,6 +136,25 @@ class ProgressLines:
             case _:
                 return ""
 
+    def _describe_act(self, event: Event) -> str:
+        """Describe what an agent changed or was to change, and what was verified."""
+        match event:
+            case ToolEnded() if event.tree:
+                failed = ", failed" if event.is_error else ""
+                took = f", {event.took:.1f} s" if event.took >= SHORTEST else ""
+                call = f"{event.tool} {describe_arguments(event.arguments)}"
+                return f"{event.agent}: {shorten(self._redact(call), LONGEST)}{failed}{took}"
+            case ConsentDecided():
+                fate = "refused" if event.consent is Consent.REFUSED else "allowed"
+                always = ", as is every later call of it" if event.consent is Consent.ALWAYS else ""
+                return f"{event.agent}: {event.tool} is {fate}{always}"
+            case WorkspaceVerified():
+                return f"{event.agent}: {describe_verified(event)}"
+            case RepairStarted():
+                return f"{event.agent}: repair {event.repair} of {event.repairs}"
+            case _:
+                return ""
+
     def _count(self, event: Event, text: str) -> None:
         self._finished += 1
         self._write(f"[{self._finished:2}/{self._total}] {event.at:6.1f} s  {text}")
@@ -101,16 +164,17 @@ class ProgressLines:
             self._write(f"        {text}")
 
     def _write(self, text: str) -> None:
-        echo(text, file=self._stream)
+        self._lines.write(text)
 
 
 class DebugLines:
     """An observer that writes a line for every event, with all fields that are short enough."""
 
     def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+        self._lines = HeldLines(stream)
 
     def notify(self, event: Event) -> None:
+        self._lines.hear(event)
         if isinstance(event, CallText):
             return
         values = {
@@ -123,7 +187,7 @@ class DebugLines:
         shown = " ".join(
             f"{name}={_shorten(value)}" for name, value in values.items() if value not in ("", None)
         )
-        echo(f"{event.at:8.3f} {type(event).__name__} {shown}", file=self._stream)
+        self._lines.write(f"{event.at:8.3f} {type(event).__name__} {shown}")
 
 
 def _shorten(value: object) -> str:

@@ -13,28 +13,44 @@ from rich.text import Text
 
 from rolecall import (
     AgentFailed,
+    Consent,
+    ConsentAsked,
+    ConsentDecided,
     Event,
     FellBack,
+    Redactor,
     RouteClosed,
     RouteOpened,
     RunEnded,
     RunStarted,
     Settings,
+    WorkspaceVerified,
     WorkTouched,
 )
 
-from ..progress import FINISHED, AgentProgress, RunProgress, State
+from ..progress import (
+    FINISHED,
+    AgentProgress,
+    RunProgress,
+    State,
+    describe_verified,
+    printable,
+)
 
 PER_SECOND = 8  # drawings
 WIDE = 110  # columns, from which on growing texts and all needs are shown
 FRAME = 5  # lines that are not an agent's
 LEVELS = 8  # deepest indentation
+LONG = 2.0  # seconds that a tool takes before they are shown
 MARKS = {
     State.NEEDS: ("·", "dim"),
     State.READY: ("○", "cyan"),
     State.PERMIT: ("◔", "yellow"),
     State.CALLING: ("●", "bold cyan"),
     State.RETRYING: ("↻", "yellow"),
+    State.ACTING: ("⚒", "bold magenta"),
+    State.CONSENT: ("?", "bold yellow"),
+    State.CHECKING: ("⚖", "bold magenta"),
     State.DONE: ("✓", "green"),
     State.KEPT: ("=", "green"),
     State.CUT: ("✂", "yellow"),
@@ -43,7 +59,10 @@ MARKS = {
 }
 # Agents in these states are shown first where there is no room for all.
 URGENT = (
+    State.CONSENT,
     State.FAILED,
+    State.CHECKING,
+    State.ACTING,
     State.CALLING,
     State.RETRYING,
     State.PERMIT,
@@ -59,7 +78,8 @@ URGENT = (
 class LiveView:
     """An observer that draws the run; what was not planned stays above the drawing as a line.
 
-    So does what anything else prints meanwhile.
+    So does what anything else prints meanwhile. While the operator is asked nothing is drawn, and
+    lines wait for the answer.
     """
 
     def __init__(
@@ -69,10 +89,12 @@ class LiveView:
         self._settings = settings
         self._now = now
         self._progress = RunProgress()
+        self._redact = Redactor.of(settings)
+        self._held: list[Text] | None = None  # lines that wait while the operator is asked
         self._lock = threading.RLock()  # rich draws in a thread of its own
         self._origin = now()
         self._ended: float | None = None
-        self._live = Live(self, console=console, refresh_per_second=PER_SECOND)
+        self._live = self._drawing()
 
     def notify(self, event: Event) -> None:
         with self._lock:
@@ -85,6 +107,7 @@ class LiveView:
                 self._note(f"{len(event.agents)} {agents} at work in {event.folder}")
                 self._live.start()
             case RunEnded():
+                self._resume()
                 self._ended = event.at
                 self._live.vertical_overflow = "visible"
                 self._live.stop()
@@ -99,6 +122,16 @@ class LiveView:
                 self._note(f"{event.route}: {event.cause}, {circuit}", "yellow")
             case RouteClosed():
                 self._note(f"{event.route} answers again", "green")
+            case ConsentAsked():
+                self._pause()
+            case ConsentDecided():
+                self._resume()
+                fate = "refused" if event.consent is Consent.REFUSED else "allowed"
+                always = ", as is every later call of it" if event.consent is Consent.ALWAYS else ""
+                self._note(f"{event.tool} by {event.agent} is {fate}{always}", "cyan")
+            case WorkspaceVerified():
+                style = "green" if event.has_passed else "red"
+                self._note(f"verified what {event.agent} left: {describe_verified(event)}", style)
             case WorkTouched():
                 touched = ", ".join(name for name, _ in event.touched) or "nobody's work"
                 self._note(f"the change touches {touched}", "cyan")
@@ -110,8 +143,31 @@ class LiveView:
             room = None if self._ended is not None else max(3, options.size.height - FRAME)
             yield from self._frame(options.max_width, room)
 
+    def _drawing(self) -> Live:
+        return Live(self, console=self._console, refresh_per_second=PER_SECOND)
+
+    def _pause(self) -> None:
+        """Take the drawing off the screen."""
+        self._held = []
+        self._live.transient = True
+        self._live.stop()
+
+    def _resume(self) -> None:
+        """Draw again, below what was printed meanwhile."""
+        if self._held is not None:
+            held, self._held = self._held, None
+            for line in held:
+                self._console.print(line)
+            # A drawing that is started again would go up to where it was.
+            self._live = self._drawing()
+            self._live.start()
+
     def _note(self, text: str, style: str = "") -> None:
-        self._console.print(Text(printable(text), style))
+        line = Text(printable(self._redact(text)), style)
+        if self._held is None:
+            self._console.print(line)
+        else:
+            self._held.append(line)
 
     def _frame(self, width: int, room: int | None) -> Iterator[RenderableType]:
         at = self._now() - self._origin if self._ended is None else self._ended
@@ -119,16 +175,11 @@ class LiveView:
         providers = list(_providers(self._progress, self._settings, at))
         shown = _visible(agents, None if room is None else max(3, room - len(providers)))
         yield Text(_head(self._progress, at), "bold", no_wrap=True, overflow="ellipsis")
-        yield _table(self._progress, shown, at, width)
+        yield _table(self._progress, shown, at, width, self._redact)
         if len(shown) < len(agents):
             yield Text(f"  … {_hidden(agents, shown)}", "dim", no_wrap=True, overflow="ellipsis")
         for line in providers:
             yield Text(line, no_wrap=True, overflow="ellipsis")
-
-
-def printable(text: str) -> str:
-    """Replace what cannot be printed of a text that a model or a vendor wrote."""
-    return "".join(character if character.isprintable() else " " for character in text)
 
 
 def _head(progress: RunProgress, at: float) -> str:
@@ -142,7 +193,13 @@ def _head(progress: RunProgress, at: float) -> str:
     return f"{agents} · {_clock(at)}{expected} · {money} · {tokens}"
 
 
-def _table(progress: RunProgress, agents: Sequence[AgentProgress], at: float, width: int) -> Table:
+def _table(
+    progress: RunProgress,
+    agents: Sequence[AgentProgress],
+    at: float,
+    width: int,
+    redact: Redactor,
+) -> Table:
     wide = width >= WIDE
     table = Table.grid(padding=(0, 1), expand=True)
     table.add_column(no_wrap=True)
@@ -156,7 +213,9 @@ def _table(progress: RunProgress, agents: Sequence[AgentProgress], at: float, wi
         table.add_row(
             Text(f"{mark} {indent}{agent.name}", quiet or style),
             Text(agent.provider, quiet),
-            Text(_describe(progress, agent, at, wide), quiet, overflow="ellipsis"),
+            Text(
+                printable(redact(_describe(progress, agent, at, wide))), quiet, overflow="ellipsis"
+            ),
             Text(_numbers(progress, agent, at, wide), quiet),
         )
     return table
@@ -165,6 +224,8 @@ def _table(progress: RunProgress, agents: Sequence[AgentProgress], at: float, wi
 def _describe(progress: RunProgress, agent: AgentProgress, at: float, wide: bool) -> str:
     """Describe what an agent is doing."""
     hops = "".join(f", fell back ({hop})" for hop in agent.hops)
+    round = _round(agent, wide)
+    before = f"{round}: " if round else ""
     match agent.state:
         case State.NEEDS:
             names = progress.unmet_needs(agent)
@@ -172,16 +233,23 @@ def _describe(progress: RunProgress, agent: AgentProgress, at: float, wide: bool
             more = f" and {len(names) - few} more" if len(names) > few else ""
             return f"waits for {', '.join(names[:few])}{more}"
         case State.READY:
-            return f"begins{hops}"
+            return f"{before}{agent.detail or 'begins'}{hops}"
         case State.PERMIT:
-            return f"waits for a permit{': ' if agent.detail else ''}{agent.detail}{hops}"
+            permit = f"waits for a permit{': ' if agent.detail else ''}{agent.detail}"
+            return f"{before}{permit}{hops}"
         case State.RETRYING:
             return f"{agent.detail}, again in {max(0.0, agent.since - at):.0f} s{hops}"
         case State.CALLING if agent.characters:
-            tail = f"  …{printable(agent.tail)[-60:]}" if wide else ""
-            return f"writing, {agent.characters:,} characters{hops}{tail}"
+            tail = f"  …{agent.tail[-60:]}" if wide else ""
+            return f"{before}writing, {agent.characters:,} characters{hops}{tail}"
         case State.CALLING:
-            return f"asked{hops}"
+            return f"{before}asked{hops}"
+        case State.ACTING:
+            return f"{before}{_tools(agent, at, wide)}{hops}"
+        case State.CONSENT:
+            return f"waits for your consent: {agent.detail}"
+        case State.CHECKING:
+            return f"verified{_for(at - agent.since)}: {agent.detail}"
         case State.DONE:
             return f"done{hops}"
         case State.KEPT:
@@ -191,7 +259,29 @@ def _describe(progress: RunProgress, agent: AgentProgress, at: float, wide: bool
         case State.BLOCKED:
             return f"blocked by {agent.detail}"
         case State.FAILED:
-            return f"failed: {printable(agent.detail)}"
+            return f"failed: {agent.detail}"
+
+
+def _round(agent: AgentProgress, wide: bool) -> str:
+    """Describe how far an agent's conversation with tools has come; nothing before it begins."""
+    if not agent.round:
+        return ""
+    of = f" of {agent.rounds}" if wide else ""
+    repair = f"repair {agent.repair}/{agent.repairs}, " if agent.repair else ""
+    return f"{repair}round {agent.round}{of}"
+
+
+def _tools(agent: AgentProgress, at: float, wide: bool) -> str:
+    """Describe the tools that run: the first of them by name, with its arguments."""
+    first = next(iter(agent.tools.values()))
+    name = first.tool if wide else first.tool.rpartition(".")[2]
+    more = f" and {len(agent.tools) - 1} more" if len(agent.tools) > 1 else ""
+    return f"{name}{more}{_for(at - first.since)} {first.arguments}".rstrip()
+
+
+def _for(seconds: float) -> str:
+    """Write how long something takes, once that is worth it; before what may be cut off."""
+    return f" ({seconds:.0f} s)" if seconds >= LONG else ""
 
 
 def _numbers(progress: RunProgress, agent: AgentProgress, at: float, wide: bool) -> str:

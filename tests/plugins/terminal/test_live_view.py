@@ -1,10 +1,12 @@
 """What a terminal shows of a run while it goes on."""
 
 import io
+import sys
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from attrs import evolve
 from rich.console import Console
 
 from rolecall import (
@@ -18,11 +20,18 @@ from rolecall import (
     CallText,
     CallWaiting,
     Cause,
+    Check,
+    CheckStarted,
+    Consent,
+    ConsentAsked,
+    ConsentDecided,
     DeliverableKept,
     Event,
     FellBack,
     ProviderSettings,
+    RepairStarted,
     Retrying,
+    RoundStarted,
     RouteClosed,
     RouteOpened,
     RouteProbed,
@@ -30,7 +39,11 @@ from rolecall import (
     RunStarted,
     Settings,
     StepReused,
+    Stop,
+    ToolEnded,
+    ToolStarted,
     Usage,
+    WorkspaceVerified,
     WorkTouched,
 )
 from rolecall_plugins.terminal.live import LiveView
@@ -49,8 +62,35 @@ ENDED = CallEnded(
     cost=0.02,
     **CALL,
 )
+ACTING: dict[str, Any] = {"agent": "architect", "step": "k", "call": "1", "tool": "tickets.open"}
+ASKED = ConsentAsked(at=2, plugin="tickets", arguments={"title": "Deploy"}, **ACTING)
+ROUND = RoundStarted(at=0, agent="architect", round=3, rounds=40)
+CHECK = CheckStarted(at=1, agent="architect", command="pytest -q", number=2, checks=3)
+REPAIR = RepairStarted(at=1, agent="architect", repair=1, repairs=2)
+WANTS = evolve(ENDED, stop=Stop.TOOL_USE)
 DONE = AgentDone(at=3, agent="architect", route="claude/m", file="f")
 OVER = RunEnded(at=9, done=2, failed=0, blocked=0)
+
+
+def tool(at: float = 1.0, call: str = "1", name: str = "workspace.run", **arguments: Any) -> Event:
+    begun: dict[str, Any] = {**ACTING, "call": call, "tool": name}
+    return ToolStarted(at=at, arguments=arguments, **begun)
+
+
+def ended(at: float = 2.0, call: str = "1", text: str = "done") -> Event:
+    over = {**ACTING, "call": call, "text": text, "is_error": False, "took": 1.0}
+    return ToolEnded(at=at, arguments={}, **over)
+
+
+def verified(code: int) -> Event:
+    check = Check(command="pytest -q", code=code, output="", seconds=1.0)
+    return WorkspaceVerified(
+        at=4, agent="architect", tree="t", sandbox="box", when=0.0, checks=(check,)
+    )
+
+
+def decided(consent: Consent) -> Event:
+    return ConsentDecided(at=3, consent=consent, **ACTING)
 
 
 class Screen:
@@ -157,6 +197,21 @@ def screen() -> Any:
             ],
             "asked, fell back (gemini: safety)",
         ),
+        ([STARTED, ROUND, CALLING], "● architect claude round 3: asked"),
+        (
+            [STARTED, ROUND, CALLING, evolve(ENDED, stop=Stop.TOOL_USE)],
+            "round 3: waits for its turn",
+        ),
+        ([STARTED, ROUND, tool(command="ls")], "⚒ architect claude round 3: run ls"),
+        (
+            [STARTED, ROUND, tool(command="ls"), tool(3.0, "2", path="b")],
+            "round 3: run and 1 more (2 s) ls",
+        ),
+        ([STARTED, ROUND, tool(), tool(1, "2", path="b"), ended()], "round 3: run b"),
+        ([STARTED, ROUND, tool(), ended()], "○ architect claude round 3: begins"),
+        ([STARTED, REPAIR, ROUND, CALLING], "repair 1/2, round 3: asked"),
+        ([STARTED, CHECK], "⚖ architect claude verified: 2 of 3: pytest -q"),
+        ([STARTED, ASKED], "? architect claude waits for your consent: tickets.open Deploy"),
     ],
 )
 def test_a_row_says_where_an_agent_stands(screen: Any, events: list[Event], said: str) -> None:
@@ -217,6 +272,59 @@ def test_a_wide_terminal_shows_the_end_of_a_growing_text(screen: Any) -> None:
     assert "# Title [31mred end" in row
 
 
+def test_a_wide_terminal_names_the_tool_whole_and_the_most_rounds(screen: Any) -> None:
+    row = screen(STARTED, ROUND, tool(command="ls -l"), width=200).row("architect")
+    assert "round 3 of 40: workspace.run ls -l" in row
+
+
+def test_arguments_that_a_model_wrote_drive_no_terminal_and_show_no_secret(screen: Any) -> None:
+    evil = tool(command="\x1b[31mecho planted-secret-0\u202e\n\x07rm", name="workspace.\x1b[2Jrun")
+    settings = {"environment": {"ONE_API_KEY": "planted-secret-0"}}
+    shown = screen(STARTED, ROUND, evil, width=200, **settings)
+    row = shown.row("architect")
+    assert "[31mecho [secret] rm" in row
+    assert "\x1b" not in row
+    assert "\u202e" not in row
+
+
+def test_what_was_verified_stays_above_as_a_line(screen: Any) -> None:
+    shown = screen(STARTED, verified(0), verified(1))
+    assert "verified what architect left: 1 of 1 checks passed" in shown.above
+    line = "verified what architect left: 0 of 1 checks passed, failed: pytest -q (exit status 1)"
+    assert line in " ".join(shown.above.split())
+
+
+@pytest.mark.parametrize(
+    ("consent", "said"),
+    [
+        (Consent.ONCE, "tickets.open by architect is allowed\n"),
+        (Consent.ALWAYS, "tickets.open by architect is allowed, as is every later call of it\n"),
+        (Consent.REFUSED, "tickets.open by architect is refused\n"),
+    ],
+)
+def test_while_the_operator_is_asked_nothing_is_drawn_and_lines_wait(
+    screen: Any, capsys: pytest.CaptureFixture[str], consent: Consent, said: str
+) -> None:
+    shown = screen(STARTED, ASKED)
+    before = len(shown.above)
+    print("the question", file=sys.stderr)
+    shown.tell(AgentFailed(at=2, agent="writer", error="no route"))
+    assert shown.above[before:] == ""
+    assert capsys.readouterr().err == "the question\n"
+    shown.tell(decided(consent))
+    after = shown.above[before:]
+    assert after.index("writer failed: no route") < after.index(said)
+    print("a stray word")
+    assert "a stray word\n" in shown.above  # it draws again, and takes what is printed above it
+
+
+def test_a_run_that_ends_while_the_operator_is_asked_leaves_its_last_frame(screen: Any) -> None:
+    shown = screen(STARTED, ASKED)
+    before = len(shown.above)
+    shown.tell(OVER)
+    assert "waits for your consent" in shown.above[before:]
+
+
 @pytest.mark.parametrize("width", [80, 200])
 @pytest.mark.parametrize("agents", [13, 60])
 def test_a_frame_fits_the_screen(screen: Any, width: int, agents: int) -> None:
@@ -232,6 +340,14 @@ def test_where_there_is_not_room_for_all_those_at_work_are_shown(screen: Any) ->
     shown = screen(CallStarted(at=1, step="k", waited=0, max_output_tokens=9, **late), agents=names)
     assert "asked" in shown.row("agent-59")
     assert any("44 more: 44 waiting" in line for line in shown.frame)
+
+
+def test_whoever_waits_for_the_operator_is_shown_first(screen: Any) -> None:
+    names = ["architect", *(f"agent-{number}" for number in range(60))]
+    asked = evolve(ASKED, agent="agent-59")
+    busy = [evolve(tool(), agent=f"agent-{number}") for number in range(30)]
+    shown = screen(asked, *busy, agents=names)
+    assert "waits for your consent" in shown.row("agent-59")
 
 
 def test_the_last_frame_shows_everyone(screen: Any) -> None:

@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from rolecall import (
     AgentBlocked,
@@ -16,14 +17,21 @@ from rolecall import (
     CallHeld,
     CallText,
     Cause,
+    Check,
+    Consent,
+    ConsentAsked,
+    ConsentDecided,
     Event,
     FellBack,
+    RepairStarted,
     Retrying,
     RouteOpened,
     RunStarted,
     Settings,
     StepReused,
+    ToolEnded,
     Usage,
+    WorkspaceVerified,
 )
 from rolecall.testing import FakeClock
 from rolecall_plugins.ratelimit.interval import LocalInterval
@@ -41,9 +49,26 @@ class Terminal(io.StringIO):
         return True
 
 
+ACTING: dict[str, Any] = {"agent": "architect", "step": "k", "call": "1"}
+CHECKS = (Check(command="pytest", code=-9, output="", seconds=1.0, stopped="time"),)
+VERIFIED = WorkspaceVerified(
+    at=4, agent="architect", tree="t", sandbox="box", when=0.0, checks=CHECKS
+)
+
+
+def tool_ended(tree: str = "t", **more: Any) -> ToolEnded:
+    values = {"text": "done", "is_error": False, "took": 0.1, "tool": "workspace.write"}
+    arguments = {"path": "app.py", "content": "one\ntwo\n"}
+    return ToolEnded(at=1, tree=tree, arguments=arguments, **{**ACTING, **values, **more})
+
+
+def decided(consent: Consent) -> ConsentDecided:
+    return ConsentDecided(at=1, tool="tickets.open", consent=consent, **ACTING)
+
+
 def told(*events: Event, stream: io.StringIO | None = None, debug: bool = False) -> str:
     stream = stream or io.StringIO()
-    observer = DebugLines(stream) if debug else ProgressLines(stream)
+    observer = DebugLines(stream) if debug else ProgressLines(stream, Settings())
     for event in events:
         observer.notify(event)
     return stream.getvalue()
@@ -77,6 +102,12 @@ def test_a_cut_deliverable_is_said_to_be_cut() -> None:
     [
         (AgentFailed(at=1, agent="architect", error="e"), "architect: failed"),
         (AgentBlocked(at=1, agent="b", by="architect"), "b: blocked by architect"),
+        (tool_ended(), "architect: workspace.write app.py, content: 2 lines\n"),
+        (tool_ended(is_error=True, took=2.0), "app.py, content: 2 lines, failed, 2.0 s\n"),
+        (VERIFIED, "architect: 0 of 1 checks passed, failed: pytest (limit on time)"),
+        (RepairStarted(at=1, agent="architect", repair=1, repairs=2), "architect: repair 1 of 2"),
+        (decided(Consent.ALWAYS), "architect: tickets.open is allowed, as is every later call"),
+        (decided(Consent.REFUSED), "architect: tickets.open is refused\n"),
         (
             FellBack(at=1, agent="architect", route="gemini", to="claude", cause=Cause.EMPTY),
             "architect: falls back from gemini to claude: empty",
@@ -174,3 +205,31 @@ def test_a_terminal_is_drawn_on_unless_told_otherwise(
 def test_a_pipe_gets_lines() -> None:
     (observer,) = rolecall_observers(Settings())
     assert isinstance(observer, ProgressLines)
+
+
+def test_a_call_that_only_reads_is_no_line() -> None:
+    assert told(tool_ended(tree="")) == ""
+
+
+def test_a_call_shows_no_secret_and_drives_no_terminal() -> None:
+    stream = io.StringIO()
+    settings = Settings(environment={"ONE_API_KEY": "planted-secret-0"})
+    lines = ProgressLines(stream, settings)
+    lines.notify(evolve(tool_ended(), arguments={"command": "\x1b[31mecho planted-secret-0\nrm"}))
+    assert "workspace.write [31mecho [secret] rm\n" in stream.getvalue()
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_lines_wait_while_the_operator_is_asked(debug: bool) -> None:
+    stream = io.StringIO()
+    observer = DebugLines(stream) if debug else ProgressLines(stream, Settings())
+    observer.notify(started("architect", "b"))
+    asked = ConsentAsked(at=1, tool="tickets.open", plugin="p", arguments={}, **ACTING)
+    observer.notify(asked)
+    before = stream.getvalue()
+    observer.notify(done("b"))
+    assert stream.getvalue() == before
+    observer.notify(decided(Consent.ONCE))
+    after = stream.getvalue()[len(before) :].splitlines()
+    assert "claude" in after[-2]
+    assert "tickets.open" in after[-1]
