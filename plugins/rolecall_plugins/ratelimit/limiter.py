@@ -26,7 +26,7 @@ def create_pacing_limiter(settings: Settings) -> "PacingLimiter":
     folder = Path(settings.state)
     return PacingLimiter(
         settings,
-        SharedInterval(folder / "interval", now) if settings.interval else LocalInterval(now),
+        SharedInterval(folder, now) if settings.interval else LocalInterval(now),
         now,
         lambda quota: FileState(folder / "quotas" / f"{quota}.json", now),
     )

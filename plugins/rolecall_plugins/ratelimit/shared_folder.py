@@ -17,7 +17,7 @@ LARGEST = 1024**2  # bytes of a file
 ATTEMPTS = 20  # at a file that somebody replaces
 ASKS = 36  # for a lock, at growing distances, in about a second
 BUSY = 0.0002
-MOST = 1000  # names that are read; a folder never holds more than a few of ours
+MOST = 100_000  # names that are looked at in a folder
 _HAS_DESCRIPTORS = {
     os.open,
     os.rename,
@@ -25,7 +25,7 @@ _HAS_DESCRIPTORS = {
     os.unlink,
 } <= os.supports_dir_fd and os.scandir in os.supports_fd
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
-_FOLDER = os.O_RDONLY | _NO_LINK | getattr(os, "O_DIRECTORY", 0)
+_FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
 # Opening a pipe must not wait for its other end.
 _FILE = os.O_RDWR | _NO_LINK | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _NEW = os.O_CREAT | os.O_EXCL
@@ -42,9 +42,11 @@ class SharedFolder:
         self._path = path
         self._descriptor = descriptor
 
-    def names(self) -> list[str]:
+    def names(self, start: str) -> list[str]:
+        """List the entries whose names start so."""
         with os.scandir(self._place) as entries:
-            return [entry.name for entry in islice(entries, MOST)]
+            looked_at = islice(entries, MOST)
+            return [entry.name for entry in looked_at if entry.name.startswith(start)]
 
     def changed(self) -> int:
         """Return when an entry was last made, renamed or removed; nanoseconds of the calendar."""
@@ -214,14 +216,18 @@ def _version(status: os.stat_result) -> tuple[int, int]:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[SharedFolder | None]:
-    """Open a folder; None where there is none, or something else in its place."""
+def opened(path: Path, follow: bool = False) -> Iterator[SharedFolder | None]:
+    """Open a folder; None where there is none, or something else in its place.
+
+    follow: whether it may be a link to one, as the user's own choice.
+    """
     if not _HAS_DESCRIPTORS:
-        yield SharedFolder(path, None) if path.is_dir() and not path.is_symlink() else None
+        is_own = path.is_dir() and (follow or not path.is_symlink())
+        yield SharedFolder(path, None) if is_own else None
         return
     descriptor = None
     try:
-        descriptor = os.open(path, _FOLDER)
+        descriptor = os.open(path, _FOLDER if follow else _FOLDER | _NO_LINK)
     except (FileNotFoundError, NotADirectoryError):
         pass
     except OSError as error:

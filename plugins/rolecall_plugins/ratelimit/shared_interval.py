@@ -19,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from .interval import NEVER, Change, LastStart
-from .shared_folder import SharedFolder, make, opened
+from .shared_folder import SharedFolder, opened
 
 _log = logging.getLogger("rolecall")
 BLANK = "start"  # a name without a start, to be renamed to the first one
@@ -32,7 +32,7 @@ _NAME = re.compile(r"start-(\d{1,19}|never)-(\d{1,19}|never)", re.ASCII)
 
 
 class SharedInterval:
-    """The last start, in a folder of its own that all processes of the user share.
+    """The last start, in a folder that all processes of the user share.
 
     Where its name is lost because somebody deleted it, the folder still tells when: nobody can
     have started later, as each start changes the folder. Where the folder itself is gone, the
@@ -44,9 +44,9 @@ class SharedInterval:
     """
 
     def __init__(
-        self, path: Path, now: Callable[[], float], calendar: Callable[[], float] = time.time
+        self, folder: Path, now: Callable[[], float], calendar: Callable[[], float] = time.time
     ) -> None:
-        self._path = path
+        self._path = folder
         self._now = now
         self._calendar = calendar
         self._mutex = threading.Lock()
@@ -58,7 +58,7 @@ class SharedInterval:
     def peek(self) -> LastStart:
         with self._mutex:
             # Where the folder cannot be used, `attempt` says so; what is known is all there is.
-            with suppress(OSError), opened(self._path) as folder:
+            with suppress(OSError), opened(self._path, follow=True) as folder:
                 self._known = self._known.or_later(self._read(folder)[1])
             return self._known
 
@@ -92,7 +92,7 @@ class SharedInterval:
 
     def _attempt(self, change: Change) -> float | None:
         """Rename the last start; return None where another process was faster."""
-        with opened(self._path) as folder:
+        with opened(self._path, follow=True) as folder:
             name, last = self._read(folder)
             self._known = self._known.or_later(last)
             changed = change(self._known, self._now())
@@ -100,15 +100,15 @@ class SharedInterval:
                 return changed
             if folder is not None:
                 return self._rename(folder, name, changed)
-        make(self._path)
-        with opened(self._path) as folder:
+        self._path.mkdir(0o700, parents=True, exist_ok=True)
+        with opened(self._path, follow=True) as folder:
             return None if folder is None else self._rename(folder, None, changed)
 
     def _rename(self, folder: SharedFolder, name: str | None, changed: LastStart) -> float | None:
         if name is None:
             folder.create(BLANK)
             # Another process may have made and renamed it since this one looked.
-            if any(map(self._started, folder.names())):
+            if any(map(self._started, folder.names(BLANK))):
                 return None
         if not folder.rename(name or BLANK, _name(changed)):
             return None
@@ -117,7 +117,7 @@ class SharedInterval:
 
     def _read(self, folder: SharedFolder | None) -> tuple[str | None, LastStart]:
         """Return the name to be renamed, where there is one, and the latest possible start."""
-        names = [] if folder is None else folder.names()
+        names = [] if folder is None else folder.names(BLANK)
         starts = {name: start for name in names if (start := self._started(name))}
         if folder is None or not starts:
             return BLANK if BLANK in names else None, self._latest_possible(folder)

@@ -193,8 +193,8 @@ def test_whatever_is_done_to_the_file_processes_keep_the_distance(
 ) -> None:
     def runs() -> Iterator[list[list[float]]]:
         for number in range(4):
-            folder = tmp_path / str(number) / "interval"
-            times, said = run(folder.parent, 5, again_and_again(damage, folder))
+            folder = tmp_path / str(number)
+            times, said = run(folder, 5, again_and_again(damage, folder))
             assert [len(each) for each in times] == [5] * PROCESSES
             assert all(words.count("\n") <= 1 for words in said)
             yield times

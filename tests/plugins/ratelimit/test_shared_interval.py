@@ -37,7 +37,7 @@ class Folder:
     """A folder whose time of change is told by a clock that needs no waiting."""
 
     def __init__(self, above: Path, clock: FakeClock) -> None:
-        self.path = above / "state" / "interval"
+        self.path = above / "rolecall" / "state"
         self._clock = clock
         self._above = above
         self._changed = -1
@@ -152,10 +152,11 @@ def test_where_all_is_known_the_disk_is_left_alone(folder: Folder) -> None:
 
 
 @not_windows
-def test_nobody_else_may_look_into_the_folders_that_are_made(folder: Folder) -> None:
+def test_nobody_else_may_look_into_what_is_made(folder: Folder) -> None:
     folder.attempt(folder.interval())
+    (made,) = folder.path.iterdir()
     assert folder.path.stat().st_mode & 0o777 == 0o700
-    assert folder.path.parent.stat().st_mode & 0o777 == 0o700
+    assert made.stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("damage", HARMLESS)
@@ -345,31 +346,29 @@ def test_a_strike_in_every_interval_costs_no_more_than_itself(turns: list[int]) 
         assert clock.now() - began <= started * (INTERVAL + 0.2 + TICK)
 
 
-def a_file(path: Path) -> None:
-    path.parent.mkdir(parents=True)
-    path.write_text("no folder")
-
-
-def a_link_elsewhere(path: Path) -> None:
-    path.parent.mkdir(parents=True)
-    (path.parent.parent / "elsewhere").mkdir()
-    path.symlink_to(path.parent.parent / "elsewhere", target_is_directory=True)
-
-
-@pytest.mark.parametrize("spoil", [a_file, pytest.param(a_link_elsewhere, marks=not_windows)])
-def test_whatever_stands_in_the_folders_place_is_replaced(
-    clock: FakeClock, folder: Folder, spoil: Callable[[Path], None], tmp_path: Path
+@not_windows
+def test_a_folder_that_the_user_made_a_link_is_followed(
+    clock: FakeClock, folder: Folder, tmp_path: Path
 ) -> None:
-    spoil(folder.path)
+    (tmp_path / "elsewhere").mkdir()
+    folder.path.parent.mkdir()
+    folder.path.symlink_to(tmp_path / "elsewhere", target_is_directory=True)
     folder.date()
-    clock.advance(INTERVAL + TICK + ROUNDING)
+    os.utime(tmp_path / "elsewhere", (0, 0))
+    assert folder.attempt(folder.interval()) == 0
+    assert len([*tmp_path.glob("elsewhere/*")]) == 1
+
+
+def test_what_else_lies_in_the_folder_is_left_alone(clock: FakeClock, folder: Folder) -> None:
+    folder.path.mkdir(parents=True)
+    for name in ("quotas", "starting", "start-up.txt", "notes"):
+        (folder.path / name).touch()
+    os.utime(folder.path, (0, 0))
     interval = folder.interval()
-    while wait := folder.attempt(interval):
-        clock.advance(wait)
-    assert folder.path.is_dir()
-    assert not folder.path.is_symlink()
-    assert not [*tmp_path.glob("elsewhere/*")]
-    assert folder.attempt(folder.interval()) == pytest.approx(INTERVAL)
+    for _ in range(3):
+        assert folder.attempt(interval) == 0
+        clock.advance(INTERVAL)
+    assert len([*folder.path.iterdir()]) == 5
 
 
 def test_a_folder_that_cannot_be_used_is_warned_of_once(

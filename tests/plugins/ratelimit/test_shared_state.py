@@ -258,6 +258,15 @@ def test_whatever_takes_the_files_place_gives_way_and_nothing_is_followed(
 
 
 @not_windows
+def test_a_link_in_the_folders_place_gives_way_and_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "quotas").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    cool_down(state(tmp_path / "quotas" / "p", FakeClock()), 1010.0)
+    assert until(state(tmp_path / "quotas" / "p", FakeClock())) == 1010.0
+    assert not [*tmp_path.glob("elsewhere/*")]
+
+
+@not_windows
 def test_nobody_else_may_look_into_what_is_made(tmp_path: Path) -> None:
     cool_down(state(tmp_path / "state" / "quotas" / "p", FakeClock()), 1010.0)
     for path, mode in (("state", 0o700), ("state/quotas", 0o700), ("state/quotas/p", 0o600)):
