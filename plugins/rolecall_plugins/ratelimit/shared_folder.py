@@ -71,11 +71,15 @@ class SharedFolder:
         return os.stat(self._name(name), dir_fd=self._descriptor, follow_symlinks=False)
 
     def rename(self, old: str, new: str) -> bool:
-        """Rename an entry; return False where it is gone."""
+        """Rename an entry; return False where it is gone, or where another process has it open."""
         at = self._descriptor
         try:
             os.rename(self._name(old), self._name(new), src_dir_fd=at, dst_dir_fd=at)
         except FileNotFoundError:
+            return False
+        except PermissionError:
+            if os.name != "nt":  # Windows renames nothing that is open
+                raise
             return False
         return True
 
