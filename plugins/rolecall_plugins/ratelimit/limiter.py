@@ -105,7 +105,8 @@ class PacingLimiter:
         way take as long as their model's calls take on average.
         """
         own, _ = self._quota(call)
-        quotas = {name: quota for name, (quota, _) in self._quotas.items()}
+        # Another thread may meet a new provider meanwhile.
+        quotas = {name: quota for name, (quota, _) in [*self._quotas.items()]}
         key, last, waiting = self._key(call), self._interval.peek(), self._permits.items()
         now, interval = self._now(), self._settings.interval
         if own.would_pass(call) and not any(each.is_holding() for each in quotas.values()):
