@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from .plugin.spec import hookimpl
     from .scheduling.estimate import Estimate, Expected
     from .storage.safe_folder import SafeFolder
-    from .types.agents import Agent, Route
+    from .types.agents import Agent, Balance, Route
     from .types.answer import Answer
     from .types.causes import Action, Cause
     from .types.consent import Consent
@@ -68,6 +68,7 @@ if TYPE_CHECKING:
         Forecast,
         Observer,
         RepairStarted,
+        Rerouted,
         Retrying,
         RoundStarted,
         RouteClosed,
@@ -135,6 +136,7 @@ __all__ = [
     "AllRoutesFailed",
     "Answer",
     "Attachment",
+    "Balance",
     "BudgetReached",
     "Call",
     "CallContext",
@@ -198,6 +200,7 @@ __all__ = [
     "RepairStarted",
     "Repeatable",
     "Request",
+    "Rerouted",
     "Response",
     "Restart",
     "Result",
@@ -253,7 +256,7 @@ __all__ = [
 
 # Where each of them is.
 _NAMES = {
-    "types.agents": "Agent Route",
+    "types.agents": "Agent Balance Route",
     "types.answer": "Answer",
     "types.causes": "Action Cause",
     "types.consent": "Consent",
@@ -271,9 +274,9 @@ _NAMES = {
     "types.events": (
         "AgentBlocked AgentDone AgentFailed AgentStarted CallEnded CallEvent CallHeld "
         "CallStarted CallText CallWaiting CheckStarted ConsentAsked ConsentDecided CostsCompared "
-        "DeliverableKept Event FellBack Forecast Observer RepairStarted Retrying RoundStarted "
-        "RouteClosed RouteOpened RouteProbed RunEnded RunStarted StepReused ToolEnded ToolStarted "
-        "WorkTouched WorkspaceVerified"
+        "DeliverableKept Event FellBack Forecast Observer RepairStarted Rerouted Retrying "
+        "RoundStarted RouteClosed RouteOpened RouteProbed RunEnded RunStarted StepReused ToolEnded "
+        "ToolStarted WorkTouched WorkspaceVerified"
     ),
     "plugin.spec": "hookimpl",
     "scheduling.estimate": "Estimate Expected",

@@ -19,7 +19,7 @@ from .plugin.contracts import check_tool
 from .plugin.entry_points import installed
 from .plugin.manager import Host
 from .plugin.tool_schema import arguments_fault
-from .types.agents import Agent, TeamGraph
+from .types.agents import Agent, Balance, TeamGraph
 from .types.causes import Cause
 from .types.consent import Consent
 from .types.events import (
@@ -42,6 +42,7 @@ from .types.events import (
     FellBack,
     Observer,
     RepairStarted,
+    Rerouted,
     Retrying,
     RoundStarted,
     RouteClosed,
@@ -390,6 +391,16 @@ def sample_events(folder: str = "runs/sample") -> tuple[Event, ...]:
         RouteProbed(at=2.0, route=route, agent="writer"),
         RouteClosed(at=2.0, route=route),
         FellBack(at=2.0, agent="writer", route=route, to="two", cause=cause),
+        Rerouted(
+            at=2.0,
+            agent="writer",
+            route=route,
+            to="two",
+            balance=Balance.SPILL,
+            wait=9.0,
+            takes=4.0,
+            saves=0.01,
+        ),
         StepReused(at=2.0, agent="writer", step="key"),
         WorkTouched(at=2.0, touched=(("writer", "new title"),), revise=("writer",)),
         AgentDone(at=3.0, agent="writer", route=route, file="deliverables/01-writer.md"),

@@ -30,6 +30,7 @@ from rolecall import (
     Forecast,
     Ledger,
     RepairStarted,
+    Rerouted,
     Retrying,
     RoundStarted,
     RouteClosed,
@@ -190,7 +191,10 @@ class RunProgress:
                 self.agent(agent).enter(State.RETRYING, at + event.delay, event.cause)
             case FellBack(agent=agent):
                 provider = event.route.partition("/")[0]
-                self.agent(agent).hops.append(f"{provider}: {event.cause}")
+                self.agent(agent).hops.append(f"fell back from {provider}: {event.cause}")
+            case Rerouted(agent=agent):
+                provider = event.route.partition("/")[0]
+                self.agent(agent).hops.append(f"moved from {provider}: {event.why}")
             case RouteOpened(route=route):
                 self._provider(route.partition("/")[0]).open[route] = event.cause
             case RouteProbed(route=route):

@@ -38,6 +38,7 @@ from rolecall.observers.ledger import Ledger
 from rolecall.plugin.entry_points import Distribution
 from rolecall.plugin.entry_points import Point as RealPoint
 from rolecall.scheduling.scheduler import RunOutcome, Scheduler
+from rolecall.storage.history import Past
 from rolecall.storage.run_folder import RunFolder
 from rolecall.testing import FakeClock, FakeProvider
 
@@ -142,12 +143,14 @@ class Dispatching:
         settings: Settings = DEFAULTS,
         limiters: Sequence[Any] = (),
         rng: random.Random | None = None,
+        past: Past | None = None,
+        **agents: Any,
     ) -> None:
         self.clock = FakeClock()
         self.events = Heard()
         if routes is None:
             routes = [provider.name for provider in providers]
-        self._agent = agent(routes=routes)
+        self._agent = agent(routes=routes, **agents)
         context = CallContext(
             providers={provider.name: provider for provider in providers},
             limiters=limiters,
@@ -155,6 +158,7 @@ class Dispatching:
             clock=self.clock,
             emit=self.events.notify,
             rng=rng or random.Random(1),
+            past=past or Past(),
         )
         self._dispatcher = Dispatcher(context)
 

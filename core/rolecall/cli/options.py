@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from ..errors import UsageError
+from ..types.agents import Balance
 from . import completion
 
 
@@ -99,6 +100,13 @@ def with_block(params: Sequence[click.Parameter], place: int) -> list[click.Para
     return [*params[:place], BLOCK, *params[place:]]
 
 
+class _Rule(click.Choice[str]):
+    """A rule of balancing."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return Balance(super().convert(value, param, ctx))
+
+
 class Dollars(click.FloatRange):
     """An amount; what counts as a number and is none is refused."""
 
@@ -162,6 +170,12 @@ BUDGET = _setting(
     type=Dollars(),
     metavar="USD",
     help="Most that the run may cost.",
+)
+BALANCE = _setting(
+    "--balance",
+    setting="balance",
+    type=_Rule([str(rule) for rule in Balance]),
+    help="Which of its routes an agent is asked at.",
 )
 ONLY = click.option(
     "--only",

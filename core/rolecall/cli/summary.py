@@ -31,6 +31,7 @@ def run_json(folder: str, team: TeamGraph, outcome: RunOutcome, ledger: Ledger) 
         "providers": {name: sums_json(totals) for name, totals in ledger.providers.items()},
         "models": {name: sums_json(totals) for name, totals in ledger.models.items()},
         "distribution": dict(ledger.distribution),
+        "moves": moves_json(ledger),
         "total": sums_json(ledger.total),
         **comparison_json(ledger),
     }
@@ -45,6 +46,20 @@ def distribution(planned: Mapping[str, str], answered: Mapping[str, int]) -> str
     shares = _shares(answered, len(planned))
     otherwise = "" if counts == answered else f" (planned: {_shares(counts, len(planned))})"
     return f"Distribution: {shares}{otherwise}"
+
+
+def moves(ledger: Ledger) -> str:
+    """Describe which steps balancing moved, and why; empty where it moved none."""
+    lines = [f"  {move.agent}: {move.route} to {move.to}: {move.why}" for move in ledger.moves]
+    return "\n".join(["Moved by balancing:", *lines]) if lines else ""
+
+
+def moves_json(ledger: Ledger) -> list[dict[str, Any]]:
+    """Return the same for programs."""
+    return [
+        {"agent": move.agent, "from": move.route, "to": move.to, "why": move.why}
+        for move in ledger.moves
+    ]
 
 
 def waiting(ledger: Ledger) -> str:

@@ -6,6 +6,7 @@ from enum import StrEnum
 from attrs import evolve, field, frozen
 
 from ..errors import SettingsError
+from ..types.agents import Balance
 from ..types.causes import DEFAULT_ACTIONS, Action, Cause
 from ..types.deployments import Deployment
 from ..types.messages import Request
@@ -45,6 +46,7 @@ class AgentSettings:
     routes: in order of preference; the key `NAME = ROUTE` sets them alone.
     prompt: the text of the file that the key names. title, goal, needs: as in `Agent`.
     tools: what it may use: tools by name, groups of them, or patterns; None is the agent's own.
+    balance, tier: as in `Agent`; None is the agent's own.
     off: leave the agent out; `NAME = false` sets that.
     """
 
@@ -54,6 +56,8 @@ class AgentSettings:
     goal: str = ""
     needs: tuple[str, ...] | None = None
     tools: tuple[str, ...] | None = None
+    balance: Balance | None = None
+    tier: str | None = None
     off: bool = False
 
 
@@ -102,6 +106,8 @@ class Settings:
     order: who goes first when calls queue.
     block: plugins that are not loaded.
     agents: agent, or a pattern like `*-specialist`, to what the user says of it.
+    balance: how an agent's route is chosen for a step.
+    tiers: kind of model to the routes, or whole providers, that are of it.
     on: cause to action, where not the default.
     prices: model to its price, instead of what its provider knows.
     budget: most US dollars that a run may cost.
@@ -138,6 +144,8 @@ class Settings:
     block: tuple[str, ...] = ()
     providers: Mapping[str, ProviderSettings] = field(factory=dict)
     agents: Mapping[str, AgentSettings] = field(factory=dict, converter=_agents)
+    balance: Balance = Balance.FIXED
+    tiers: Mapping[str, tuple[str, ...]] = field(factory=dict)
     on: Mapping[Cause, Action] = field(factory=dict, validator=_only_truncated_continues)
     prices: Mapping[str, Price] = field(factory=dict)
     budget: float | None = field(default=None, validator=at_least(0))

@@ -8,6 +8,7 @@ from typing import Any
 from attrs import fields
 
 from ..errors import SettingsError, nearest
+from ..types.agents import Balance
 from ..types.causes import Action, Cause
 from .settings import UNSET, AgentSettings, Order, Settings
 
@@ -20,7 +21,7 @@ def structure(table: Mapping[str, Any], source: str = "the settings") -> Setting
     converter = cattrs.Converter(forbid_extra_keys=True)
     for kind in (str, bool, int, float):
         converter.register_structure_hook(kind, _strictly)
-    for words in (Cause, Action, Order):
+    for words in (Cause, Action, Order, Balance):
         converter.register_structure_hook(words, _word)
     converter.register_structure_hook_func(lambda kind: kind == tuple[str, ...], _texts)
     of_table = make_dict_structure_fn(AgentSettings, converter, off=override(omit=True))

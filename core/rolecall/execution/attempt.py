@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
 
 from attrs import evolve, frozen
 
@@ -25,6 +26,7 @@ from .context import CallContext
 from .preparation import Preparation
 from .pricing import ResolvedRoute
 from .redaction import Redactor, redact_error, redacted
+from .route_speeds import RouteSpeeds
 
 _log = logging.getLogger("rolecall")
 CHARACTERS_PER_TOKEN = 4
@@ -82,12 +84,20 @@ class Step:
     since: float | None = None
 
 
-class Attempts:
-    """Makes single HTTP attempts; the dispatcher decides which."""
+class RouteLeft(Exception):
+    """A permit was not waited for, since the agent is asked at another route."""
 
-    def __init__(self, context: CallContext) -> None:
+
+class Attempts:
+    """Makes single HTTP attempts; the dispatcher decides which.
+
+    speeds: learns what they take.
+    """
+
+    def __init__(self, context: CallContext, speeds: RouteSpeeds | None = None) -> None:
         settings = context.settings
         self._context = context
+        self._speeds = speeds or RouteSpeeds(context.clock.now, context.past)
         self._budget = Budget(settings.budget, settings.allow_unpriced, context.spent)
         self._senders = [
             limiter for limiter in context.limiters if isinstance(limiter, SendLimiter)
@@ -101,23 +111,36 @@ class Attempts:
         for name in names:
             self._preparation.start(self._context.providers[name])
 
-    async def make(self, step: Step, target: ResolvedRoute, request: Request) -> CallResult:
-        """Make one attempt; provider failures come back as a result, cancellation is raised."""
+    async def make(
+        self,
+        step: Step,
+        target: ResolvedRoute,
+        request: Request,
+        leaves: Callable[[float], bool] | None = None,
+    ) -> CallResult:
+        """Make one attempt; provider failures come back as a result, cancellation is raised.
+
+        leaves: is told for how many seconds the call will wait for a permit, and returns whether
+        it is not to; then RouteLeft is raised.
+        """
         if (unready := await self._unready(target.provider)) is not None:
             return CallResult(error=unready)
         reserved = await self._budget.reserve(target, request)
-        call = self._call(step, target, request)
+        self._count += 1
+        call = self.describe(step, request, target, self._count)
         recorder = CallRecorder(self._context, call, step.key, self._senders, self._redact)
-        call = evolve(call, on_wait=recorder.on_wait)
         granted: list[Limiter] = []
         outcome = Outcome(started=False)
         result = CallResult()
         try:
             recorder.waiting()
-            for limiter in self._context.limiters:
-                await guarded(limiter, limiter.acquire(call))
-                granted.append(limiter)
+            async with _waiting(recorder, leaves) as on_wait:
+                call = evolve(call, on_wait=on_wait)
+                for limiter in self._context.limiters:
+                    await guarded(limiter, limiter.acquire(call))
+                    granted.append(limiter)
             recorder.started(reserved)
+            self._speeds.started(call.number, call.agent, str(target))
             outcome = Outcome(cancelled=True)
             request = evolve(request, model=call.model, progress=recorder)
             response, error = await _complete(target.provider, request, recorder)
@@ -131,6 +154,7 @@ class Attempts:
             for limiter in reversed(granted):
                 _end(limiter, call, outcome)
             if outcome.started:
+                self._speeds.ended(call.number, outcome.usage.output)
                 self._budget.reconcile(reserved, result.cost, outcome.cause)
             else:
                 self._budget.release(reserved)
@@ -145,10 +169,12 @@ class Attempts:
             return _broken(provider, f"{type(error).__name__}: {error}", error)
         return None
 
-    def _call(self, step: Step, target: ResolvedRoute, request: Request) -> Call:
-        self._count += 1
+    def describe(
+        self, step: Step, request: Request, target: ResolvedRoute, number: int = 0
+    ) -> Call:
+        """Return the call that an attempt at a route makes."""
         return Call(
-            number=self._count,
+            number=number,
             agent=step.agent.name,
             provider=target.route.provider,
             model=target.route.model,
@@ -178,6 +204,30 @@ class Attempts:
                 cost = _cost(target, response.usage)
                 response = evolve(response, cost=cost)
         return CallResult(response, error, number, cost)
+
+
+@asynccontextmanager
+async def _waiting(
+    recorder: CallRecorder, leaves: Callable[[float], bool] | None
+) -> AsyncIterator[Callable[[str, float], None]]:
+    """Wait for permits in it; yield what limiters are to call; raise RouteLeft on leaving."""
+    if leaves is None:
+        yield recorder.on_wait
+        return
+
+    def on_wait(reason: str, seconds: float) -> None:
+        recorder.on_wait(reason, seconds)
+        if leaves(seconds):
+            deadline.reschedule(asyncio.get_running_loop().time())
+
+    deadline = asyncio.timeout(None)
+    try:
+        async with deadline:
+            yield on_wait
+    except TimeoutError:
+        if deadline.expired():
+            raise RouteLeft from None
+        raise
 
 
 async def _complete(

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, 
 from attrs import Factory, field, frozen
 
 from ..config.settings import Settings
+from ..storage.history import Past
 from ..types.agents import TeamGraph
 from ..types.consent import Consent
 from ..types.events import ConsentAsked, Event, Forecast
@@ -32,6 +33,7 @@ class CallContext:
 
     emit: is told every event. pricing: resolves routes, each once.
     calls, spent: the number of the last call that was made before, and US dollars spent until then.
+    past: what past runs tell of agents and routes.
     began: when, by the clock; events count from it.
     """
 
@@ -46,6 +48,7 @@ class CallContext:
     )
     calls: int = 0
     spent: float = 0.0
+    past: Past = field(factory=Past)
     began: float = field(default=Factory(lambda self: self.clock.now(), takes_self=True))
 
     @property

@@ -1,7 +1,8 @@
 """One step of an agent: call, and then done, retry or fall back."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import partial
 
 from attrs import evolve, frozen
 
@@ -11,11 +12,13 @@ from ..types.answer import Answer
 from ..types.causes import Action, Cause
 from ..types.events import FellBack, Retrying, RouteClosed, RouteOpened, RouteProbed
 from ..types.messages import Request, ceiling, lacking
-from .attempt import Attempts, Step
+from .attempt import Attempts, RouteLeft, Step
+from .balancer import Balancer
 from .call_recorder import CallResult
 from .circuit_breaker import CircuitBreaker
 from .context import CallContext
 from .pricing import ResolvedRoute
+from .route_speeds import RouteSpeeds
 
 LONGEST_BACKOFF = 30.0
 
@@ -29,7 +32,9 @@ class Dispatcher:
     def __init__(self, context: CallContext) -> None:
         settings = context.settings
         self._context = context
-        self._attempts = Attempts(context)
+        speeds = RouteSpeeds(context.clock.now, context.past)
+        self._attempts = Attempts(context, speeds)
+        self._balancer = Balancer(context, speeds)
         self._actions = settings.actions
         self._breaker = CircuitBreaker(
             context.clock.now, settings.breaker_failures, settings.breaker_cooldown
@@ -51,32 +56,60 @@ class Dispatcher:
         failures: list[tuple[str, ProviderError]] = []
         patience = _Patience(context.settings.max_wait)
         asked_for = Step(agent, step, priority, context.clock.now())
-        targets = [context.pricing.resolve(route) for route in agent.routes]
-        for place, (route, target) in enumerate(zip(agent.routes, targets, strict=True)):
-            has_other = any(map(self._usable, targets[place + 1 :]))
+        untried = [(str(route), context.pricing.resolve(route)) for route in agent.routes]
+        moves = len(untried)  # as often an agent leaves a route that lets it wait
+        fell_back: tuple[str, Cause, bool] | None = None
+        while untried:
+            place = self._choose(asked_for, [target for _, target in untried], request)
+            name, target = untried[place]
+            if fell_back is not None:
+                self._report_fallback(agent, fell_back, name)
+            others = [other for _, other in (*untried[:place], *untried[place + 1 :])]
+            has_other = any(map(self._usable, others))
             open_for = self._breaker.why_open(str(target)) if has_other else None
             if open_for is not None:
                 error = ProviderError(open_for, "its circuit is open after failures; not asked")
             else:
+                asking = _Asking(asked_for, target, patience, others, moves > 0)
                 try:
-                    return await self._ask(_Asking(asked_for, target, patience, has_other), request)
+                    return await self._ask(asking, request)
                 except ProviderError as raised:
                     error = raised
-            failures.append((str(route), error))
-            if open_for is None and self._actions[Cause(error.cause)] is Action.STOP:
+                except RouteLeft:
+                    moves -= 1
+                    fell_back = None
+                    continue
+            del untried[place]
+            failures.append((name, error))
+            cause = Cause(error.cause)
+            if open_for is None and self._actions[cause] is Action.STOP:
                 raise CallFailed(agent.name, failures) from error
-            for to in agent.routes[place + 1 : place + 2]:
-                context.emit(
-                    FellBack(
-                        at=context.at,
-                        agent=agent.name,
-                        route=str(route),
-                        to=str(to),
-                        cause=Cause(error.cause),
-                        asked=open_for is None,
-                    )
-                )
+            fell_back = name, cause, open_for is None
         raise AllRoutesFailed(agent.name, failures) from (failures[-1][1] if failures else None)
+
+    def _choose(self, step: Step, targets: Sequence[ResolvedRoute], request: Request) -> int:
+        """Return which of the routes is asked now."""
+        usable = [place for place, target in enumerate(targets) if self._usable(target)]
+        if len(usable) < 2 or usable[0] != 0 or self._balancer.is_fixed(step.agent):
+            return 0
+        describe = partial(self._attempts.describe, step, request)
+        return usable[self._balancer.choose(step.agent, [targets[at] for at in usable], describe)]
+
+    def _leaves(self, asking: "_Asking", request: Request, wait: float) -> bool:
+        """Check whether another route is asked instead of waiting for so long for this one."""
+        agent = asking.step.agent
+        if self._balancer.is_fixed(agent):
+            return False
+        usable = [target for target in asking.others if self._usable(target)]
+        describe = partial(self._attempts.describe, asking.step, request)
+        return self._balancer.leaves(agent, [asking.target, *usable], describe, wait)
+
+    def _report_fallback(self, agent: Agent, left: tuple[str, Cause, bool], to: str) -> None:
+        route, cause, asked = left
+        at = self._context.at
+        self._context.emit(
+            FellBack(at=at, agent=agent.name, route=route, to=to, cause=cause, asked=asked)
+        )
 
     def _usable(self, target: ResolvedRoute) -> bool:
         """Check whether a route could be asked now: it lacks nothing and its breaker is closed."""
@@ -85,10 +118,12 @@ class Dispatcher:
     async def _ask(self, asking: "_Asking", request: Request) -> Answer:
         """Ask one route until it answers; raise the failure after which it is asked no more."""
         counts: Counter[str] = Counter()
+        has_other = any(map(self._usable, asking.others))
         while True:
             probe = self._begin(asking)
             try:
-                result = await self._attempts.make(asking.step, asking.target, request)
+                leaves = partial(self._leaves, asking, request) if asking.may_leave else None
+                result = await self._attempts.make(asking.step, asking.target, request, leaves)
             except BaseException:  # cancelled, or a limiter broke: neither is the route's doing
                 self._breaker.cancelled(asking.route, probe)
                 raise
@@ -110,7 +145,7 @@ class Dispatcher:
                 raise error
             request, delay = self._retry(asking, request, error, counts)
             await self._context.clock.sleep(delay)
-            if asking.has_other and self._breaker.why_open(asking.route) is not None:
+            if has_other and self._breaker.why_open(asking.route) is not None:
                 raise error  # others found out meanwhile that the route is down
 
     def _begin(self, asking: "_Asking") -> bool:
@@ -153,7 +188,7 @@ class Dispatcher:
                 request = larger
             case _:
                 raise error
-        if not asking.patience.spend(delay):
+        if (delay and self._leaves(asking, request, delay)) or not asking.patience.spend(delay):
             raise error
         agent = asking.step.agent.name
         context.emit(
@@ -183,12 +218,17 @@ def _enlarged(target: ResolvedRoute, request: Request) -> Request | None:
 
 @frozen
 class _Asking:
-    """What stays the same while one route is asked for one step."""
+    """What stays the same while one route is asked for one step.
+
+    others: the routes that are asked after it. may_leave: whether one of them may be asked before
+    it, should it let the agent wait.
+    """
 
     step: Step
     target: ResolvedRoute
     patience: "_Patience"
-    has_other: bool
+    others: Sequence[ResolvedRoute]
+    may_leave: bool
 
     @property
     def route(self) -> str:

@@ -14,6 +14,7 @@ from ..types.events import (
     DeliverableKept,
     Event,
     FellBack,
+    Rerouted,
     Retrying,
     RouteOpened,
     StepReused,
@@ -81,7 +82,8 @@ class Totals:
 class Ledger:
     """Listens to a run and keeps its totals.
 
-    hops, retries, outages: fallbacks, retries and openings of circuit breakers, in order.
+    hops, retries, outages, moves: fallbacks, retries, openings of circuit breakers, and what
+    balancing moved, in order.
     answered: agent to the route that gave its last answer; `reused` are those with answers from
     before, `saved` is what these cost then, in US dollars. `edited` are those whose deliverable a
     person wrote. compared: what the calls compare to, once that is told.
@@ -101,6 +103,7 @@ class Ledger:
     hops: list[FellBack] = field(factory=list)
     retries: list[Retrying] = field(factory=list)
     outages: list[RouteOpened] = field(factory=list)
+    moves: list[Rerouted] = field(factory=list)
 
     def notify(self, event: Event) -> None:
         match event:
@@ -118,6 +121,8 @@ class Ledger:
                 self.hops.append(event)
             case RouteOpened():
                 self.outages.append(event)
+            case Rerouted():
+                self.moves.append(event)
             case StepReused():
                 self.reused.add(event.agent)
                 self.saved += event.cost or 0.0

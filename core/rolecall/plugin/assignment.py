@@ -131,6 +131,8 @@ def _altered(agent: Agent, own: AgentSettings) -> Agent:
         prompt=own.prompt or agent.prompt,
         needs=agent.needs if own.needs is None else own.needs,
         tools=agent.tools if own.tools is None else own.tools,
+        balance=agent.balance if own.balance is None else own.balance,
+        tier=agent.tier if own.tier is None else own.tier,
     )
 
 

@@ -28,7 +28,7 @@ from ..plugin.assignment import (
 )
 from ..plugin.manager import Host, supplied
 from ..plugin.sandboxes import PickedSandbox, pick_sandbox
-from ..storage.history import AgentHistory, expected
+from ..storage.history import Past, expected
 from ..storage.run_folder import RunFolder, deliverable_file
 from ..storage.run_index import StateKeeper, past_history
 from ..storage.run_toml import RunToml
@@ -137,9 +137,9 @@ class Session:
         """Estimate what a new run among the settings' `runs` will come to."""
         return self.estimate(request, past_history(Path(self.settings.runs), ()))
 
-    def estimate(self, request: str, past: Mapping[str, AgentHistory]) -> Estimate:
+    def estimate(self, request: str, past: Past) -> Estimate:
         """Estimate what a run will come to, from what past ones did."""
-        return estimate_run(self.team, request, self.settings, self.pricing, past)
+        return estimate_run(self.team, request, self.settings, self.pricing, past.agents)
 
     def enough(self, folder: RunFolder, outcome: RunOutcome) -> float | None:
         """Return a budget in US dollars that lets a stopped run be finished, as far as can be told.
@@ -242,7 +242,7 @@ class Session:
         bus.keep(CostComparison(self.pricing, providers.values(), bus))
         past = past_history(folder.path.parent, flags)
         seconds = expected(
-            self.team.agents, {name: history.seconds for name, history in past.items()}
+            self.team.agents, {name: history.seconds for name, history in past.agents.items()}
         )
         is_new = not folder.store.calls.last and not self.settings.rehearsal
         context = RunContext(
@@ -254,6 +254,7 @@ class Session:
             pricing=self.pricing,
             calls=folder.store.calls.last,
             spent=folder.store.calls.total.charged,
+            past=past,
             team=self.team,
             request=folder.request,
             numbers=self._numbers,

@@ -7,7 +7,7 @@ from attrs import define, evolve
 
 from ..types.causes import Cause
 from ..types.charge import charge
-from ..types.events import CallEnded, CallStarted, ToolEnded, WorkspaceVerified
+from ..types.events import CallEnded, CallStarted, Rerouted, ToolEnded, WorkspaceVerified
 from .journal import read_records
 from .records import ProcessRecord, Record
 
@@ -107,6 +107,11 @@ class CallLog:
 def past_calls(path: Path) -> list[CallEnded]:
     """Read the ends of all calls from a run's folder, whether or not the run goes on."""
     return [record for record in read_records(path) if isinstance(record, CallEnded)]
+
+
+def past_moves(path: Path) -> list[Rerouted]:
+    """Read from a run's folder what balancing moved."""
+    return [record for record in read_records(path) if isinstance(record, Rerouted)]
 
 
 def _counted_back(processes: Sequence[Sequence[Ended]]) -> list[Ended]:

@@ -1,14 +1,16 @@
-"""What agents took in past runs."""
+"""What agents and routes took in past runs."""
 
 from collections.abc import Iterable, Mapping
 from statistics import fmean
+from types import MappingProxyType
 
-from attrs import define
+from attrs import define, field, frozen
 
 from ..types.events import CallEnded
 from ..usage import Usage
 
 USUAL = 30.0  # seconds of an agent of which nothing is known
+TIMED = 100  # first pieces of text that are remembered of a route
 
 
 @define
@@ -37,6 +39,38 @@ class AgentHistory:
             self.cost += call.cost
 
 
+@define
+class RouteHistory:
+    """What the answers of a route took.
+
+    seconds, output: in all, of calling and of tokens written.
+    first: seconds from permit to the first piece of text, of the latest that were timed.
+    """
+
+    seconds: float = 0.0
+    output: float = 0.0
+    first: list[float] = field(factory=list)
+
+    def add(self, call: CallEnded) -> None:
+        self.seconds += call.took
+        self.output += call.usage.output
+        if call.first_text is not None:
+            self.first = [*self.first, call.first_text][-TIMED:]
+
+    def join(self, earlier: "RouteHistory") -> None:
+        self.seconds += earlier.seconds
+        self.output += earlier.output
+        self.first = [*earlier.first, *self.first][-TIMED:]
+
+
+@frozen
+class Past:
+    """What past runs tell: of each agent on average, of each route in all."""
+
+    agents: Mapping[str, AgentHistory] = MappingProxyType({})
+    routes: Mapping[str, RouteHistory] = MappingProxyType({})
+
+
 def average(runs: Iterable[Mapping[str, AgentHistory]]) -> dict[str, AgentHistory]:
     """Average each agent's history over the runs in which it was called."""
     by_agent: dict[str, list[AgentHistory]] = {}
@@ -44,6 +78,15 @@ def average(runs: Iterable[Mapping[str, AgentHistory]]) -> dict[str, AgentHistor
         for agent, history in run.items():
             by_agent.setdefault(agent, []).append(history)
     return {agent: _mean(histories) for agent, histories in by_agent.items()}
+
+
+def joined(runs: Iterable[Mapping[str, RouteHistory]]) -> dict[str, RouteHistory]:
+    """Join each route's history over runs, the latest of which comes first."""
+    routes: dict[str, RouteHistory] = {}
+    for run in runs:
+        for route, history in run.items():
+            routes.setdefault(route, RouteHistory()).join(history)
+    return routes
 
 
 def expected(agents: Iterable[str], seconds: Mapping[str, float]) -> dict[str, float]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from attrs import fields
 
+from ..types.agents import Balance
 from ..types.causes import Cause
 from ..types.consent import Consent
 from ..types.messages import Stop
@@ -104,6 +105,12 @@ def _check(values: Mapping[str, object]) -> Check:
     return Check(**{name: parse(values[name]) for name, parse in parsers.items()})
 
 
+def _balance(value: object) -> Balance:
+    if value not in list(Balance):
+        raise ValueError(f"must be a rule of balancing, not {value!r}")
+    return Balance(str(value))
+
+
 def _flag(value: object) -> bool:
     if not isinstance(value, bool):
         raise ValueError(f"must be true or false, not {value!r}")
@@ -121,6 +128,7 @@ PARSERS: Mapping[Any, Callable[[object], Any]] = {
     float: _number,
     Stop: _stop,
     Consent: _consent,
+    Balance: _balance,
     Usage: _usage,
     str | None: _or_none(_text),
     float | None: _or_none(_number),

@@ -1,6 +1,7 @@
 """What a journal's lines say: a frozen class for each type of record.
 
-The start and the end of a call are recorded as the events that announced them.
+The start and the end of a call are recorded as the events that announced them, and what balancing
+moved likewise.
 """
 
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from ..types.events import (
     CallEnded,
     CallStarted,
     ConsentDecided,
+    Rerouted,
     ToolEnded,
     ToolStarted,
     WorkspaceVerified,
@@ -132,6 +134,7 @@ Record = (
     ProcessRecord
     | CallStarted
     | CallEnded
+    | Rerouted
     | StepRecord
     | AnswerRecord
     | ReusedRecord
@@ -151,6 +154,7 @@ _TYPES: Mapping[str, type[Record]] = {
     "run": ProcessRecord,
     "call_started": CallStarted,
     "call_ended": CallEnded,
+    "rerouted": Rerouted,
     "step_done": StepRecord,
     "answered": AnswerRecord,
     "reused": ReusedRecord,

@@ -15,6 +15,7 @@ from pathlib import Path
 from attrs import asdict, define, field, fields
 
 from ..errors import RunError
+from ..types.agents import Route
 from ..types.events import (
     AgentDone,
     AgentFailed,
@@ -25,7 +26,7 @@ from ..types.events import (
     RunStarted,
 )
 from ..usage import Usage
-from .history import AgentHistory, average
+from .history import AgentHistory, Past, RouteHistory, average, joined
 from .run_folder import HISTORY, RunFolder
 from .run_lock import is_busy, take_lock
 from .run_paths import LATEST, is_run, point_latest, points_to
@@ -45,7 +46,7 @@ class RunState:
 
     state: running, done, failed, interrupted or stopped by budget. cost: US dollars, of all its
     processes so far. updated: seconds since 1970. flags: those of the command line that the run
-    keeps. figures: what each agent's calls came to.
+    keeps. figures, routes: what each agent's calls came to, and each route's answers.
     """
 
     state: str = "running"
@@ -57,6 +58,7 @@ class RunState:
     updated: float = 0.0
     flags: list[str] = field(factory=list)
     figures: dict[str, AgentHistory] = field(factory=dict)
+    routes: dict[str, RouteHistory] = field(factory=dict)
 
 
 class StateKeeper:
@@ -106,10 +108,8 @@ class StateKeeper:
             return
         state.calls, state.cost = self._store.calls.total.calls, self._store.calls.total.cost
         state.updated = time.time()
-        figures = {name: asdict(agent, recurse=False) for name, agent in state.figures.items()}
-        values = asdict(state, recurse=False) | {"figures": figures}
         try:
-            self._folder.save(STATE, json.dumps(values))
+            self._folder.save(STATE, json.dumps(asdict(state)))
         except RunError as error:  # a mere index; the journal says whether the run can go on
             if not self._has_failed:
                 _log.warning("%s", error)
@@ -121,13 +121,16 @@ class StateKeeper:
         if call.usage == Usage():
             return  # what a failed call took is no measure of an answer
         self._state.figures.setdefault(call.agent, AgentHistory()).add(call)
+        if call.cause is None:
+            route = str(Route(call.provider, call.model))
+            self._state.routes.setdefault(route, RouteHistory()).add(call)
 
 
-def past_history(runs: Path, flags: Collection[str]) -> dict[str, AgentHistory]:
-    """Average what agents came to in the latest runs in a folder that had the same flags."""
+def past_history(runs: Path, flags: Collection[str]) -> Past:
+    """Return what the latest runs in a folder that had the same flags came to."""
     latest = (read_state(Path(path)) for _, path in sorted(_touched(runs), reverse=True))
-    alike = (state for state in latest if state.flags == list(flags))
-    return average(state.figures for state in islice(alike, RECENT))
+    alike = list(islice((state for state in latest if state.flags == list(flags)), RECENT))
+    return Past(average(state.figures for state in alike), joined(state.routes for state in alike))
 
 
 def _touched(runs: Path) -> Iterator[tuple[float, str]]:
@@ -156,8 +159,9 @@ def read_state(path: Path) -> RunState:
     try:
         values = json.loads(SafeFolder(path).read(STATE, LARGEST) or b"")
         figures = {name: AgentHistory(**agent) for name, agent in values.pop("figures", {}).items()}
-        state = RunState(figures=figures, **values)
-        _check_types(state, *figures.values())
+        routes = {name: RouteHistory(**route) for name, route in values.pop("routes", {}).items()}
+        state = RunState(figures=figures, routes=routes, **values)
+        _check_types(state, *figures.values(), *routes.values())
     except (RunError, ValueError, TypeError, AttributeError, RecursionError):
         return RunState("unknown")  # written by an older version, or damaged
     if state.state == "running" and not is_busy(path):
@@ -165,18 +169,23 @@ def read_state(path: Path) -> RunState:
     return state
 
 
-def _check_types(*values: RunState | AgentHistory) -> None:
+def _check_types(*values: RunState | AgentHistory | RouteHistory) -> None:
     """Raise TypeError where what was read is not what was written."""
     for checked in values:
         for attribute in fields(type(checked)):
             value = getattr(checked, attribute.name)
-            is_number = type(value) in (int, float) and isfinite(value)
-            if attribute.type in (int, float) and not is_number:
+            if attribute.type in (int, float) and not _is_number(value):
                 raise TypeError(f"{attribute.name} cannot be {value!r}")
             if attribute.type is str and not isinstance(value, str):
                 raise TypeError(f"{attribute.name} cannot be {value!r}")
+            if attribute.type == list[float] and not all(map(_is_number, value)):
+                raise TypeError(f"{attribute.name} cannot be {value!r}")
             if attribute.type == list[str] and not all(isinstance(flag, str) for flag in value):
                 raise TypeError(f"{attribute.name} cannot be {value!r}")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
 
 
 def differences(old: Path, new: Path) -> Iterator[str]:

@@ -13,6 +13,7 @@ from ..types.events import (
     CallStarted,
     ConsentDecided,
     Event,
+    Rerouted,
     RunStarted,
     ToolEnded,
     ToolStarted,
@@ -169,14 +170,14 @@ class StepStore:
         self._record(ForgottenRecord(agents=tuple(sorted(agents))))
 
     def notify(self, event: Event) -> None:
-        """Record the start of a run, and of calls the start and the end.
+        """Record the start of a run, of calls the start and the end, and where they were moved.
 
         Raises RunError where the disk is full.
         """
         match event:
             case RunStarted():
                 self._record(ProcessRecord(when=event.when, agents=event.agents))
-            case CallStarted() | CallEnded():
+            case CallStarted() | CallEnded() | Rerouted():
                 # For the books alone: an answer comes back from who was asked.
                 self._journal.append(event, wait=False)
                 self.calls.add(event)

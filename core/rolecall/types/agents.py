@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from enum import StrEnum
 from functools import cached_property
 from types import MappingProxyType
 
@@ -11,6 +12,20 @@ from ..errors import TeamError, nearest
 
 NAME = re.compile(r"[a-z0-9]+([-_.][a-z0-9]+)*")
 EVERYONE = "*"
+
+
+class Balance(StrEnum):
+    """How one of an agent's routes is chosen for a step; a failure asks the others in any case.
+
+    FIXED: the first that can be called.
+    SPILL: the next one where the first would let it wait for longer than the next one takes.
+    FASTEST: where the answer is expected first. CHEAPEST: where it is expected to cost least.
+    """
+
+    FIXED = "fixed"
+    SPILL = "spill"
+    FASTEST = "fastest"
+    CHEAPEST = "cheapest"
 
 
 @frozen
@@ -58,6 +73,9 @@ class Agent:
     routes: where it runs, in order of preference: routes, or texts like `"gemini"`.
     max_output_tokens, temperature: None takes the settings' value.
     plan: its deliverable is also the run's PLAN.md.
+    balance: how one of its routes is chosen for a step; None takes the settings'.
+    tier: the kind of model it needs; balancing leaves its first route only for others of the tier,
+        which the settings list.
     verify: once it is done, rolecall runs the workspace's checks, and what fails goes back to it.
     tools: what it may use: tools by name, a group (the part before a dot), or patterns.
     """
@@ -74,6 +92,8 @@ class Agent:
     shared: str = field(default="", repr=False)
     tools: tuple[str, ...] = field(default=(), converter=_texts)
     verify: bool = False
+    balance: Balance | None = None
+    tier: str = ""
 
 
 def _by_name(agents: Iterable[Agent]) -> Mapping[str, Agent]:

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from attrs import frozen
 
 from ..usage import Usage
+from .agents import Balance
 from .causes import Cause
 from .consent import Consent
 from .messages import Stop
@@ -289,6 +290,34 @@ class FellBack(Event):
     to: str
     cause: Cause
     asked: bool = True
+
+
+@frozen(kw_only=True)
+class Rerouted(Event):
+    """Balancing asks `to`, although the agent's next route in order, `route`, can be called.
+
+    wait: seconds for which that would let the call wait for its permit; None is for ever.
+    takes: seconds in which the answer of `to` is expected.
+    saves: US dollars, None where a price is unknown.
+    """
+
+    agent: str
+    route: str
+    to: str
+    balance: Balance
+    wait: float | None
+    takes: float
+    saves: float | None = None
+
+    @property
+    def why(self) -> str:
+        """Describe the reason in a few words."""
+        match self.balance:
+            case Balance.CHEAPEST:
+                return f"cheapest, by ${self.saves:.4f}" if self.saves else "cheapest"
+            case _:
+                wait = "for ever" if self.wait is None else f"{self.wait:.1f} s"
+                return f"{self.balance}, answer in {self.takes:.1f} s, the other waits {wait}"
 
 
 @frozen(kw_only=True)

@@ -19,6 +19,10 @@ class ActiveCassette(Protocol):
         """Note a call before it is made; raise where it must not be made."""
         ...
 
+    def forecast(self, call: "Call") -> float:
+        """Return for how many seconds a call would wait; infinite where it must not be made."""
+        ...
+
     def notify(self, event: "Event") -> None: ...
 
 
@@ -40,6 +44,9 @@ class CurrentCallLimiter:
         current_call.set(call)
         if self._cassette is not None:
             self._cassette.check_call(call)
+
+    def forecast(self, call: "Call") -> float:
+        return 0.0 if self._cassette is None else self._cassette.forecast(call)
 
     def ended(self, call: "Call", outcome: "Outcome") -> None:
         pass

@@ -1,6 +1,7 @@
 """Replay: answer every request with the reply that was recorded for it, and send nothing."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from math import inf
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -117,6 +118,12 @@ class Player(Cassette):  # type: ignore[misc]
                 raise ProviderError(
                     fallback.cause, "left here when it was recorded", retryable=False
                 )
+
+    def forecast(self, call: Call) -> float:
+        """Keep balancing to the recorded path: an agent waits for ever where it did not go."""
+        route = str(Route(call.provider, call.model))
+        routes = {each.route for each in self.unplayed if each.agent == call.agent}
+        return 0.0 if route in routes or not routes else inf
 
     def notify(self, event: Event) -> None:
         pass

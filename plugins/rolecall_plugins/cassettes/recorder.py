@@ -17,7 +17,7 @@ from vcr.cassette import Cassette
 from vcr.record_mode import RecordMode
 from vcr.request import Request
 
-from rolecall import Call, Event, FellBack, RunStarted
+from rolecall import Call, Cause, Event, FellBack, Rerouted, RunStarted
 
 from ..providers.outbound import IncomingReply, OutboundTransport, OutgoingRequest
 from .canonical_request import is_local
@@ -96,11 +96,15 @@ class Recorder(Cassette):  # type: ignore[misc]
     def check_call(self, call: Call) -> None:
         pass
 
+    def forecast(self, call: Call) -> float:
+        return 0.0
+
     def notify(self, event: Event) -> None:
         if isinstance(event, FellBack):
-            fallback = Fallback(event.agent, event.route, str(event.cause))
-            if fallback not in self.metadata.fallbacks:
-                self._note(fallbacks=[*self.metadata.fallbacks, fallback])
+            self._leave(event.agent, event.route, event.cause)
+        elif isinstance(event, Rerouted):
+            # A replay without balancing leaves the route as well, as if it had refused.
+            self._leave(event.agent, event.route, Cause.RATE_LIMITED)
         elif isinstance(event, RunStarted):
             run = tomllib.loads(Path(event.folder, "run.toml").read_text("utf-8"))
             routes, assigned = run.get("routes", {}), run.get("assign", {})
@@ -114,6 +118,11 @@ class Recorder(Cassette):  # type: ignore[misc]
                 skip=run.get("skip", []),
                 settings=run.get("settings", {}),
             )
+
+    def _leave(self, agent: str, route: str, cause: Cause) -> None:
+        fallback = Fallback(agent, route, str(cause))
+        if fallback not in self.metadata.fallbacks:
+            self._note(fallbacks=[*self.metadata.fallbacks, fallback])
 
     def save(
         self, describe: Callable[[CassetteMetadata], CassetteMetadata] = lambda metadata: metadata

@@ -63,4 +63,5 @@ def rolecall_agents() -> "Iterable[Agent]":
             needs=needs,
             plan=name == COORDINATOR,
             verify=name == IMPLEMENTER,
+            tier="complex" if routes == CLAUDE else "",
         )

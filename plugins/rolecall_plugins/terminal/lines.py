@@ -20,6 +20,7 @@ from rolecall import (
     FellBack,
     Redactor,
     RepairStarted,
+    Rerouted,
     Retrying,
     RouteClosed,
     RouteOpened,
@@ -129,6 +130,8 @@ class ProgressLines:
             case FellBack():
                 routes = f"{event.route} to {event.to}"
                 return f"{event.agent}: falls back from {routes}: {event.cause}"
+            case Rerouted():
+                return f"{event.agent}: asked at {event.to} instead of {event.route}: {event.why}"
             case RouteOpened():
                 return f"{event.route}: {event.cause}, circuit open for {event.seconds:g} s"
             case RouteClosed():

@@ -19,6 +19,7 @@ from rolecall import (
     Event,
     FellBack,
     Redactor,
+    Rerouted,
     RouteClosed,
     RouteOpened,
     RunEnded,
@@ -114,6 +115,8 @@ class LiveView:
             case FellBack():
                 routes = f"{event.route} to {event.to}"
                 self._note(f"{event.agent} falls back from {routes}: {event.cause}", "yellow")
+            case Rerouted():
+                self._note(f"{event.agent} is asked at {event.to}: {event.why}", "cyan")
             case AgentFailed():
                 ended = "stopped" if event.by_budget else "failed"
                 self._note(f"{event.agent} {ended}: {event.error}", "red")
@@ -223,9 +226,9 @@ def _table(
 
 def _describe(progress: RunProgress, agent: AgentProgress, at: float, wide: bool) -> str:
     """Describe what an agent is doing."""
-    hops = "".join(f", fell back ({hop})" for hop in agent.hops)
     round = _round(agent, wide)
     before = f"{round}: " if round else ""
+    hops = "".join(f", {hop}" for hop in agent.hops)
     match agent.state:
         case State.NEEDS:
             names = progress.unmet_needs(agent)

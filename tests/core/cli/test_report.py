@@ -61,3 +61,27 @@ def test_the_distribution_is_said_to_have_come_otherwise_than_planned(shell: She
     assert "\nDistribution: 1 of 1 on claude\n" in shell("report").out
     about.unlink()
     assert "\nDistribution: 1 of 1 on claude\n" in shell("report").out
+
+
+def test_what_balancing_moved_is_shown_with_its_reason(shell: Shell) -> None:
+    one = ("--only", "research-analyst", "--assign", "research-analyst=claude,gemini")
+    ran = json.loads(
+        shell("run", "Build a shop", "--offline", *one, "--balance", "cheapest", "--json").out
+    )
+    (moved,) = ran["moves"]
+    assert (moved["agent"], moved["from"][:6], moved["to"][:6]) == (
+        "research-analyst",
+        "claude",
+        "gemini",
+    )
+    assert moved["why"].startswith("cheapest, by $0.")
+    assert json.loads(shell("report", "--json").out)["moves"] == ran["moves"]
+    shown = shell("report").out
+    assert "\nDistribution: 1 of 1 on gemini (planned: 1 of 1 on claude)\n" in shown
+    assert "\nMoved by balancing:\n  research-analyst: claude" in shown
+
+
+def test_a_rule_that_is_none_is_named(shell: Shell) -> None:
+    ended = shell("run", "Build a shop", "--offline", "--balance", "fairest")
+    assert ended.code == 2
+    assert "'fairest' is not one of 'fixed', 'spill', 'fastest', 'cheapest'" in ended.err

@@ -374,7 +374,7 @@ def test_every_setting_is_in_the_documents_table_with_its_default() -> None:
     }
     assert commands == of_commands
     said = {name: value.strip('"') for name, value in whole.items()}
-    tables = ("providers", "agents", "on", "prices", "commands", *UNSET)
+    tables = ("providers", "agents", "on", "prices", "commands", "tiers", *UNSET)
     plain = [each for each in fields(Settings) if each.name not in tables]
     told_in_words = {
         "temperature": "not sent",

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rolecall import CallEnded, Usage
-from rolecall.storage.history import USUAL, AgentHistory, average, expected
+from rolecall.storage.history import USUAL, AgentHistory, Past, average, expected
 from rolecall.storage.run_index import RECENT, past_history
 
 
@@ -82,9 +82,9 @@ def test_runs_with_other_flags_or_without_any_tell_nothing(tmp_path: Path) -> No
     save(tmp_path, "offline", ["--offline"], 0.1)
     (tmp_path / "latest").symlink_to("two")
     (tmp_path / "begun").mkdir()
-    assert past_history(tmp_path, [])["a"].seconds == pytest.approx(3.0)
-    assert past_history(tmp_path, ["--offline"])["a"].seconds == pytest.approx(0.1)
-    assert past_history(tmp_path / "nowhere", []) == {}
+    assert past_history(tmp_path, []).agents["a"].seconds == pytest.approx(3.0)
+    assert past_history(tmp_path, ["--offline"]).agents["a"].seconds == pytest.approx(0.1)
+    assert past_history(tmp_path / "nowhere", []) == Past({}, {})
 
 
 @pytest.mark.parametrize(
@@ -99,6 +99,9 @@ def test_runs_with_other_flags_or_without_any_tell_nothing(tmp_path: Path) -> No
         '{"figures": {"a": {"seconds": null}}}',
         '{"figures": {"a": {"seconds": "long"}}}',
         '{"updated": "yesterday"}',
+        '{"routes": []}',
+        '{"routes": {"one": {"first": ["soon"]}}}',
+        '{"routes": {"one": {"seconds": true}}}',
         "\udcff",
     ],
 )
@@ -106,18 +109,18 @@ def test_a_run_whose_state_is_damaged_tells_nothing(tmp_path: Path, state: str) 
     save(tmp_path, "whole", [], 2.0)
     save(tmp_path, "damaged", [], 100.0)
     (tmp_path / "damaged" / "state.json").write_bytes(state.encode(errors="surrogateescape"))
-    assert past_history(tmp_path, [])["a"].seconds == 2.0
+    assert past_history(tmp_path, []).agents["a"].seconds == 2.0
 
 
 def test_only_the_latest_runs_tell_anything(tmp_path: Path) -> None:
     save(tmp_path, "old", [], 100.0, updated=1.0)
     for number in range(RECENT):
         save(tmp_path, f"new-{number}", [], 2.0, updated=2.0 + number)
-    assert past_history(tmp_path, [])["a"].seconds == pytest.approx(2.0)
+    assert past_history(tmp_path, []).agents["a"].seconds == pytest.approx(2.0)
 
 
 def test_many_runs_with_other_flags_hide_none_with_the_same(tmp_path: Path) -> None:
     save(tmp_path, "real", [], 2.0, updated=1.0)
     for number in range(RECENT):
         save(tmp_path, f"offline-{number}", ["--offline"], 0.1, updated=2.0 + number)
-    assert past_history(tmp_path, [])["a"].seconds == pytest.approx(2.0)
+    assert past_history(tmp_path, []).agents["a"].seconds == pytest.approx(2.0)

@@ -367,7 +367,7 @@ def test_a_state_that_is_none_hides_no_other_run(hostile: Path, content: str) ->
     states = dict(list_runs(hostile.parent))
     assert states[hostile].state == "unknown"
     assert hostile.parent / "other" in states
-    assert past_history(hostile.parent, ()) == {}
+    assert past_history(hostile.parent, ()).agents == {}
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,19 @@ def test_a_run_without_a_key_replays_with_its_fallbacks(shell: Shell) -> None:
     assert written(shell, "replayed") == written(shell, "recorded")
 
 
+@pytest.mark.parametrize("balance", ["fixed", "fastest"])
+def test_a_balanced_run_replays_as_it_was_balanced(shell: Shell, balance: str) -> None:
+    one = ("--only", "research-analyst")
+    routes = ("--assign", "research-analyst=claude,gemini")
+    recorded = record(shell, *one, *routes, "--balance", "cheapest", "--json")
+    assert json.loads(recorded.out)["distribution"] == {"gemini": 1}
+    replayed = shell(
+        "run", "--replay", "team.yaml", "-o", "replayed", "--balance", balance, "--json"
+    )
+    assert json.loads(replayed.out)["distribution"] == {"gemini": 1}
+    assert written(shell, "replayed") == written(shell, "recorded")
+
+
 def test_a_replay_asks_as_it_was_recorded_whatever_the_settings_here(shell: Shell) -> None:
     only = ("--only", "research-analyst", "--only", "operator-intent-interpreter")
     record(shell, *only, "--assign", "research-analyst=claude/claude-opus-5-5")

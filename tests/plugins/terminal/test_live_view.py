@@ -195,7 +195,7 @@ def screen() -> Any:
                 ),
                 CALLING,
             ],
-            "asked, fell back (gemini: safety)",
+            "asked, fell back from gemini: safety",
         ),
         ([STARTED, ROUND, CALLING], "● architect claude round 3: asked"),
         (

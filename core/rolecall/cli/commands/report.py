@@ -32,10 +32,10 @@ def report(app: App, name: str | None, as_json: bool, as_csv: bool) -> None:
     from ...observers.cost_comparison import CostComparison
     from ...observers.ledger import Ledger
     from ...plugin.manager import supplied
-    from ...storage.call_log import past_calls
+    from ...storage.call_log import past_calls, past_moves
     from ...storage.run_paths import find_run
     from ...types.agents import Route
-    from ..summary import comparison, distribution, waiting
+    from ..summary import comparison, distribution, moves, waiting
 
     path = find_run(Path(app.settings.runs), name)
     calls = past_calls(path)
@@ -51,6 +51,8 @@ def report(app: App, name: str | None, as_json: bool, as_csv: bool) -> None:
         savings.notify(call)
     if all(call.provider in providers for call in calls):
         ledger.notify(savings.compared())
+    for move in past_moves(path):
+        ledger.notify(move)
     answered = {call.agent: call.provider for call in calls if call.cause is None}
     if as_json:
         shares = {"distribution": dict(Counter(answered.values()))}
@@ -61,6 +63,7 @@ def report(app: App, name: str | None, as_json: bool, as_csv: bool) -> None:
     lines = (
         waiting(ledger),
         distribution(planned, Counter(answered.values())),
+        moves(ledger),
         comparison(ledger),
     )
     echo("\n".join(filter(None, lines)))
@@ -79,7 +82,7 @@ def _planned(path: Path) -> dict[str, str]:
 
 def report_json(ledger: "Ledger", calls: "Sequence[CallEnded]") -> dict[str, Any]:
     """Return the sums for programs, and each call without its text."""
-    from ..summary import comparison_json, sums_json
+    from ..summary import comparison_json, moves_json, sums_json
 
     def by_name(totals: "Mapping[str, Totals]") -> dict[str, Any]:
         return {name: sums_json(sums) for name, sums in totals.items()}
@@ -90,6 +93,7 @@ def report_json(ledger: "Ledger", calls: "Sequence[CallEnded]") -> dict[str, Any
         "providers": by_name(ledger.providers),
         "models": by_name(ledger.models),
         "calls": [_row(call) for call in calls],
+        "moves": moves_json(ledger),
         **comparison_json(ledger),
     }
 

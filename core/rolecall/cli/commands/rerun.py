@@ -9,7 +9,7 @@ from ...errors import UsageError
 from .. import completion
 from ..app import App
 from ..console import warn
-from ..options import ASSIGN, BUDGET, DEBUG, JSON, QUIET, REUSE, RUN, options
+from ..options import ASSIGN, BALANCE, BUDGET, DEBUG, JSON, QUIET, REUSE, RUN, options
 from ..plugin_options import TeamCommand
 from ..working import reopened, work
 
@@ -32,7 +32,7 @@ from ..working import reopened, work
     help="And leave the others as they are.",
 )
 @click.option("--yes", is_flag=True, help="On a terminal, do not ask first.")
-@options(ASSIGN, BUDGET, REUSE, JSON, QUIET, DEBUG)
+@options(ASSIGN, BUDGET, BALANCE, REUSE, JSON, QUIET, DEBUG)
 @click.pass_obj
 def rerun(
     app: App,

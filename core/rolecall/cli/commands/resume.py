@@ -6,13 +6,13 @@ import click
 
 from ..app import App
 from ..console import warn
-from ..options import ASSIGN, BUDGET, DEBUG, JSON, ONLY, QUIET, REUSE, RUN, SKIP, options
+from ..options import ASSIGN, BALANCE, BUDGET, DEBUG, JSON, ONLY, QUIET, REUSE, RUN, SKIP, options
 from ..plugin_options import TeamCommand
 from ..working import reopened, work
 
 
 @click.command(cls=TeamCommand)
-@options(RUN, ASSIGN, ONLY, SKIP, BUDGET, REUSE, JSON, QUIET, DEBUG)
+@options(RUN, ASSIGN, ONLY, SKIP, BUDGET, BALANCE, REUSE, JSON, QUIET, DEBUG)
 @click.pass_obj
 def resume(
     app: App,

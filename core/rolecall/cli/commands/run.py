@@ -7,6 +7,7 @@ import click
 from ..app import App
 from ..options import (
     ASSIGN,
+    BALANCE,
     BUDGET,
     DEBUG,
     FILE,
@@ -25,7 +26,7 @@ from ..working import begun, work
 
 
 @click.command(cls=TeamCommand)
-@options(REQUEST, FILE, OUTPUT, ASSIGN, ONLY, SKIP, BUDGET, REUSE, JSON, QUIET, DEBUG)
+@options(REQUEST, FILE, OUTPUT, ASSIGN, ONLY, SKIP, BUDGET, BALANCE, REUSE, JSON, QUIET, DEBUG)
 @click.pass_obj
 def run(
     app: App,

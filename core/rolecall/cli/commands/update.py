@@ -8,7 +8,7 @@ import click
 from ...errors import UsageError
 from .. import completion
 from ..app import App
-from ..options import ASSIGN, BUDGET, DEBUG, JSON, QUIET, REUSE, options, read_text
+from ..options import ASSIGN, BALANCE, BUDGET, DEBUG, JSON, QUIET, REUSE, options, read_text
 from ..plugin_options import TeamCommand
 from ..working import reopened, work
 
@@ -23,7 +23,7 @@ from ..working import reopened, work
     type=click.Path(),
     help="Read the change; - is stdin.",
 )
-@options(ASSIGN, BUDGET, REUSE, JSON, QUIET, DEBUG)
+@options(ASSIGN, BUDGET, BALANCE, REUSE, JSON, QUIET, DEBUG)
 @click.pass_obj
 def update(
     app: App,
