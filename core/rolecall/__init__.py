@@ -66,6 +66,7 @@ if TYPE_CHECKING:
         Event,
         FellBack,
         Forecast,
+        Hedged,
         Observer,
         RepairStarted,
         Rerouted,
@@ -177,6 +178,7 @@ __all__ = [
     "HasDeployments",
     "HasModel",
     "HasPrices",
+    "Hedged",
     "Host",
     "JournalCorrupt",
     "Ledger",
@@ -274,7 +276,7 @@ _NAMES = {
     "types.events": (
         "AgentBlocked AgentDone AgentFailed AgentStarted CallEnded CallEvent CallHeld "
         "CallStarted CallText CallWaiting CheckStarted ConsentAsked ConsentDecided CostsCompared "
-        "DeliverableKept Event FellBack Forecast Observer RepairStarted Rerouted Retrying "
+        "DeliverableKept Event FellBack Forecast Hedged Observer RepairStarted Rerouted Retrying "
         "RoundStarted RouteClosed RouteOpened RouteProbed RunEnded RunStarted StepReused ToolEnded "
         "ToolStarted WorkTouched WorkspaceVerified"
     ),

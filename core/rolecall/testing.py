@@ -40,6 +40,7 @@ from .types.events import (
     DeliverableKept,
     Event,
     FellBack,
+    Hedged,
     Observer,
     RepairStarted,
     Rerouted,
@@ -391,6 +392,7 @@ def sample_events(folder: str = "runs/sample") -> tuple[Event, ...]:
         RouteProbed(at=2.0, route=route, agent="writer"),
         RouteClosed(at=2.0, route=route),
         FellBack(at=2.0, agent="writer", route=route, to="two", cause=cause),
+        Hedged(at=2.0, agent="writer", route=route, to="two", after=4.0),
         Rerouted(
             at=2.0,
             agent="writer",

@@ -107,6 +107,7 @@ class Settings:
     block: plugins that are not loaded.
     agents: agent, or a pattern like `*-specialist`, to what the user says of it.
     balance: how an agent's route is chosen for a step.
+    hedge: ask the next route as well where one is late to begin its answer.
     tiers: kind of model to the routes, or whole providers, that are of it.
     on: cause to action, where not the default.
     prices: model to its price, instead of what its provider knows.
@@ -145,6 +146,7 @@ class Settings:
     providers: Mapping[str, ProviderSettings] = field(factory=dict)
     agents: Mapping[str, AgentSettings] = field(factory=dict, converter=_agents)
     balance: Balance = Balance.FIXED
+    hedge: bool = False
     tiers: Mapping[str, tuple[str, ...]] = field(factory=dict)
     on: Mapping[Cause, Action] = field(factory=dict, validator=_only_truncated_continues)
     prices: Mapping[str, Price] = field(factory=dict)

@@ -23,6 +23,7 @@ from ..usage import Usage
 from .budget import Budget
 from .call_recorder import CallRecorder, CallResult, guarded
 from .context import CallContext
+from .hedging import CallWatch
 from .preparation import Preparation
 from .pricing import ResolvedRoute
 from .redaction import Redactor, redact_error, redacted
@@ -111,17 +112,22 @@ class Attempts:
         for name in names:
             self._preparation.start(self._context.providers[name])
 
+    def affords(self, target: ResolvedRoute, request: Request) -> bool:
+        """Check whether the budget has room for an attempt at once."""
+        return self._budget.has_room(target, request)
+
     async def make(
         self,
         step: Step,
         target: ResolvedRoute,
         request: Request,
         leaves: Callable[[float], bool] | None = None,
+        watch: CallWatch | None = None,
     ) -> CallResult:
         """Make one attempt; provider failures come back as a result, cancellation is raised.
 
         leaves: is told for how many seconds the call will wait for a permit, and returns whether
-        it is not to; then RouteLeft is raised.
+        it is not to; then RouteLeft is raised. watch: is told how far the call has come.
         """
         if (unready := await self._unready(target.provider)) is not None:
             return CallResult(error=unready)
@@ -129,6 +135,7 @@ class Attempts:
         self._count += 1
         call = self.describe(step, request, target, self._count)
         recorder = CallRecorder(self._context, call, step.key, self._senders, self._redact)
+        recorder.watch = watch
         granted: list[Limiter] = []
         outcome = Outcome(started=False)
         result = CallResult()
@@ -148,13 +155,18 @@ class Attempts:
             outcome = _outcome(result)
             recorder.ended(result)
             return result
+        except asyncio.CancelledError:
+            if watch is not None and watch.is_beaten and outcome.started:
+                beaten = ProviderError(Cause.SUPERSEDED, "another route answered first")
+                recorder.ended(CallResult(error=beaten, number=call.number))
+            raise
         except ProviderError as refusal:  # by a limiter, for which waiting is no use
             return CallResult(error=refusal)
         finally:
             for limiter in reversed(granted):
                 _end(limiter, call, outcome)
             if outcome.started:
-                self._speeds.ended(call.number, outcome.usage.output)
+                self._speeds.ended(call.number, outcome.usage.output, recorder.first_text)
                 self._budget.reconcile(reserved, result.cost, outcome.cause)
             else:
                 self._budget.release(reserved)

@@ -68,6 +68,11 @@ class Balancer:
             self._report(agent, usable[0], usable[movable[chosen]], outlooks[0], outlooks[chosen])
         return movable[chosen]
 
+    def next(self, agent: Agent, usable: Sequence[ResolvedRoute]) -> ResolvedRoute | None:
+        """Return the route that may be asked beside the first of these."""
+        movable = self._movable(agent, usable)
+        return usable[movable[1]] if len(movable) > 1 else None
+
     def leaves(
         self, agent: Agent, usable: Sequence[ResolvedRoute], describe: Describe, wait: float
     ) -> bool:

@@ -43,6 +43,13 @@ class Budget:
                 f'[tool.rolecall.prices."{target.route.model or target}"], or allow_unpriced = true'
             )
 
+    def has_room(self, target: ResolvedRoute, request: Request) -> bool:
+        """Check whether the most that a call can cost could be reserved at once."""
+        if self._most is None:
+            return True
+        worst = target.cost(worst_case(request)) or 0.0
+        return self._spent + sum(self._reserved) + worst <= self._most
+
     async def reserve(self, target: ResolvedRoute, request: Request) -> float:
         """Reserve the most that a call can cost, once calls under way have left enough.
 

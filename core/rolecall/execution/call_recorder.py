@@ -13,6 +13,7 @@ from ..types.limits import Call, Limiter, SendLimiter
 from ..types.messages import CallProgress, Response, Stop
 from ..usage import Usage
 from .context import CallContext
+from .hedging import CallWatch
 from .redaction import RedactedStream, Redactor
 
 
@@ -53,6 +54,7 @@ class CallRecorder(CallProgress):
 
     limiters: those that are asked a second time.
     deadline: of the provider, and its seconds; while limiters are asked it stands still.
+    watch: is told how far the call has come.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class CallRecorder(CallProgress):
         self._reason: tuple[str, float] | None = None
         self._held: dict[str, float] = {}
         self.deadline: tuple[asyncio.Timeout, float] | None = None
+        self.watch: CallWatch | None = None
 
     async def sending(self) -> None:
         requested = self._clock.now()
@@ -94,7 +97,14 @@ class CallRecorder(CallProgress):
     def text(self, delta: str) -> None:
         if self._first is None:
             self._first = self._clock.now()
+            if self.watch is not None:
+                self.watch.answering.set()
         self._show(self._stream.add(delta))
+
+    @property
+    def first_text(self) -> float | None:
+        """Return the seconds from permit to the first piece of text, None where there was none."""
+        return None if self._first is None else self._first - self._began
 
     def waiting(self) -> None:
         self._emit(CallWaiting(**self._identity))
@@ -118,6 +128,8 @@ class CallRecorder(CallProgress):
                 **self._identity,
             )
         )
+        if self.watch is not None:
+            self.watch.started.set()
 
     def _show(self, delta: str) -> None:
         if delta:
@@ -138,7 +150,7 @@ class CallRecorder(CallProgress):
                 detail=str(error) if error else "",
                 text=response.text if response else "",
                 stop=response.stop if response else Stop.END,
-                first_text=None if self._first is None else self._first - self._began,
+                first_text=self.first_text,
                 usage=result.usage or Usage(),
                 cost=result.cost,
                 request_id=request_id,

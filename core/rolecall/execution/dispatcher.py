@@ -6,17 +6,18 @@ from functools import partial
 
 from attrs import evolve, frozen
 
-from ..errors import AllRoutesFailed, CallFailed, ProviderError
+from ..errors import AllRoutesFailed, BudgetReached, CallFailed, ProviderError
 from ..types.agents import Agent
 from ..types.answer import Answer
 from ..types.causes import Action, Cause
-from ..types.events import FellBack, Retrying, RouteClosed, RouteOpened, RouteProbed
+from ..types.events import FellBack, Hedged, Retrying, RouteClosed, RouteOpened, RouteProbed
 from ..types.messages import Request, ceiling, lacking
 from .attempt import Attempts, RouteLeft, Step
 from .balancer import Balancer
 from .call_recorder import CallResult
 from .circuit_breaker import CircuitBreaker
 from .context import CallContext
+from .hedging import CallWatch, Race
 from .pricing import ResolvedRoute
 from .route_speeds import RouteSpeeds
 
@@ -32,9 +33,9 @@ class Dispatcher:
     def __init__(self, context: CallContext) -> None:
         settings = context.settings
         self._context = context
-        speeds = RouteSpeeds(context.clock.now, context.past)
-        self._attempts = Attempts(context, speeds)
-        self._balancer = Balancer(context, speeds)
+        self._speeds = RouteSpeeds(context.clock.now, context.past)
+        self._attempts = Attempts(context, self._speeds)
+        self._balancer = Balancer(context, self._speeds)
         self._actions = settings.actions
         self._breaker = CircuitBreaker(
             context.clock.now, settings.breaker_failures, settings.breaker_cooldown
@@ -120,21 +121,12 @@ class Dispatcher:
         counts: Counter[str] = Counter()
         has_other = any(map(self._usable, asking.others))
         while True:
-            probe = self._begin(asking)
-            try:
-                leaves = partial(self._leaves, asking, request) if asking.may_leave else None
-                result = await self._attempts.make(asking.step, asking.target, request, leaves)
-            except BaseException:  # cancelled, or a limiter broke: neither is the route's doing
-                self._breaker.cancelled(asking.route, probe)
-                raise
-            self._end(asking, result, probe)
+            asked, result, probe = await self._hedged(asking, request)
             error = result.error
-            if result.response is not None and (
-                error is None or self._actions[Cause(error.cause)] is Action.CONTINUE
-            ):
+            if result.response is not None and self._is_answer(result):
                 return Answer(
                     response=result.response,
-                    route=asking.route,
+                    route=asked.route,
                     agent=asking.step.agent.name,
                     call=result.number,
                     step=asking.step.key,
@@ -147,6 +139,54 @@ class Dispatcher:
             await self._context.clock.sleep(delay)
             if has_other and self._breaker.why_open(asking.route) is not None:
                 raise error  # others found out meanwhile that the route is down
+
+    def _is_answer(self, result: CallResult) -> bool:
+        error = result.error
+        return result.response is not None and (
+            error is None or self._actions[Cause(error.cause)] is Action.CONTINUE
+        )
+
+    async def _hedged(self, asking: "_Asking", request: Request) -> "_Called":
+        """Make a call, and one at the next route as well where it is late to begin its answer."""
+        context, agent = self._context, asking.step.agent
+        patience = self._speeds.patience(asking.route) if context.settings.hedge else None
+        if patience is None:
+            return await self._call(asking, request)
+        usable = [target for target in asking.others if self._usable(target)]
+        other = self._balancer.next(agent, [asking.target, *usable])
+        if other is None:
+            return await self._call(asking, request)
+        hedge = evolve(asking, target=other, others=(), may_leave=False)
+
+        def on_late() -> bool:
+            if not self._attempts.affords(other, request):
+                return False
+            route, to = asking.route, hedge.route
+            context.emit(
+                Hedged(at=context.at, agent=agent.name, route=route, to=to, after=patience)
+            )
+            return True
+
+        race = Race(
+            lambda number, watch: self._call((asking, hedge)[number], request, watch),
+            lambda called: self._is_answer(called[1]),
+            (BudgetReached,),
+        )
+        return await race.run(patience, on_late)
+
+    async def _call(
+        self, asking: "_Asking", request: Request, watch: CallWatch | None = None
+    ) -> "_Called":
+        """Make a call, and count it in the circuit breaker."""
+        probe = self._begin(asking)
+        leaves = partial(self._leaves, asking, request) if asking.may_leave else None
+        try:
+            result = await self._attempts.make(asking.step, asking.target, request, leaves, watch)
+        except BaseException:  # cancelled, or a limiter broke: neither is the route's doing
+            self._breaker.cancelled(asking.route, probe)
+            raise
+        self._end(asking, result, probe)
+        return asking, result, probe
 
     def _begin(self, asking: "_Asking") -> bool:
         """Count a call in the circuit breaker; return whether it is a probe."""
@@ -246,3 +286,6 @@ class _Patience:
             return False
         self._left -= seconds
         return True
+
+
+_Called = tuple[_Asking, CallResult, bool]  # where, with what result, and whether as a probe

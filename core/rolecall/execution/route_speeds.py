@@ -1,14 +1,15 @@
 """How long routes take to answer, learned from past runs and while calls are under way."""
 
 from collections.abc import Callable, Mapping
-from statistics import fmean
+from statistics import fmean, quantiles
 
 from attrs import define
 
-from ..storage.history import USUAL, AgentHistory, Past
+from ..storage.history import TIMED, USUAL, AgentHistory, Past
 
 TOKENS = 4000  # that an agent writes in a call, where nothing is known
 FADING = 0.8  # what a measurement still counts for once there is another
+ENOUGH = 10  # answers that were timed, before it is said when one is late
 LASTING = 3 * TOKENS  # that past runs count for, at most
 
 
@@ -41,6 +42,7 @@ class RouteSpeeds:
         self._usual = fmean(self._written.values()) if self._written else TOKENS
         self._routes: dict[str, _Speed] = {}
         self._running: dict[int, _Running] = {}
+        self._first = {route: history.first for route, history in past.routes.items()}
         for route, history in past.routes.items():
             if history.output and history.seconds:
                 part = min(1.0, LASTING / history.output)
@@ -50,13 +52,23 @@ class RouteSpeeds:
         """Begin to watch a call."""
         self._running[number] = _Running(route, agent, self._now())
 
-    def ended(self, number: int, tokens: int) -> None:
-        """Learn from a call that ended; one that wrote no tokens teaches nothing."""
+    def ended(self, number: int, tokens: int, first: float | None = None) -> None:
+        """Learn from a call that ended; one that wrote no tokens teaches nothing of its speed.
+
+        first: seconds to its first piece of text.
+        """
         call = self._running.pop(number)
+        if first is not None:
+            self._first[call.route] = [*self._first.get(call.route, ()), first][-TIMED:]
         if tokens:
             speed = self._routes.setdefault(call.route, _Speed())
             speed.seconds = FADING * speed.seconds + self._now() - call.since
             speed.tokens = FADING * speed.tokens + tokens
+
+    def patience(self, route: str) -> float | None:
+        """Return the seconds within which 95 % of a route's answers begin; None if unknown."""
+        known = self._first.get(route, ())
+        return quantiles(known, n=20)[-1] if len(known) >= ENOUGH else None
 
     def tokens(self, agent: str) -> float:
         """Return how many tokens an agent is expected to write in a call."""

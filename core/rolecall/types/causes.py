@@ -28,6 +28,7 @@ class Cause(StrEnum):
     CONTEXT_OVERFLOW = "context_overflow"
     INVALID_REQUEST = "invalid_request"
     PLUGIN_ERROR = "plugin_error"
+    SUPERSEDED = "superseded"
 
 
 class Action(StrEnum):
@@ -71,5 +72,6 @@ DEFAULT_ACTIONS: Mapping[Cause, Action] = MappingProxyType(
         Cause.CONTEXT_OVERFLOW: Action.FALLBACK,
         Cause.INVALID_REQUEST: Action.STOP,
         Cause.PLUGIN_ERROR: Action.STOP,
+        Cause.SUPERSEDED: Action.FALLBACK,
     }
 )

@@ -18,7 +18,15 @@ UNBILLED = frozenset(
     }
 )
 # The reply broke off, so that it may have cost more than it had told by then.
-BROKEN_OFF = frozenset({Cause.TIMEOUT, Cause.CONNECTION, Cause.BAD_PAYLOAD, Cause.PLUGIN_ERROR})
+BROKEN_OFF = frozenset(
+    {
+        Cause.TIMEOUT,
+        Cause.CONNECTION,
+        Cause.BAD_PAYLOAD,
+        Cause.PLUGIN_ERROR,
+        Cause.SUPERSEDED,
+    }
+)
 
 
 def charge(cost: float | None, cause: Cause | None, worst: float) -> float:

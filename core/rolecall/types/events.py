@@ -293,6 +293,16 @@ class FellBack(Event):
 
 
 @frozen(kw_only=True)
+class Hedged(Event):
+    """A route has not begun to answer `after` seconds, so that `to` is asked as well."""
+
+    agent: str
+    route: str
+    to: str
+    after: float
+
+
+@frozen(kw_only=True)
 class Rerouted(Event):
     """Balancing asks `to`, although the agent's next route in order, `route`, can be called.
 

@@ -18,6 +18,7 @@ from rolecall import (
     DeliverableKept,
     Event,
     FellBack,
+    Hedged,
     Redactor,
     RepairStarted,
     Rerouted,
@@ -130,6 +131,9 @@ class ProgressLines:
             case FellBack():
                 routes = f"{event.route} to {event.to}"
                 return f"{event.agent}: falls back from {routes}: {event.cause}"
+            case Hedged():
+                late = f"{event.route} is late after {event.after:.1f} s"
+                return f"{event.agent}: {late}, {event.to} is asked as well"
             case Rerouted():
                 return f"{event.agent}: asked at {event.to} instead of {event.route}: {event.why}"
             case RouteOpened():

@@ -18,6 +18,7 @@ from rolecall import (
     ConsentDecided,
     Event,
     FellBack,
+    Hedged,
     Redactor,
     Rerouted,
     RouteClosed,
@@ -115,6 +116,10 @@ class LiveView:
             case FellBack():
                 routes = f"{event.route} to {event.to}"
                 self._note(f"{event.agent} falls back from {routes}: {event.cause}", "yellow")
+            case Hedged():
+                self._note(
+                    f"{event.agent}: {event.route} is late, {event.to} is asked as well", "cyan"
+                )
             case Rerouted():
                 self._note(f"{event.agent} is asked at {event.to}: {event.why}", "cyan")
             case AgentFailed():

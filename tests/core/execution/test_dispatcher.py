@@ -122,6 +122,7 @@ def test_what_a_route_means_is_asked_once_however_often_it_is_called() -> None:
         ("context_overflow", ["one", "two"]),
         ("invalid_request", ["one"]),
         ("plugin_error", ["one"]),
+        ("superseded", ["one", "two"]),
     ],
 )
 def test_each_cause_has_its_number_of_calls(cause: str, calls: list[str]) -> None:
