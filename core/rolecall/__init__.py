@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         RunError,
         SettingsError,
         TeamError,
+        UntrustedRun,
         UsageError,
     )
     from .execution.context import CallContext
@@ -239,6 +240,7 @@ __all__ = [
     "ToolSpec",
     "ToolStarted",
     "Totals",
+    "UntrustedRun",
     "Usage",
     "UsageError",
     "Verbatim",
@@ -271,7 +273,7 @@ _NAMES = {
     "execution.dispatcher": "Dispatcher",
     "errors": (
         "AllRoutesFailed BudgetReached CallFailed JournalCorrupt PluginError ProviderError "
-        "RolecallError RunBusy RunError SettingsError TeamError UsageError"
+        "RolecallError RunBusy RunError SettingsError TeamError UntrustedRun UsageError"
     ),
     "types.events": (
         "AgentBlocked AgentDone AgentFailed AgentStarted CallEnded CallEvent CallHeld "

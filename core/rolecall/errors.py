@@ -9,6 +9,7 @@
     │   └── TeamError             the team's graph cannot run
     ├── RunError                  the run's folder cannot be used              exit 1
     │   ├── RunBusy               another process is writing it
+    │   ├── UntrustedRun          somebody else may have prepared it         exit 5
     │   └── JournalCorrupt        a record in the middle of the journal is damaged
     ├── BudgetReached             the next call might cost more than is left   exit 3
     ├── ProviderError             one call failed, for one cause
@@ -55,6 +56,20 @@ class RunError(RolecallError):
 
 class RunBusy(RunError):
     """Another process is writing the run's folder."""
+
+
+class UntrustedRun(RunError):
+    """A run's folder may come from somebody else, and nobody said that it is to be trusted."""
+
+    exit_code = 5
+
+    def __init__(self, run: str, doubt: str) -> None:
+        self.run = run
+        self.doubt = doubt
+        super().__init__(
+            f"{run} {doubt}. Its edits, answers and settings would count as your word: look at it, "
+            f"then go on with --trust (in a program trust=True), or rolecall runs trust {run}"
+        )
 
 
 class JournalCorrupt(RunError):

@@ -24,6 +24,7 @@ from ..scheduling.rerun import Rerun
 from ..scheduling.run_description import started_with
 from ..scheduling.scheduler import RunOutcome
 from ..scheduling.session import Session, SharedResources
+from ..storage.origin import Signer
 from ..storage.run_folder import RunFolder
 from ..storage.run_toml import RunToml
 from ..types import agents
@@ -120,24 +121,29 @@ class Team(agents.TeamGraph):
 
         def begin(session: Session) -> RunFolder:
             runs = Path(self.settings.runs)
-            return RunFolder.begin(runs, request, session.describe(()), folder)
+            return RunFolder.begin(runs, request, session.describe(()), folder, session.signer)
 
         session = self._session(self._options or RunOptions(), self.settings)
         return Run(session, begin, _everybody, self._connections)
 
-    def resume(self, folder: str | Path) -> "Run":
-        """Finish a run; what was answered is not asked again."""
+    def resume(self, folder: str | Path, *, trust: bool = False) -> "Run":
+        """Finish a run; what was answered is not asked again.
+
+        trust: go on with a run that somebody else may have made or changed, as if it were the
+        user's own; without it, such a run is UntrustedRun.
+        """
 
         def prepare(session: Session, folder: RunFolder) -> Collection[str]:
             _warn(session.edits(folder))
             return ()
 
-        return self._reopen(Path(folder), prepare)
+        return self._reopen(Path(folder), prepare, trust)
 
-    def update(self, folder: str | Path, change: str) -> "Run":
+    def update(self, folder: str | Path, change: str, *, trust: bool = False) -> "Run":
         """Work a change of plan into a finished run: who is touched by it revises.
 
-        Awaiting raises UsageError where the run is not finished, or no agent writes the plan.
+        trust: as for `resume`. Awaiting raises UsageError where the run is not finished, or no
+        agent writes the plan.
         """
         if not change.strip():
             raise UsageError("the change is empty")
@@ -146,14 +152,20 @@ class Team(agents.TeamGraph):
             session.update(folder, change.strip(), datetime.now().date().isoformat())
             return ()
 
-        return self._reopen(Path(folder), prepare)
+        return self._reopen(Path(folder), prepare, trust)
 
     def rerun(
-        self, folder: str | Path, *, start: Sequence[str] = (), only: Sequence[str] = ()
+        self,
+        folder: str | Path,
+        *,
+        start: Sequence[str] = (),
+        only: Sequence[str] = (),
+        trust: bool = False,
     ) -> "Run":
         """Ask agents of a run again although nothing has changed; names or patterns.
 
         start: with all who need them. only: alone, the others' deliverables stay as they are.
+        trust: as for `resume`.
         Raises UsageError unless one of the two is given.
         """
         if bool(start) == bool(only):
@@ -164,11 +176,13 @@ class Team(agents.TeamGraph):
             folder.store.forget(again.agents)
             return again.frozen
 
-        return self._reopen(Path(folder), prepare)
+        return self._reopen(Path(folder), prepare, trust)
 
-    def _reopen(self, path: Path, prepare: "Preparation") -> "Run":
+    def _reopen(self, path: Path, prepare: "Preparation", trust: bool) -> "Run":
         """Open a run's folder again, as the run was started."""
         options, settings = RunOptions(), self.settings
+        signer = Signer(settings.identity)
+        signer.check(path, trust)  # before anything of it counts
         if self._options is not None:
             options = RunToml.read(path).options
             settings = settings.with_layer(started_with(path))
@@ -178,7 +192,9 @@ class Team(agents.TeamGraph):
             return prepare(session, folder)
 
         session = self._session(options, settings)
-        return Run(session, lambda session: RunFolder(path), checked, self._connections)
+        return Run(
+            session, lambda _: RunFolder(path, signer, trust=trust), checked, self._connections
+        )
 
     @cached_property
     def _plugins(self) -> Host:

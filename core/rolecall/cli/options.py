@@ -191,6 +191,11 @@ SKIP = click.option(
     shell_complete=completion.agents,
     help="Leave an agent out.",
 )
+TRUST = click.option(
+    "--trust",
+    is_flag=True,
+    help="Go on with a run that somebody else made or changed, as if it were yours.",
+)
 RUN = click.argument("name", metavar="[RUN]", required=False, shell_complete=completion.runs)
 REQUEST = click.argument("request_text", metavar="[REQUEST]", required=False)
 FILE = click.option(

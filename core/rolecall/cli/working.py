@@ -14,6 +14,7 @@ from ..errors import BudgetReached, RunError, UsageError
 from .app import App
 from .console import echo, results_alone, terminal_width, warn, warn_of_logged
 from .plugin_options import prepared, read_flags, spelled
+from .trust import is_trusted
 
 if TYPE_CHECKING:
     from ..plugin.run_setup import RunSetup
@@ -40,22 +41,28 @@ def begun(
         session = _session(ready)
         about = session.describe(spelled(ready.given))
         runs = Path(ready.settings.runs)
-        with RunFolder.begin(runs, ready.request, about, output) as folder:
+        with RunFolder.begin(runs, ready.request, about, output, session.signer) as folder:
             yield session, folder
 
 
 @contextmanager
 def reopened(
-    app: App, command: str, name: str | None, options: "RunOptions"
+    app: App, command: str, name: str | None, options: "RunOptions", trust: bool
 ) -> "Iterator[tuple[Session, RunFolder]]":
-    """Open a run's folder again, as the run was started but for what is chosen otherwise now."""
+    """Open a run's folder again, as the run was started but for what is chosen otherwise now.
+
+    trust: go on with it although somebody else may have prepared it.
+    """
     from ..plugin.run_setup import RunSetup
     from ..scheduling.run_description import started_with
+    from ..storage.origin import Signer
     from ..storage.run_folder import RunFolder
     from ..storage.run_paths import find_run
     from ..storage.run_toml import RUN_TOML, RunToml
 
+    warn_of_logged()
     path = find_run(Path(app.settings.runs), name)
+    trust = is_trusted(app, path, trust)  # before anything of it counts
     started = RunToml.read(path)
     kept = read_flags(started.flags, app, path / RUN_TOML)
     known = {option.name for option in app.options_of(command)}
@@ -67,7 +74,8 @@ def reopened(
         given={option: value for option, value in kept.items() if option in known} | app.given,
         kept=kept,
     )
-    with prepared(app, setup) as ready, RunFolder(path) as folder:
+    signer = Signer(app.settings.identity)
+    with prepared(app, setup) as ready, RunFolder(path, signer, trust=trust) as folder:
         session = _session(ready)
         warn(*session.reopening(folder))
         yield session, folder

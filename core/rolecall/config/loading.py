@@ -24,10 +24,12 @@ def load_settings(directory: Path, environ: Mapping[str, str] | None = None) -> 
     pyproject = find_project(directory.absolute())
     dotenv = (pyproject.parent if pyproject else directory) / ".env"
     process = os.environ if environ is None else environ
+    state = user_state_dir("rolecall", appauthor=False)
     settings = Settings(
         environment={**_dotenv(dotenv), **process},
         source=str(pyproject) if pyproject else "the settings",
-        state=user_state_dir("rolecall", appauthor=False),
+        state=state,
+        identity=state,
     )
     where = "the environment" if "ROLECALL_DEBUG" in process else str(dotenv)
     variables = _variables(settings.environment, where)

@@ -20,7 +20,15 @@ from .secrets import is_telling
 AGENT_VARIABLE = "ROLECALL_AGENT_"
 PLACEHOLDER = "rehearsed"
 # Settings that no table sets.
-UNSET = {"environment", "hides_secrets", "rehearsal", "rehearsal_speed", "source", "sources"}
+UNSET = {
+    "environment",
+    "hides_secrets",
+    "identity",
+    "rehearsal",
+    "rehearsal_speed",
+    "source",
+    "sources",
+}
 
 
 def _only_truncated_continues(_: object, __: object, on: Mapping[Cause, Action]) -> None:
@@ -134,6 +142,8 @@ class Settings:
     runs: folder of the run folders.
     reuse: run folders, or folders of them, whose answers are taken where they fit.
     state: folder of what the user's processes share; empty shares nothing.
+    identity: folder of the secret that the user's runs are signed with; no table sets it, as a
+        project may be somebody else's. With "" every run counts as the user's own.
     hides_secrets: `variable` returns a placeholder for each variable that holds a secret.
     environment: variables, those of `.env` beneath those of the process; never shown.
     source: the file the settings came from, for messages.
@@ -173,6 +183,7 @@ class Settings:
     runs: str = "runs"
     reuse: tuple[str, ...] = ()
     state: str = ""
+    identity: str = ""
     debug: bool = False
     quiet: bool = False
     rehearsal: bool = False

@@ -29,6 +29,7 @@ from ..plugin.assignment import (
 from ..plugin.manager import Host, supplied
 from ..plugin.sandboxes import PickedSandbox, pick_sandbox
 from ..storage.history import Past, expected
+from ..storage.origin import Signer
 from ..storage.run_folder import RunFolder, deliverable_file
 from ..storage.run_index import StateKeeper, past_history
 from ..storage.run_toml import RunToml
@@ -103,6 +104,7 @@ class Session:
         for agent in self.team:
             choose(agent, self._tools, has_sandbox=True)
         self.ledger = Ledger()
+        self.signer = Signer(settings.identity)
 
     @property
     def warnings(self) -> list[str]:
@@ -135,7 +137,7 @@ class Session:
 
     def plan(self, request: str) -> Estimate:
         """Estimate what a new run among the settings' `runs` will come to."""
-        return self.estimate(request, past_history(Path(self.settings.runs), ()))
+        return self.estimate(request, past_history(Path(self.settings.runs), (), self.signer))
 
     def estimate(self, request: str, past: Past) -> Estimate:
         """Estimate what a run will come to, from what past ones did."""
@@ -151,7 +153,9 @@ class Session:
         if not refused:
             return None
         flags = RunToml.read(folder.path).flags
-        estimate = self.estimate(folder.request, past_history(folder.path.parent, flags))
+        estimate = self.estimate(
+            folder.request, past_history(folder.path.parent, flags, self.signer)
+        )
         rest = [each.cost for each in estimate.agents if each.agent.name not in outcome.done]
         known = [cost for cost in rest if cost is not None]
         if len(known) < len(rest):
@@ -235,12 +239,13 @@ class Session:
         frozen: agents that are not asked; their deliverables stand as they are.
         """
         if self.settings.reuse:
-            folder.store.use_cache(StepCache(map(Path, self.settings.reuse), folder.path))
+            reused = map(Path, self.settings.reuse)
+            folder.store.use_cache(StepCache(reused, folder.path, self.signer))
         flags = RunToml.read(folder.path).flags
         bus = EventBus([folder.store, self.ledger, StateKeeper(folder, flags)], self._observers)
         providers = {route.provider: Route(route.provider) for a in self.team for route in a.routes}
         bus.keep(CostComparison(self.pricing, providers.values(), bus))
-        past = past_history(folder.path.parent, flags)
+        past = past_history(folder.path.parent, flags, self.signer)
         seconds = expected(
             self.team.agents, {name: history.seconds for name, history in past.agents.items()}
         )

@@ -9,6 +9,7 @@ from typing import Self
 
 from ..errors import RunError, UsageError
 from .journal import JOURNAL, Journal
+from .origin import NOBODY, Signer
 from .run_lock import HOLDER, note_holder, take_lock
 from .run_paths import claim_folder, name_run, point_latest
 from .run_toml import RUN_TOML
@@ -33,17 +34,23 @@ def read_request(path: Path) -> str:
 
 
 class RunFolder:
-    """A run's folder, open for this process alone; `store` remembers what it paid for."""
+    """A run's folder, open for this process alone; `store` remembers what it paid for.
 
-    def __init__(self, path: Path) -> None:
+    signer: whose runs it is to be among; a run that is not yet is UntrustedRun unless `trust`.
+    """
+
+    def __init__(self, path: Path, signer: Signer = NOBODY, *, trust: bool = False) -> None:
         self.path = path
+        self._signer = signer
         self._files = SafeFolder(path)
         self._lock = take_lock(path)
         try:
+            signer.check(path, trust)
             self._files.sweep()
             self._past = f"{HISTORY}/{len(self._files.folders(HISTORY)) + 1:03}"
             note_holder(path)
             self._journal = Journal(path / JOURNAL)
+            signer.sign(path)
         except BaseException:
             self._lock.release()
             raise
@@ -51,7 +58,9 @@ class RunFolder:
         self.torn = self._journal.torn
 
     @classmethod
-    def create(cls, path: Path, request: str, about: Mapping[str, object]) -> "RunFolder":
+    def create(
+        cls, path: Path, request: str, about: Mapping[str, object], signer: Signer = NOBODY
+    ) -> "RunFolder":
         """Make a folder for a new run; `about` becomes run.toml."""
         import tomli_w
 
@@ -63,16 +72,22 @@ class RunFolder:
         content = request.rstrip() + "\n"
         files.write(REQUEST, content.encode("utf-8", "backslashreplace"))
         files.write(RUN_TOML, tomli_w.dumps(about).encode())
-        return cls(path)
+        return cls(path, signer, trust=True)
 
     @classmethod
     def begin(
-        cls, runs: Path, request: str, about: Mapping[str, object], path: str | Path | None = None
+        cls,
+        runs: Path,
+        request: str,
+        about: Mapping[str, object],
+        path: str | Path | None = None,
+        signer: Signer = NOBODY,
     ) -> "RunFolder":
         """Make a folder for a new run, named after its time among `runs` where no path is given."""
         if path is not None:
-            return cls.create(Path(path), request, about)
-        folder = cls.create(claim_folder(runs, name_run(request, datetime.now())), request, about)
+            return cls.create(Path(path), request, about, signer)
+        claimed = claim_folder(runs, name_run(request, datetime.now()))
+        folder = cls.create(claimed, request, about, signer)
         point_latest(folder.path)
         return folder
 
@@ -100,6 +115,7 @@ class RunFolder:
         self._journal.close()
         with suppress(RunError):
             self._files.delete(HOLDER)
+        self._signer.sign(self.path, closed=True)
         self._lock.release()
 
     def __enter__(self) -> Self:

@@ -27,6 +27,7 @@ from ..types.events import (
 )
 from ..usage import Usage
 from .history import AgentHistory, Past, RouteHistory, average, joined
+from .origin import NOBODY, Signer
 from .run_folder import HISTORY, RunFolder
 from .run_lock import is_busy, take_lock
 from .run_paths import LATEST, is_run, point_latest, points_to
@@ -126,11 +127,16 @@ class StateKeeper:
             self._state.routes.setdefault(route, RouteHistory()).add(call)
 
 
-def past_history(runs: Path, flags: Collection[str]) -> Past:
-    """Return what the latest runs in a folder that had the same flags came to."""
-    latest = (read_state(Path(path)) for _, path in sorted(_touched(runs), reverse=True))
-    alike = list(islice((state for state in latest if state.flags == list(flags)), RECENT))
+def past_history(runs: Path, flags: Collection[str], signer: Signer = NOBODY) -> Past:
+    """Return what the user's latest runs in a folder that had the same flags came to."""
+    latest = ((Path(path), read_state(Path(path))) for path in _latest(runs))
+    own = (state for path, state in latest if state.flags == list(flags) and not signer.doubt(path))
+    alike = list(islice(own, RECENT))
     return Past(average(state.figures for state in alike), joined(state.routes for state in alike))
+
+
+def _latest(runs: Path) -> list[str]:
+    return [path for _, path in sorted(_touched(runs), reverse=True)]
 
 
 def _touched(runs: Path) -> Iterator[tuple[float, str]]:

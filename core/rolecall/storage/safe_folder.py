@@ -6,12 +6,14 @@ nothing can be exchanged in between; elsewhere (Windows) each step is looked at 
 """
 
 import errno
+import hashlib
 import os
 import re
 import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import BufferedReader
 from pathlib import Path
 from typing import TypedDict
 
@@ -52,19 +54,21 @@ class SafeFolder:
 
     def read(self, name: str, most: int = LARGEST) -> bytes | None:
         """Return a file's content, or None where there is no such file."""
-        flags = os.O_RDONLY | _NO_LINK | _NO_WAIT | _BINARY
         with self._explained(name, "read"):
             try:
-                with self._place(name) as (at, last):
-                    handle = _open(last, flags, at)
+                file = self._opened(name)
             except FileNotFoundError:
                 return None
-            with open(handle, "rb") as file:
-                self._check_regular(name, os.fstat(handle))
+            with file:
                 content = file.read(most + 1)
         if len(content) > most:
             raise RunError(f"{self.path / name}: is larger than {most:,} bytes, and is not read")
         return content
+
+    def digest(self, name: str) -> bytes:
+        """Return the SHA-256 of a file, which may be large."""
+        with self._explained(name, "read"), self._opened(name) as file:
+            return hashlib.file_digest(file, "sha256").digest()
 
     def read_text(self, name: str, most: int = LARGEST) -> str | None:
         """Return a file's text in UTF-8, or None where there is no such file."""
@@ -104,11 +108,9 @@ class SafeFolder:
         content = self.read(name, most)
         if content is None:
             raise RunError(f"{self.path / name}: is not there")
-        target.write(name, content, 0o755 if self._is_executable(name) else 0o644)
-
-    def _is_executable(self, name: str) -> bool:
-        with self._explained(name, "read"), self._place(name) as (at, last):
-            return bool(os.stat(last, follow_symlinks=False, **at).st_mode & stat.S_IXUSR)
+        status = self.status(name)
+        is_executable = status is not None and status.st_mode & stat.S_IXUSR
+        target.write(name, content, 0o755 if is_executable else 0o644)
 
     def sweep(self) -> None:
         """Remove what a process that was killed had begun to write; nobody may be writing."""
@@ -146,13 +148,16 @@ class SafeFolder:
 
     def exists(self, name: str) -> bool:
         """Check whether anything of this name is there; a link counts as itself."""
+        return self.status(name) is not None
+
+    def status(self, name: str) -> os.stat_result | None:
+        """Return the status of whatever is called so, a link's own; None where nothing is."""
         with self._explained(name, "read"):
             try:
                 with self._place(name) as (at, last):
-                    os.stat(last, follow_symlinks=False, **at)
+                    return os.stat(last, follow_symlinks=False, **at)
             except FileNotFoundError:
-                return False
-        return True
+                return None
 
     def folders(self, name: str) -> list[str]:
         """List the folders within a folder, sorted; none where there is no such folder."""
@@ -185,6 +190,16 @@ class SafeFolder:
                 yield "/".join((*steps, name))
             elif is_folder and len(steps) + 2 < DEEPEST:
                 yield from self._files((*steps, name))
+
+    def _opened(self, name: str) -> BufferedReader:
+        with self._place(name) as (at, last):
+            file = open(_open(last, os.O_RDONLY | _NO_LINK | _NO_WAIT | _BINARY, at), "rb")
+        try:
+            self._check_regular(name, os.fstat(file.fileno()))
+        except BaseException:
+            file.close()
+            raise
+        return file
 
     @contextmanager
     def _place(self, name: str, make: bool = False) -> Iterator[tuple[_At, str]]:

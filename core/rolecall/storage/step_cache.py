@@ -7,10 +7,11 @@ from pathlib import Path
 
 from attrs import evolve
 
-from ..errors import RunError
+from ..errors import RunError, UntrustedRun
 from ..types.answer import Answer
 from ..types.events import CallEnded
 from .journal import JOURNAL, read_records
+from .origin import NOBODY, Signer
 from .paid_answers import PaidAnswers
 from .records import AnswerRecord, StepRecord
 from .run_paths import is_run
@@ -21,10 +22,12 @@ _log = logging.getLogger("rolecall")
 class StepCache:
     """Looks for answers in folders, each of a run or of many; they are read when first asked.
 
-    A journal that is damaged or cannot be read is left out, and said so.
+    A journal that is damaged or cannot be read, or a run that `signer` does not take for the user's
+    own, is left out, and said so.
     """
 
-    def __init__(self, folders: Iterable[Path], own: Path) -> None:
+    def __init__(self, folders: Iterable[Path], own: Path, signer: Signer = NOBODY) -> None:
+        self._signer = signer
         self._folders = tuple(folders)
         self._own = own.resolve()
 
@@ -37,7 +40,15 @@ class StepCache:
         answers: dict[str, Answer] = {}
         for path in self._journals():
             try:
+                self._signer.check(path)
                 answers.update(_paid(path))
+            except UntrustedRun as error:
+                _log.warning(
+                    "nothing is reused of %s, which %s; trust it first: rolecall runs trust %s",
+                    path,
+                    error.doubt,
+                    path,
+                )
             except RunError as error:
                 _log.warning("nothing is reused of %s: %s", path, error)
         return answers

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from acting import Acting, Send
+from attrs import evolve
 from building import Closing, Gate, agent, failing, plugin
 
 from rolecall import (
@@ -27,6 +28,7 @@ from rolecall import (
     Team,
     TeamError,
     ToolCall,
+    UntrustedRun,
     Usage,
     UsageError,
 )
@@ -101,6 +103,27 @@ def test_a_run_goes_on_where_its_iteration_is_left(settings: Settings) -> None:
             if isinstance(event, AgentDone):
                 break
         assert (await run).done == ("a", "b", "c")
+
+    asyncio.run(script())
+
+
+def test_a_run_that_somebody_else_may_have_made_goes_on_once_it_is_trusted(
+    settings: Settings, tmp_path: Path
+) -> None:
+    async def script() -> None:
+        first = await Team.load(settings=settings, host=hosting()).run("Build it.")
+        mine = evolve(settings, identity=str(tmp_path / "state"))
+        team = Team.load(settings=mine, host=hosting())
+        for use in (
+            lambda: team.resume(first.folder),
+            lambda: team.update(first.folder, "Change it."),
+            lambda: team.rerun(first.folder, start=["a"]),
+        ):
+            with pytest.raises(UntrustedRun, match="was made elsewhere, or by a rolecall that"):
+                await use()
+        assert (await team.resume(first.folder, trust=True)).ok
+        assert (await team.rerun(first.folder, only=["a"])).ok
+        assert (await team.resume((await team.run("Build more.")).folder)).ok
 
     asyncio.run(script())
 

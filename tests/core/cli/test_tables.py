@@ -14,6 +14,7 @@ from rolecall.cli.commands.providers import providers_json, providers_table
 from rolecall.cli.commands.runs import runs_json, runs_table
 from rolecall.cli.render import Grid, plain
 from rolecall.plugin.assignment import assemble, assign
+from rolecall.storage.origin import NOBODY
 from rolecall.storage.run_index import RunState
 from rolecall.testing import FakeProvider
 
@@ -87,6 +88,6 @@ def test_the_plugins_are_shown_with_those_that_do_not_work() -> None:
 )
 def test_runs_are_shown_with_their_age(seconds: float, age: str) -> None:
     state = RunState("done", agents=13, done=12, cost=0.5, updated=time.time() - seconds)
-    told = runs_json([(Path("runs/one"), state)])
+    told = runs_json([(Path("runs/one"), state)], NOBODY)
     assert told[0]["run"] == "one"
     assert ["one", "done", "12/13", "0.5000", *age.split()] in rows(runs_table(told, 200))

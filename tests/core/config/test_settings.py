@@ -88,7 +88,8 @@ def refused(folder: Path, text: str) -> str:
 
 def test_every_setting_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert configured(tmp_path, WHOLE, {"HOME": "/home/me"}) == Settings(
+    configured_ = configured(tmp_path, WHOLE, {"HOME": "/home/me"})
+    assert configured_ == Settings(
         interval=1.0,
         order=Order.LATENCY,
         block=("report",),
@@ -124,15 +125,22 @@ def test_every_setting_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         runs="out",
         reuse=("old",),
         state="shared",
+        identity=configured_.identity,
         debug=True,
         environment={"HOME": "/home/me"},
         source=str(tmp_path / "pyproject.toml"),
     )
 
 
+def test_a_project_does_not_choose_the_secret_that_signs_runs(tmp_path: Path) -> None:
+    shared = configured(tmp_path, "[tool.rolecall]\nstate = 'shared'\n")
+    assert shared.identity == load_settings(Path("/"), {}).identity != shared.state
+    assert "identity: no such setting" in refused(tmp_path, "[tool.rolecall]\nidentity = 'mine'\n")
+
+
 def test_without_a_file_the_defaults_apply(tmp_path: Path) -> None:
     settings = load_settings(tmp_path, {})
-    assert settings == Settings(state=settings.state)
+    assert settings == Settings(state=settings.state, identity=settings.state)
 
 
 def test_the_nearest_pyproject_upwards_is_the_one_that_counts(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from ...errors import UsageError
 from ..app import App
 from ..console import echo, warn
 from ..options import RUN, Command
+from ..trust import remark
 
 
 @click.command(cls=Command)
@@ -24,6 +25,7 @@ def files(app: App, name: str | None, output: str | None) -> int:
     workspace = GitWorkspace(path, app.settings.environment)
     if not workspace.is_begun:
         raise UsageError(f"{path} has no workspace: its agents wrote no file")
+    remark(app, path)
     if output is None:
         for file in workspace.files():
             echo(file.replace("\n", "�"))  # else one name could pass for two

@@ -15,6 +15,7 @@ from ..app import App
 from ..console import echo, show_tables
 from ..options import JSON, RUN, Command
 from ..render import Grid, grid
+from ..trust import remark
 
 if TYPE_CHECKING:
     from ...observers.ledger import Ledger, Totals
@@ -39,6 +40,7 @@ def report(app: App, name: str | None, as_json: bool, as_csv: bool) -> None:
 
     path = find_run(Path(app.settings.runs), name)
     calls = past_calls(path)
+    remark(app, path)
     if as_csv:
         echo(_csv(calls))
         return

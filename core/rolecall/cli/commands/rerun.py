@@ -9,7 +9,7 @@ from ...errors import UsageError
 from .. import completion
 from ..app import App
 from ..console import warn
-from ..options import ASSIGN, BALANCE, BUDGET, DEBUG, JSON, QUIET, REUSE, RUN, options
+from ..options import ASSIGN, BALANCE, BUDGET, DEBUG, JSON, QUIET, REUSE, RUN, TRUST, options
 from ..plugin_options import TeamCommand
 from ..working import reopened, work
 
@@ -32,7 +32,7 @@ from ..working import reopened, work
     help="And leave the others as they are.",
 )
 @click.option("--yes", is_flag=True, help="On a terminal, do not ask first.")
-@options(ASSIGN, BUDGET, BALANCE, REUSE, JSON, QUIET, DEBUG)
+@options(ASSIGN, BUDGET, BALANCE, REUSE, TRUST, JSON, QUIET, DEBUG)
 @click.pass_obj
 def rerun(
     app: App,
@@ -42,6 +42,7 @@ def rerun(
     only: Sequence[str],
     yes: bool,
     assign: Mapping[str, Sequence[str]],
+    trust: bool,
     as_json: bool,
 ) -> None:
     """Ask agents of a run again although nothing has changed."""
@@ -50,7 +51,7 @@ def rerun(
 
     if bool(start) == bool(only):
         raise UsageError("which agents? --from AGENT with all who need it, or --only AGENT alone")
-    with reopened(app, "rerun", name, RunOptions(assign)) as (session, folder):
+    with reopened(app, "rerun", name, RunOptions(assign), trust) as (session, folder):
         again = Rerun.plan(session.team, folder.store, start, only)
         warn(again.words)
         if not yes and sys.stdin.isatty() and not click.confirm("Go on?", err=True):

@@ -1,4 +1,4 @@
-"""The commands that list, compare and delete runs."""
+"""The commands that list, compare, adopt and delete runs."""
 
 import sys
 import time
@@ -12,17 +12,19 @@ from ...errors import UsageError
 from .. import completion
 from ..app import App
 from ..command_line import Group
-from ..console import echo, show
+from ..console import echo, show, warn, warn_of_logged
 from ..options import JSON, RUN, Command
 from ..render import Grid, counted, grid, printable
+from ..trust import remark
 
 if TYPE_CHECKING:
+    from ...storage.origin import Signer
     from ...storage.run_index import RunState
 
 
 @click.group(cls=Group)
 def runs() -> None:
-    """List, compare and delete runs."""
+    """List, compare, adopt and delete runs."""
 
 
 @runs.command("list", cls=Command)
@@ -30,9 +32,15 @@ def runs() -> None:
 @click.pass_obj
 def list_(app: App, as_json: bool) -> None:
     """List the runs, the newest first."""
+    from ...storage.origin import Signer
     from ...storage.run_index import list_runs
 
-    show(runs_json(list_runs(Path(app.settings.runs))), runs_table, as_json)
+    signer = Signer(app.settings.identity)
+    rows = runs_json(list_runs(Path(app.settings.runs)), signer)
+    show(rows, runs_table, as_json)
+    foreign = [row["run"] for row in rows if not row["yours"]]
+    if foreign:
+        warn(f"not known to be yours: {', '.join(foreign)} (rolecall runs show RUN says why)")
 
 
 @runs.command("show", cls=Command)
@@ -48,6 +56,7 @@ def show_(app: App, name: str | None) -> None:
 
     path = find_run(Path(app.settings.runs), name)
     state, request, calls = read_state(path), read_request(path), CallLog(read_records(path))
+    remark(app, path)
     echo(f"{path}: {state.state}, {state.done} of {state.agents} agents done\n")
     echo(request)
     for agent, spent in calls.spent.items():
@@ -66,6 +75,7 @@ def diff(app: App, name: str, other: str | None) -> None:
 
     path = find_run(Path(app.settings.runs), name)
     second = find_run(Path(app.settings.runs), other) if other else None
+    remark(app, path, *([second] if second else []))
     for line in differences(path, second) if second else last_change(path):
         echo(line.rstrip("\n"))
 
@@ -89,10 +99,32 @@ def rm(app: App, names: Sequence[str], yes: bool) -> None:
         remove(path)
 
 
-def runs_json(listed: "Iterable[tuple[Path, RunState]]") -> list[dict[str, Any]]:
+@runs.command(cls=Command)
+@click.argument("names", metavar="RUN...", nargs=-1, required=True, shell_complete=completion.runs)
+@click.pass_obj
+def trust(app: App, names: Sequence[str]) -> None:
+    """Make runs yours that somebody else made or changed; look at them first."""
+    from ...storage.origin import Signer
+    from ...storage.run_folder import RunFolder
+    from ...storage.run_paths import find_run
+
+    warn_of_logged()
+    signer = Signer(app.settings.identity)
+    for path in [find_run(Path(app.settings.runs), name) for name in names]:
+        doubt = signer.doubt(path)
+        if doubt:
+            RunFolder(path, signer, trust=True).close()
+            signer.check(path)
+        echo(f"{path} {doubt}; it is yours now" if doubt else f"{path} is yours already")
+
+
+def runs_json(listed: "Iterable[tuple[Path, RunState]]", signer: "Signer") -> list[dict[str, Any]]:
     from attrs import asdict
 
-    return [{"run": path.name, **asdict(state)} for path, state in listed]
+    return [
+        {"run": path.name, **asdict(state), "yours": not signer.doubt(path)}
+        for path, state in listed
+    ]
 
 
 def runs_table(rows: list[dict[str, Any]], width: int) -> Grid:

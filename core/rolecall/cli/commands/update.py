@@ -8,7 +8,7 @@ import click
 from ...errors import UsageError
 from .. import completion
 from ..app import App
-from ..options import ASSIGN, BALANCE, BUDGET, DEBUG, JSON, QUIET, REUSE, options, read_text
+from ..options import ASSIGN, BALANCE, BUDGET, DEBUG, JSON, QUIET, REUSE, TRUST, options, read_text
 from ..plugin_options import TeamCommand
 from ..working import reopened, work
 
@@ -23,7 +23,7 @@ from ..working import reopened, work
     type=click.Path(),
     help="Read the change; - is stdin.",
 )
-@options(ASSIGN, BUDGET, BALANCE, REUSE, JSON, QUIET, DEBUG)
+@options(ASSIGN, BUDGET, BALANCE, REUSE, TRUST, JSON, QUIET, DEBUG)
 @click.pass_obj
 def update(
     app: App,
@@ -31,6 +31,7 @@ def update(
     words: Sequence[str],
     path: str | None,
     assign: Mapping[str, Sequence[str]],
+    trust: bool,
     as_json: bool,
 ) -> None:
     """Work a change of plan into a finished run: who is touched by it revises."""
@@ -41,6 +42,6 @@ def update(
         raise UsageError("what shall change? rolecall update [RUN] 'CHANGE', or -f FILE, or -f -")
     name = words[0] if len(words) > texts else None
     change = read_text(words[-1] if path is None else None, path, "change")
-    with reopened(app, "update", name, RunOptions(assign)) as (session, folder):
+    with reopened(app, "update", name, RunOptions(assign), trust) as (session, folder):
         session.update(folder, change, datetime.now().date().isoformat())
         work(session, folder, as_json)
