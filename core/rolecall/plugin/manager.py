@@ -212,6 +212,9 @@ class Host:
             )
         for plugin in self._in_order("rolecall_team"):
             agents = self._changed(plugin, agents)
+        if self._rehearsal is not None:
+            as_it_was = self._rehearsal.agent
+            agents = {name: (as_it_was(agent), plugin) for name, (agent, plugin) in agents.items()}
         return agents
 
     def _changed(

@@ -8,6 +8,7 @@ from attrs import field, frozen
 from ..config.settings import PLACEHOLDER
 
 if TYPE_CHECKING:
+    from ..types.agents import Agent
     from ..types.limits import Clock, Limiter
     from ..types.messages import Provider
 
@@ -16,12 +17,17 @@ def _itself(provider: "Provider") -> "Provider":
     return provider
 
 
+def _as_it_is(agent: "Agent") -> "Agent":
+    return agent
+
+
 @frozen
 class Rehearsal:
     """A run whose calls are simulated or replayed; providers are given `placeholder` for each key.
 
     settings: settings' values instead of the user's.
     provider: returns what is called instead of a provider; by default the provider itself.
+    agent: returns the agent as it was, where a recorded one is replayed.
     limiters: are asked instead of the plugins' own; None asks those.
     clock: passes the time that is waited; None is the system's.
     """
@@ -30,5 +36,6 @@ class Rehearsal:
 
     settings: Mapping[str, Any] = field(factory=dict)
     provider: "Callable[[Provider], Provider]" = _itself
+    agent: "Callable[[Agent], Agent]" = _as_it_is
     limiters: "Sequence[Limiter] | None" = None
     clock: "Clock | None" = None

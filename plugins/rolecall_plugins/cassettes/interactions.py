@@ -22,12 +22,15 @@ class RecordedAgent:
     """An agent as it was when the cassette was recorded.
 
     prompt: the digest of its role, empty where it is not known. routes: where it ran, in order.
-    assigned: whether the command line chose the routes.
+    assigned: whether the command line chose the routes. text, tools: its own prompt, and what it
+        might use, where the cassette is pinned.
     """
 
     prompt: str = ""
     routes: Sequence[str] = ()
     assigned: bool = False
+    text: str = ""
+    tools: Sequence[str] = ()
 
 
 @frozen
@@ -37,6 +40,7 @@ class CassetteMetadata:
     source: the real services, or the simulator. recorded: the date.
     request: what the team was asked, empty where no run was recorded.
     team: agent to what it was. only, skip, settings: as the run had them.
+    shared: what all agents were told alike, where the cassette is pinned.
     fallbacks: in the order in which they happened.
     """
 
@@ -46,6 +50,7 @@ class CassetteMetadata:
     models: Sequence[str] = ()
     request: str = ""
     team: Mapping[str, RecordedAgent] = field(factory=dict)
+    shared: str = ""
     only: Sequence[str] = ()
     skip: Sequence[str] = ()
     settings: Mapping[str, Any] = field(factory=dict)

@@ -54,6 +54,26 @@ def check(app: "CommandContext", files: Sequence[str], as_json: bool) -> int:
 
 
 @cassettes.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.pass_obj
+def pin(app: "CommandContext", file: Path) -> None:
+    """Keep the team's prompts in a cassette, so that it replays also when they have changed."""
+    from rolecall import Redactor
+
+    from .files.reader import load
+    from .files.writer import save
+    from .pinning import pinned
+    from .redaction import Redaction
+
+    app.host.check()
+    metadata, interactions = load(file)
+    agents = {name: agent for name, (agent, _) in app.host.agents().items()}
+    secrets = Redactor.of(app.settings).secrets
+    save(file, pinned(metadata, agents), interactions, Redaction(secrets))
+    warn(f"{file} holds the prompts of {len(metadata.team)} agents now")
+
+
+@cassettes.command()
 @click.argument("file")
 def show(file: str) -> None:
     """Print a cassette as a conversation; `demo` is the one that comes with rolecall."""

@@ -28,6 +28,7 @@ from rolecall import (
 from .current_call import CurrentCallLimiter
 from .files.reader import load
 from .interactions import CassetteMetadata, Interaction
+from .pinning import as_recorded
 from .player import Player
 from .recording import patched, recorded_in
 from .redaction import Redaction
@@ -87,6 +88,7 @@ def replaying(setup: RunSetup, file: str, speed: float | None) -> Iterator[RunSe
         warn(f"replaying {path}, recorded from {metadata.source}{since}")
     rehearsal = Rehearsal(
         _as_recorded(setup, metadata, speed),
+        agent=as_recorded(metadata),
         # What is replayed costs nobody anything.
         limiters=None if speed else [CurrentCallLimiter(player)],
         clock=clock,

@@ -83,7 +83,7 @@ def _reasons(
         if now is None:
             yield f"{name}: it is no agent any more"
             continue
-        if then.prompt != now.prompt:
+        if then.prompt != now.prompt and not then.text:
             yield f"{name}: its prompt or its needs have changed"
         if not then.assigned and list(then.routes) != list(now.routes):
             yield f"{name}: it runs on {', '.join(now.routes)} now"

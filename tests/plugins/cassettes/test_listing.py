@@ -52,6 +52,34 @@ def test_what_was_assigned_for_once_is_not_compared(shell: Shell) -> None:
     assert shell("cassettes", "check").code == 0
 
 
+CHANGING = """
+from attrs import evolve
+from rolecall import hookimpl
+
+
+@hookimpl
+def rolecall_team(agents):
+    return [evolve(each, prompt=f"{each.prompt} Now.", shared="Other rules.") for each in agents]
+"""
+
+
+def test_a_pinned_cassette_replays_when_the_prompts_have_changed(shell: Shell) -> None:
+    assert "holds the prompts of 2 agents" in shell("cassettes", "pin", "cassettes/a/two.yaml").err
+    shell.install("changing", CHANGING)
+    assert shell("run", "--replay", "cassettes/a/two.yaml", "-o", "replayed").code == 0
+    assert shell("cassettes", "check").code == 0
+
+
+def test_what_the_team_is_told_now_is_not_pinned_to_what_it_was_told(shell: Shell) -> None:
+    shell.install("changing", CHANGING)
+    ended = shell("cassettes", "pin", "cassettes/a/two.yaml")
+    assert ended.code == 2
+    assert (
+        "operator-intent-interpreter is not told any more what it was; record it again" in ended.err
+    )
+    assert shell("run", "--replay", "cassettes/a/two.yaml", "-o", "replayed").code == 1
+
+
 def test_an_agent_that_is_gone_makes_a_cassette_stale(shell: Shell) -> None:
     change(shell, "    project-orchestrator:\n", "    the-old-one:\n")
     assert "the-old-one: it is no agent any more" in shell("cassettes", "check").out

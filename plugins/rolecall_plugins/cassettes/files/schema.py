@@ -122,6 +122,7 @@ def build_metadata(node: Node) -> CassetteMetadata:
         models=node.field("models").texts(),
         request=node.field("request").text(""),
         team={name: _agent(inner) for name, inner in node.field("team").fields()},
+        shared=node.field("shared").text(""),
         only=node.field("only").texts(),
         skip=node.field("skip").texts(),
         settings=_settings(node.field("settings")),
@@ -162,6 +163,8 @@ def _agent(node: Node) -> RecordedAgent:
         prompt=node.field("prompt").text(""),
         routes=routes.texts(),
         assigned=node.field("assigned").flag(),
+        text=node.field("text").text(""),
+        tools=node.field("tools").texts(),
     )
 
 
