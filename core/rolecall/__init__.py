@@ -117,6 +117,7 @@ if TYPE_CHECKING:
         CommandLimits,
         CommandResult,
         NeedsSandbox,
+        RecordedWork,
         Repeatable,
         Sandbox,
         Tool,
@@ -198,6 +199,7 @@ __all__ = [
     "ProviderError",
     "ProviderLimits",
     "ProviderSettings",
+    "RecordedWork",
     "Redactor",
     "Rehearsal",
     "RepairStarted",
@@ -300,8 +302,8 @@ _NAMES = {
     "types.parts": "Attachment Part Text ToolCall ToolResult ToolSpec Verbatim",
     "types.verification": "Check",
     "types.tools": (
-        "ChangesOutside CommandLimits CommandResult NeedsSandbox Repeatable Sandbox Tool Work "
-        "Workspace"
+        "ChangesOutside CommandLimits CommandResult NeedsSandbox RecordedWork Repeatable Sandbox "
+        "Tool Work Workspace"
     ),
     "types.messages": (
         "CallProgress Closeable Diagnosable HasCeiling HasModel HasPrices Message NeedsSetup "

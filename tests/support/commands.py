@@ -18,6 +18,7 @@ WRITING = {
     ("runs", "rm"),
     ("runs", "trust"),
     ("plugins", "new"),
+    ("cassettes", "pin"),
 }
 ENDLESS = {("simulator",)}  # serves until it is stopped, and opens no run
 VALUES = {

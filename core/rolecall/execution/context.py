@@ -13,7 +13,7 @@ from ..types.consent import Consent
 from ..types.events import ConsentAsked, Event, Forecast
 from ..types.limits import Clock, Limiter, SystemClock
 from ..types.messages import Closeable, Provider
-from ..types.tools import Sandbox, Tool
+from ..types.tools import RecordedWork, Sandbox, Tool
 from .pricing import Pricing
 
 _log = logging.getLogger("rolecall")
@@ -70,6 +70,7 @@ class RunContext(CallContext):
     tool_plugins: tool to the plugin that supplied it.
     consent: asks the operator whether a call may change something outside; None where nobody can be
         asked.
+    recorded: answers tools and checks where a recorded run is replayed.
     forecast: what the run is expected to come to.
     when: the wall clock's time, in seconds since 1970.
     """
@@ -84,6 +85,7 @@ class RunContext(CallContext):
     sandbox: Sandbox | None = None
     tool_plugins: Mapping[str, str] = field(factory=dict)
     consent: AskConsent | None = None
+    recorded: RecordedWork | None = None
     forecast: Forecast | None = None
     when: float = 0.0
 

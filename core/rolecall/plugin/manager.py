@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ..types.events import Observer
     from ..types.limits import Limiter
     from ..types.messages import Provider
-    from ..types.tools import Sandbox, Tool
+    from ..types.tools import RecordedWork, Sandbox, Tool
     from .rehearsal import Rehearsal
 
 T = TypeVar("T")
@@ -187,6 +187,11 @@ class Host:
             check_item(plugin, item, "an observer", "notify", named=False)
             observers.append(item)
         return observers
+
+    @property
+    def recorded_work(self) -> "RecordedWork | None":
+        """Return what answers tools and checks where a recorded run is replayed."""
+        return None if self._rehearsal is None else self._rehearsal.work
 
     def rehearsing(self, rehearsal: "Rehearsal") -> "Host":
         """Return these plugins as a run finds them whose calls are simulated or replayed."""

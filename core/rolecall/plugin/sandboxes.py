@@ -24,6 +24,8 @@ def pick_sandbox(host: Host, settings: Settings) -> PickedSandbox:
     One that confines nothing is picked by its name alone, or where calls are simulated: then what
     runs is no model's. Raises SettingsError for an unknown name, UsageError where it does not work.
     """
+    if (recorded := host.recorded_work) is not None:
+        return PickedSandbox(recorded.sandbox, "" if recorded.sandbox else "none was recorded")
     found = supplied(host.sandboxes(settings))
     if settings.sandbox:
         named = found.get(settings.sandbox)

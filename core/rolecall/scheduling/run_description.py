@@ -24,11 +24,18 @@ KEPT = (
     "first_byte_timeout",
     "idle_timeout",
     "stream",
+    "max_rounds",
+    "repairs",
+    "verify",
 )
 
 
 def describe(
-    settings: Settings, options: RunOptions, team: TeamGraph, flags: Sequence[str]
+    settings: Settings,
+    options: RunOptions,
+    team: TeamGraph,
+    flags: Sequence[str],
+    sandbox: str = "",
 ) -> dict[str, object]:
     """Return the content of run.toml: the settings as they were resolved, and no secret."""
     values = asdict(settings, filter=filters.include(*KEPT))
@@ -40,6 +47,7 @@ def describe(
         "only": list(options.only),
         "skip": list(options.skip),
         **_own_budget(settings),
+        **({"sandbox": sandbox} if sandbox else {}),
         "settings": {
             **{name: value for name, value in values.items() if value is not None},
             "on": actions,

@@ -103,6 +103,7 @@ class Session:
         self._sandbox = pick_sandbox(host, settings) if self._tools else PickedSandbox(None)
         for agent in self.team:
             choose(agent, self._tools, has_sandbox=True)
+        self._recorded = host.recorded_work
         self.ledger = Ledger()
         self.signer = Signer(settings.identity)
 
@@ -133,7 +134,10 @@ class Session:
 
     def describe(self, flags: Sequence[str]) -> dict[str, object]:
         """Return what run.toml keeps."""
-        return describe(self.settings, self._options, self.team, flags)
+        sandbox = self._sandbox.sandbox
+        return describe(
+            self.settings, self._options, self.team, flags, sandbox.name if sandbox else ""
+        )
 
     def plan(self, request: str) -> Estimate:
         """Estimate what a new run among the settings' `runs` will come to."""
@@ -270,6 +274,7 @@ class Session:
             tool_plugins=self._tool_plugins,
             sandbox=self._sandbox.sandbox,
             consent=self._consent,
+            recorded=self._recorded,
             forecast=self.estimate(folder.request, past).forecast if is_new else None,
             when=time.time(),
         )

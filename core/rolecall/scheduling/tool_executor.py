@@ -17,15 +17,17 @@ from ..storage.records import WorkspaceRecord
 from ..storage.step_store import StepStore
 from ..types.events import ToolEnded, ToolStarted
 from ..types.parts import ToolCall, ToolResult
-from ..types.tools import ChangesOutside, Repeatable, Tool, Work
+from ..types.tools import ChangesOutside, NeedsSandbox, Repeatable, Tool, Work
 from .toolbox import Toolbox
 
 _log = logging.getLogger("rolecall")
 SHOWN = 16_000  # characters of a result that a model is told
+_NOTE = 200  # of these, for what is said of the rest: what is shortened once stays as it is
 UNKNOWN = (
     "The run was cut off during this call, and it is not known whether it was carried out. "
     "Look before you make it again."
 )
+NOT_RECORDED = "this call was not recorded, and a replay makes none"
 
 
 class ToolExecutor:
@@ -162,19 +164,24 @@ class ToolExecutor:
             limits=self._context.settings.commands,
             emit=self._context.emit,
         )
+        recorded = self._context.recorded
+        known = None if recorded is None else recorded.result(begun.step, begun.call)
+        if recorded is not None and not _changes_files_alone(tool):
+            return known or ToolResult(NOT_RECORDED, is_error=True)
         try:
             result = await tool.call(begun.arguments, work)
         except Exception as error:
             why = f"{type(error).__name__}: {error}"
             _log.warning("the tool %r broke: %s", tool.name, self._redact(why))
             result = ToolResult(f"the tool broke: {why}", is_error=True)
+        result = known or result
         return evolve(result, text=self._shown(begun, self._redact(result.text)))
 
     def _shown(self, begun: ToolStarted, text: str) -> str:
         """Shorten a long result in its middle; the whole of it is put where tools can read it."""
         if len(text) <= SHOWN:
             return text
-        half = SHOWN // 2
+        half = (SHOWN - _NOTE) // 2
         left_out = f"{len(text) - 2 * half} characters left out"
         if self._workspace.is_begun:
             path = f"{OUTPUTS}/{begun.step[:12]}-{_plain(begun.call)}.txt"
@@ -192,10 +199,20 @@ class ToolExecutor:
             return f"the arguments are no JSON object: {call.malformed[:200]}"
         if wrong := arguments_fault(tool.parameters, call.arguments):
             return f"the arguments do not fit: {wrong}"
-        changes_outside = isinstance(tool, ChangesOutside) and tool.outside
+        # A replay carries nothing out, so nobody need be asked.
+        is_replayed = self._context.recorded is not None
+        changes_outside = isinstance(tool, ChangesOutside) and tool.outside and not is_replayed
         if changes_outside and not await self._consent.allows(begun):
             return "the operator does not allow this call"
         return ""
+
+
+def _changes_files_alone(tool: Tool) -> bool:
+    """Check whether a call changes the workspace's files, by what is in it, and nothing else."""
+    is_repeatable = isinstance(tool, Repeatable) and tool.repeatable
+    runs_commands = isinstance(tool, NeedsSandbox) and tool.needs_sandbox
+    changes_outside = isinstance(tool, ChangesOutside) and tool.outside
+    return not tool.read_only and is_repeatable and not runs_commands and not changes_outside
 
 
 def _changes(tool: Tool | None) -> bool:

@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from attrs import asdict
+from attrs import asdict, evolve
 
 from ..execution.context import RunContext
 from ..execution.redaction import Redactor
 from ..storage.acting.workspace import GitWorkspace
 from ..storage.run_folder import RunFolder
 from ..types.events import CheckStarted, WorkspaceVerified
-from ..types.tools import Work
+from ..types.tools import Sandbox, Work
 from ..types.verification import REGISTER_CHECKS, Check
 from .blocks import block
 
@@ -48,16 +48,13 @@ class Verifier:
             return None
         found = store.tools.verified(tree, commands)
         if found is None:
-            when = time.time()
-            checks = await self._checks(agent, tree, commands)
-            found = WorkspaceVerified(
-                at=self._context.at,
-                agent=agent,
-                tree=tree,
-                sandbox=sandbox.name,
-                when=when,
-                checks=checks,
-            )
+            recorded = self._context.recorded
+            if recorded is None:
+                found = await self._run_checks(sandbox, agent, tree, commands)
+            elif (known := recorded.verification(agent, commands)) is not None:
+                found = evolve(known, at=self._context.at, tree=tree)
+            else:
+                return None
             store.remember(found)
             await store.flush()
             self._context.emit(found)
@@ -69,9 +66,10 @@ class Verifier:
         registered = self._folder.store.tools.registered({agent})
         return self._context.settings.verify or (registered.checks if registered else ())
 
-    async def _checks(self, agent: str, tree: str, commands: Sequence[str]) -> tuple[Check, ...]:
-        context, sandbox = self._context, self._context.sandbox
-        assert sandbox is not None
+    async def _run_checks(
+        self, sandbox: Sandbox, agent: str, tree: str, commands: Sequence[str]
+    ) -> WorkspaceVerified:
+        context, when = self._context, time.time()
         with tempfile.TemporaryDirectory(prefix="rolecall-") as scratch:
             copy = Path(scratch, "workspace")
             await asyncio.to_thread(self._workspace.export, tree, copy)
@@ -97,7 +95,14 @@ class Verifier:
                     stopped=result.stopped,
                 )
                 checks.append(check)
-        return tuple(checks)
+        return WorkspaceVerified(
+            at=context.at,
+            agent=agent,
+            tree=tree,
+            sandbox=sandbox.name,
+            when=when,
+            checks=tuple(checks),
+        )
 
 
 def as_json(verifications: Sequence[WorkspaceVerified]) -> str:
@@ -181,5 +186,5 @@ def _ending(check: Check) -> str:
 def _shortened(text: str) -> str:
     if len(text) <= SHOWN:
         return text
-    half = SHOWN // 2
+    half = SHOWN // 2 - 50  # so that what is shortened once stays as it is
     return f"{text[:half]}\n[... {len(text) - 2 * half} characters left out ...]\n{text[-half:]}"

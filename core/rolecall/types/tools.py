@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from attrs import field, frozen, validators
 
-from .events import Event
+from .events import Event, WorkspaceVerified
 from .parts import ToolResult
 
 LONGEST_DESCRIPTION = 8_000  # characters of a tool's description
@@ -174,3 +174,22 @@ class NeedsSandbox(Protocol):
 
     @property
     def needs_sandbox(self) -> bool: ...
+
+
+class RecordedWork(Protocol):
+    """What tools and checks came to in a run that is replayed; none is carried out again.
+
+    Only what changes the workspace's files and nothing else is done once more, so that they are
+    there. sandbox: stands for the one that the run had, None where it had none.
+    """
+
+    @property
+    def sandbox(self) -> Sandbox | None: ...
+
+    def result(self, step: str, call: str) -> ToolResult | None:
+        """Return what a call came to, by the step whose answer wanted it; None is not recorded."""
+        ...
+
+    def verification(self, agent: str, commands: Sequence[str]) -> WorkspaceVerified | None:
+        """Return what the next checks of an agent's work came to; None is not recorded."""
+        ...

@@ -5,6 +5,8 @@ from typing import Any
 
 from attrs import field, frozen
 
+from rolecall import Check
+
 from .canonical_request import CanonicalRequest, parse_request
 
 
@@ -34,6 +36,33 @@ class RecordedAgent:
 
 
 @frozen
+class RecordedResult:
+    """What a tool call came to; `step` is the key of the step whose answer wanted it."""
+
+    step: str
+    call: str
+    agent: str
+    tool: str
+    text: str
+    is_error: bool = False
+
+
+@frozen
+class RecordedVerification:
+    """What checks of the workspace came to; fields as of `WorkspaceVerified`."""
+
+    agent: str
+    tree: str
+    sandbox: str
+    when: float
+    checks: Sequence[Check] = ()
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        return tuple(check.command for check in self.checks)
+
+
+@frozen
 class CassetteMetadata:
     """What a cassette holds about itself.
 
@@ -41,7 +70,8 @@ class CassetteMetadata:
     request: what the team was asked, empty where no run was recorded.
     team: agent to what it was. only, skip, settings: as the run had them.
     shared: what all agents were told alike, where the cassette is pinned.
-    fallbacks: in the order in which they happened.
+    fallbacks: in the order in which they happened. sandbox: of the run, empty where it had none.
+    results, verifications: what tools and checks came to, in order.
     """
 
     source: str = "HTTP traffic"
@@ -55,6 +85,9 @@ class CassetteMetadata:
     skip: Sequence[str] = ()
     settings: Mapping[str, Any] = field(factory=dict)
     fallbacks: Sequence[Fallback] = ()
+    sandbox: str = ""
+    results: Sequence[RecordedResult] = ()
+    verifications: Sequence[RecordedVerification] = ()
 
 
 @frozen(eq=False)

@@ -62,8 +62,8 @@ def pin(app: "CommandContext", file: Path) -> None:
 
     from .files.reader import load
     from .files.writer import save
-    from .pinning import pinned
     from .redaction import Redaction
+    from .restored.pinning import pinned
 
     app.host.check()
     metadata, interactions = load(file)

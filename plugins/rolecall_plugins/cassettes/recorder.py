@@ -17,7 +17,16 @@ from vcr.cassette import Cassette
 from vcr.record_mode import RecordMode
 from vcr.request import Request
 
-from rolecall import Call, Cause, Event, FellBack, Rerouted, RunStarted
+from rolecall import (
+    Call,
+    Cause,
+    Event,
+    FellBack,
+    Rerouted,
+    RunStarted,
+    ToolEnded,
+    WorkspaceVerified,
+)
 
 from ..providers.outbound import IncomingReply, OutboundTransport, OutgoingRequest
 from .canonical_request import is_local
@@ -25,7 +34,14 @@ from .current_call import current_call
 from .errors import CassetteError
 from .files.recording_log import RecordingLog
 from .files.writer import save
-from .interactions import CassetteMetadata, Fallback, Interaction, RecordedAgent
+from .interactions import (
+    CassetteMetadata,
+    Fallback,
+    Interaction,
+    RecordedAgent,
+    RecordedResult,
+    RecordedVerification,
+)
 from .masking import masked_reply, masked_request
 from .redaction import Redaction
 
@@ -105,6 +121,10 @@ class Recorder(Cassette):  # type: ignore[misc]
         elif isinstance(event, Rerouted):
             # A replay without balancing leaves the route as well, as if it had refused.
             self._leave(event.agent, event.route, Cause.RATE_LIMITED)
+        elif isinstance(event, ToolEnded):
+            self._note_result(event)
+        elif isinstance(event, WorkspaceVerified):
+            self._note_verification(event)
         elif isinstance(event, RunStarted):
             run = tomllib.loads(Path(event.folder, "run.toml").read_text("utf-8"))
             routes, assigned = run.get("routes", {}), run.get("assign", {})
@@ -117,6 +137,7 @@ class Recorder(Cassette):  # type: ignore[misc]
                 only=run.get("only", []),
                 skip=run.get("skip", []),
                 settings=run.get("settings", {}),
+                sandbox=run.get("sandbox", ""),
             )
 
     def _leave(self, agent: str, route: str, cause: Cause) -> None:
@@ -148,6 +169,33 @@ class Recorder(Cassette):  # type: ignore[misc]
         self.metadata = evolve(self.metadata, **changes)
         if self._log is not None:
             self._log.note(self.metadata)
+
+    def _note_result(self, event: ToolEnded) -> None:
+        result = RecordedResult(
+            event.step, event.call, event.agent, event.tool, event.text, event.is_error
+        )
+        before = [
+            other
+            for other in self.metadata.results
+            if (other.step, other.call) != (event.step, event.call)
+        ]
+        self.metadata = evolve(self.metadata, results=[*before, result])
+        if self._log is not None:
+            self._log.note_work(result)
+
+    def _note_verification(self, event: WorkspaceVerified) -> None:
+        commands = tuple(check.command for check in event.checks)
+        verification = RecordedVerification(
+            event.agent, event.tree, event.sandbox, event.when, event.checks
+        )
+        before = [
+            other
+            for other in self.metadata.verifications
+            if (other.agent, other.tree, other.commands) != (event.agent, event.tree, commands)
+        ]
+        self.metadata = evolve(self.metadata, verifications=[*before, verification])
+        if self._log is not None:
+            self._log.note_work(verification)
 
     def _begin(self, request: Request) -> None:
         call = current_call.get()

@@ -28,16 +28,25 @@ from rolecall import (
 from .current_call import CurrentCallLimiter
 from .files.reader import load
 from .interactions import CassetteMetadata, Interaction
-from .pinning import as_recorded
 from .player import Player
 from .recording import patched, recorded_in
 from .redaction import Redaction
+from .restored.pinning import as_recorded
+from .restored.played_work import PlayedWork
 from .staleness import describe_team
 
 DEMO = "demo"
 # A replay keeps to the recorded path, so nothing of its own leaves a route alone or gives up.
 NEVER = 10**9
-REPLAYED = ("max_output_tokens", "temperature", "stream", "continuations", "attempts")
+REPLAYED = (
+    "max_output_tokens",
+    "temperature",
+    "stream",
+    "continuations",
+    "attempts",
+    "max_rounds",
+    "repairs",
+)
 
 
 @contextmanager
@@ -89,6 +98,7 @@ def replaying(setup: RunSetup, file: str, speed: float | None) -> Iterator[RunSe
     rehearsal = Rehearsal(
         _as_recorded(setup, metadata, speed),
         agent=as_recorded(metadata),
+        work=PlayedWork(metadata),
         # What is replayed costs nobody anything.
         limiters=None if speed else [CurrentCallLimiter(player)],
         clock=clock,
@@ -165,6 +175,7 @@ def _as_recorded(
     values: dict[str, Any] = {name: recorded[name] for name in REPLAYED if name in recorded}
     if recorded:
         values.setdefault("temperature", None)
+        values["verify"] = tuple(recorded.get("verify", ()))
         values["on"] = {
             Cause(cause): Action(does) for cause, does in recorded.get("on", {}).items()
         }

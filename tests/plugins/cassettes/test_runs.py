@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import socket
+import sys
 import time
 from pathlib import Path
 from typing import Any, NoReturn
@@ -14,7 +15,11 @@ from serving import serving
 
 from rolecall_plugins.cassettes import current_call
 from rolecall_plugins.cassettes.files.reader import load
+from rolecall_plugins.cassettes.files.recording_log import RecordingLog, log_path
+from rolecall_plugins.cassettes.redaction import Redaction
 from rolecall_plugins.cassettes.runs import Hurried
+from rolecall_plugins.simulator.scenario import FunctionCall, Round, Scenario, Script
+from rolecall_plugins.simulator.server import serve_in_thread
 
 pytestmark = pytest.mark.slow
 
@@ -354,3 +359,78 @@ class Stranger:
 def rolecall_providers(settings):
     return [Stranger(settings)]
 """
+
+
+ACTING = """
+[tool.rolecall]
+block = ["report"]
+interval = 0
+sandbox = "none"
+repairs = 1
+
+[tool.rolecall.agents.code-implementer]
+tools = ["workspace"]
+"""
+
+
+def run_acting_team(shell: Shell) -> Ended:
+    """Record an agent that runs commands which come to something else each time."""
+    now = f'{Path(sys.executable).as_posix()} -c "import time; print(time.time_ns())"'
+    first = (
+        FunctionCall("workspace_write", {"path": "app.py", "content": "print(1)\n"}),
+        FunctionCall("workspace_run", {"command": f"{now} > made.txt && {now}"}),
+        FunctionCall("register_checks", {"checks": [now, "exit 1"]}),
+    )
+    more = (FunctionCall("workspace_edit", {"path": "app.py", "old": "1", "new": "2"}),)
+    scripts = [
+        Script([Round(calls=more), Round("Mended.")], when="rolecall ran the checks"),
+        Script([Round(calls=first), Round("Written.")]),
+    ]
+    shell.configure(ACTING)
+    with serve_in_thread(Scenario(scripts={"code-implementer": scripts})) as served:
+        (shell.folder / ".env").write_text(
+            f"ANTHROPIC_API_KEY=a-key-for-tests\nANTHROPIC_API_BASE={served.anthropic_base}\n"
+        )
+        only = ("--only", "code-implementer")
+        return shell("run", REQUEST, "--record", "team.yaml", "-o", "recorded", *only)
+
+
+def test_what_tools_and_checks_came_to_is_replayed_and_no_command_runs_again(shell: Shell) -> None:
+    recorded = run_acting_team(shell)
+    assert recorded.code == 0
+    (shell.folder / ".env").unlink()
+    shell.configure(ACTING.replace('sandbox = "none"', ""))
+    replayed = shell("run", "--replay", "team.yaml", "-o", "replayed")
+    assert replayed.code == 0
+    assert "not needed" not in replayed.err
+    assert written(shell, "replayed") == written(shell, "recorded")
+    first, again = (
+        json.loads(shell.read("verification.json", run)) for run in ("recorded", "replayed")
+    )
+    assert again["checks"] == first["checks"]
+    assert (again["when"], again["sandbox"]) == (first["when"], "none")
+    assert shell.read("workspace/app.py", "replayed") == "print(2)\n"
+    assert (shell.folder / "recorded/workspace/made.txt").exists()
+    assert not (shell.folder / "replayed/workspace/made.txt").exists()
+
+
+def test_a_call_that_was_not_recorded_is_not_made(shell: Shell) -> None:
+    run_acting_team(shell)
+    (shell.folder / ".env").unlink()
+    text = (shell.folder / "team.yaml").read_text("utf-8")
+    (shell.folder / "team.yaml").write_text(re.sub(r"(?s)\nwork:\n.*", "\n", text), "utf-8")
+    replayed = shell("run", "--replay", "team.yaml", "-o", "replayed")
+    assert replayed.code == 1
+    assert "this call was not recorded, and a replay makes none" in replayed.err
+    assert not (shell.folder / "replayed/workspace/made.txt").exists()
+
+
+def test_a_recording_that_was_cut_off_holds_what_tools_came_to(shell: Shell) -> None:
+    run_acting_team(shell)
+    metadata, interactions = load(shell.folder / "team.yaml")
+    log = RecordingLog(shell.folder / "cut.yaml", Redaction(), metadata, interactions)
+    log.close(keep=True)
+    again, _ = load(log_path(shell.folder / "cut.yaml"))
+    assert [*again.results] == [*metadata.results]
+    assert [*again.verifications] == [*metadata.verifications]
+    assert len(again.results) == 4

@@ -12,10 +12,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from attrs import asdict
+from attrs import asdict, evolve
 
 from ..errors import CassetteError
-from ..interactions import CassetteMetadata, Interaction
+from ..interactions import CassetteMetadata, Interaction, RecordedResult, RecordedVerification
 from ..redaction import Redaction
 from . import schema
 from .bodies import nests_deeper
@@ -53,10 +53,19 @@ class RecordingLog:
         lines = [_FIRST, self._about(metadata), *map(_exchange, interactions)]
         write_atomically(self.path, b"".join(lines))
         self._file = open_to_append(self.path)
+        for result in metadata.results:
+            self.note_work(result)
+        for verification in metadata.verifications:
+            self.note_work(verification)
 
     def note(self, metadata: CassetteMetadata) -> None:
         """Append what is known of the whole recording; the last such line counts."""
         self._append(self._about(metadata))
+
+    def note_work(self, work: RecordedResult | RecordedVerification) -> None:
+        """Append what a tool call or checks came to, without its secrets."""
+        name = "result" if isinstance(work, RecordedResult) else "verification"
+        self._append(_line({name: self._redaction.value(json.loads(json.dumps(asdict(work))))}))
 
     def append(self, interaction: Interaction) -> None:
         """Append an exchange, unless it holds a secret."""
@@ -72,7 +81,9 @@ class RecordingLog:
                 self.path.unlink(missing_ok=True)
 
     def _about(self, metadata: CassetteMetadata) -> bytes:
-        return _line({"metadata": masked_header(metadata, self._redaction)})
+        # What tools and checks came to has lines of its own.
+        alone = evolve(metadata, results=(), verifications=())
+        return _line({"metadata": masked_header(alone, self._redaction)})
 
     def _append(self, line: bytes) -> None:
         if self._failed:  # what follows a line that was cut off could not be read
@@ -137,6 +148,8 @@ def parse(data: bytes) -> tuple[CassetteMetadata, list[Interaction]]:
     """Parse a log; a last line that was cut off is left out. Raises CassetteError."""
     metadata = CassetteMetadata()
     interactions: list[Interaction] = []
+    results: list[RecordedResult] = []
+    verifications: list[RecordedVerification] = []
     lines = data[len(_FIRST) :].split(b"\n")
     # Behind the last line break stands nothing, or what a crash left of a line.
     for number, line in enumerate(lines[:-1], start=2):
@@ -150,10 +163,16 @@ def parse(data: bytes) -> tuple[CassetteMetadata, list[Interaction]]:
         if node.field("metadata").value is not None:
             metadata = schema.build_metadata(node.field("metadata"))
             continue
+        if node.field("result").value is not None:
+            results.append(schema.build_result(node.field("result")))
+            continue
+        if node.field("verification").value is not None:
+            verifications.append(schema.build_verification(node.field("verification")))
+            continue
         inner = node.field("interaction")
         position = inner.field("position").whole()
         interactions.append(schema.build_interaction(inner, position))
-    return metadata, interactions
+    return evolve(metadata, results=results, verifications=verifications), interactions
 
 
 def _binary(value: object) -> Any:

@@ -49,7 +49,9 @@ def save(
     header = _header(metadata, redaction)
     _refuse_secrets(path, header, ordered, redaction)
     written = [as_written(interaction) for interaction in ordered]
-    text = serializer.serialize({"version": 1, "metadata": header, "interactions": written})
+    work = {name: header.pop(name) for name in ("results", "verifications") if name in header}
+    cassette = {"version": 1, "metadata": header, "interactions": written}
+    text = serializer.serialize({**cassette, "work": work} if work else cassette)
     if redaction.finds(text):
         raise SecretFound(f"{path} is not saved: it would hold a secret")
     data = text.encode()

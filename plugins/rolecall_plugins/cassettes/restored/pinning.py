@@ -6,9 +6,9 @@ from attrs import evolve
 
 from rolecall import Agent
 
-from .errors import CassetteError
-from .interactions import CassetteMetadata, RecordedAgent
-from .staleness import digest
+from ..errors import CassetteError
+from ..interactions import CassetteMetadata, RecordedAgent
+from ..staleness import digest
 
 
 def pinned(metadata: CassetteMetadata, agents: Mapping[str, Agent]) -> CassetteMetadata:
