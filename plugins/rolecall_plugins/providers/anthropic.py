@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     from .reply_reader import Reply
 
 
-def _reply() -> "Reply":
+def _reply(provider: str) -> "Reply":
     from .anthropic_reply import ClaudeReply  # not before a call is made
 
-    return ClaudeReply()
+    return ClaudeReply(provider)
 
 
 def _endpoint(base: str) -> str:
@@ -24,12 +24,12 @@ def _address(base: str, model: str, stream: bool) -> str:
     return f"{_endpoint(base) or 'https://api.anthropic.com'}/v1/messages"
 
 
-def _amend(body: dict[str, Any], request: Request) -> None:
+def _amend(body: dict[str, Any], request: Request, provider: str) -> None:
     """Write the conversation anew where it is more than text."""
     if not is_text_alone(request):
         from .writing.anthropic_request import write
 
-        body.update(write(request, CLAUDE.name))
+        body.update(write(request, provider))
 
 
 CLAUDE = Vendor(

@@ -38,9 +38,13 @@ STOPS: Mapping[str, Stop] = {
 
 
 class ClaudeReply:
-    """One message."""
+    """One message.
 
-    def __init__(self) -> None:
+    provider: the name of the provider that gets back what it sent.
+    """
+
+    def __init__(self, provider: str = PROVIDER) -> None:
+        self._provider = provider
         self._blocks: dict[int, _Block] = {}
         self._counts: dict[str, object] = {}
         self._has_final_counts = False
@@ -88,7 +92,8 @@ class ClaudeReply:
         if not self.is_whole:
             raise self._broken(headers)
         blocks = [self._blocks[index] for index in sorted(self._blocks)]
-        parts = [part for block in blocks if (part := block.part()) is not None]
+        turn = [block.part(self._provider) for block in blocks]
+        parts = [part for part in turn if part is not None]
         stop = self._why(any(isinstance(part, ToolCall) for part in parts))
         shown = "".join(str(block.text) for block in blocks if block.kind == "text")
         return Response(
@@ -207,23 +212,23 @@ class _Block:
                 return self.text.add(text(delta.get("text")))
         return ""
 
-    def part(self) -> Part | None:
+    def part(self, provider: str) -> Part | None:
         """Return the block as a part of the turn, None where it is empty."""
         match self.kind:
             case "text":
                 shown = str(self.text)
                 citations = self.citations or self.form.get("citations")
-                verbatim = Verbatim(PROVIDER, {"citations": citations}) if citations else None
+                verbatim = Verbatim(provider, {"citations": citations}) if citations else None
                 return Text(shown, verbatim) if shown else None
             case "tool_use":
-                return self._call()
+                return self._call(provider)
             case "thinking":
-                return Verbatim(PROVIDER, self.form | {"thinking": str(self.text)})
+                return Verbatim(provider, self.form | {"thinking": str(self.text)})
             case _:
                 arguments, _ = self._arguments()
-                return Verbatim(PROVIDER, self.form | ({"input": arguments} if arguments else {}))
+                return Verbatim(provider, self.form | ({"input": arguments} if arguments else {}))
 
-    def _call(self) -> ToolCall:
+    def _call(self, provider: str) -> ToolCall:
         arguments, malformed = self._arguments()
         more = {name: value for name, value in self.form.items() if name not in _OF_CALLS}
         return ToolCall(
@@ -231,7 +236,7 @@ class _Block:
             name=text_or_empty(self.form.get("name")),
             arguments=arguments,
             malformed=malformed,
-            verbatim=Verbatim(PROVIDER, more) if more else None,
+            verbatim=Verbatim(provider, more) if more else None,
         )
 
     def _arguments(self) -> tuple[Mapping[str, object], str]:

@@ -68,9 +68,12 @@ class GeminiReply:
 
     A chunk's finishReason may be followed by another chunk with one of its own, which then counts:
     older models end each chunk with STOP.
+
+    provider: the name of the provider that gets back what it sent.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, provider: str = PROVIDER) -> None:
+        self._provider = provider
         self._parts: list[_Part] = []
         self._text = TextPieces()
         self._usage: object = None
@@ -120,7 +123,7 @@ class GeminiReply:
             self._error.request_id = self._error.request_id or self._id
             raise self._error
         shown = str(self._text)
-        parts = [part.part() for part in self._parts]
+        parts = [part.part(self._provider) for part in self._parts]
         called = any(isinstance(part, ToolCall) for part in parts)
         if (shown.strip() or called) and not self.is_whole:
             raise ProviderError(
@@ -207,14 +210,14 @@ class _Part:
             return True
         return False
 
-    def part(self) -> Part:
+    def part(self, provider: str) -> Part:
         """Return it as a part of the turn."""
         more = {name: value for name, value in self.form.items() if name == SIGNATURE and value}
-        verbatim = Verbatim(PROVIDER, more) if more else None
+        verbatim = Verbatim(provider, more) if more else None
         if self.is_shown:
             return Text(str(self.pieces), verbatim)
         if "functionCall" not in self.form:
-            return Verbatim(PROVIDER, self.form)
+            return Verbatim(provider, self.form)
         call = table(self.form["functionCall"])
         given = call.get("args")
         is_sound = given is None or isinstance(given, dict)

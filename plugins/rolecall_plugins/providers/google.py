@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 _BEFORE_GEMINI_3 = re.compile(r"gemma-|gemini-([12]\b|exp\b|(pro|flash)\b(?!.*-latest))")
 
 
-def _reply() -> "Reply":
+def _reply(provider: str) -> "Reply":
     from .gemini_reply import GeminiReply  # not before a call is made
 
-    return GeminiReply()
+    return GeminiReply(provider)
 
 
 def _endpoint(base: str) -> str:
@@ -35,7 +35,7 @@ def _address(base: str, model: str, stream: bool) -> str:
     return f"https://generativelanguage.googleapis.com/{version}/models/{model}:{verb}"
 
 
-def _amend(body: dict[str, Any], request: Request) -> None:
+def _amend(body: dict[str, Any], request: Request, provider: str) -> None:
     """Leave the temperature to the vendor where none was asked for; litellm sets one.
 
     A conversation that is more than text is written anew.
@@ -45,7 +45,7 @@ def _amend(body: dict[str, Any], request: Request) -> None:
     if not is_text_alone(request):
         from .writing.gemini_request import write
 
-        body.update(write(request, GEMINI.name))
+        body.update(write(request, provider))
 
 
 GEMINI = Vendor(

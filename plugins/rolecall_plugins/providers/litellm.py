@@ -5,8 +5,7 @@ commands that only look at a provider.
 """
 
 import json
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from datetime import date
 from threading import Lock
@@ -14,9 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, frozen
 
-from rolecall import Cause, ProviderError, Request, Response, Settings, Stop, Usage
+from rolecall import (
+    Cause,
+    Deployment,
+    ProviderError,
+    Request,
+    Response,
+    Settings,
+    Stop,
+    Usage,
+)
 
-from .addresses import wrong_endpoint, wrong_proxy
+from .accesses import Access, Accesses
+from .encoding import encoded
 from .litellm_import import import_litellm
 from .model_prices import Model, known
 from .vendors import Vendor
@@ -24,17 +33,22 @@ from .vendors import Vendor
 if TYPE_CHECKING:
     from .litellm_doors import RequestBuilder
     from .outbound import OutboundTransport, OutgoingRequest
+    from .reply_reader import Reply
     from .transport import Exchange
 
 CHARACTERS_PER_TOKEN = 4
+KEYLESS = "none"  # what is sent as a key where an endpoint wants none
 
 
 @frozen
 class _Prepared:
-    """What calls are made with; without a builder litellm makes every call."""
+    """What calls are made with; where there is no builder litellm makes every call.
+
+    builders: by key.
+    """
 
     litellm: Any
-    builder: "RequestBuilder | None"
+    builders: "Mapping[str, RequestBuilder]"
     transport: "OutboundTransport"
 
 
@@ -47,29 +61,32 @@ class LiteLLMProvider:
     """
 
     def __init__(self, vendor: Vendor, settings: Settings) -> None:
-        own = settings.provider(vendor.name)
         self._vendor = vendor
         self._settings = settings
-        self._key = settings.variable(*vendor.keys)
-        self._base = settings.variable(*vendor.bases) or own.api_base
-        self._wrong_address = _wrong_address(vendor, settings, self._base)
+        self._accesses = Accesses(
+            settings,
+            vendor.name,
+            keys=vendor.keys,
+            bases=vendor.bases,
+            console=vendor.console,
+            form=vendor.form,
+            needs_key=vendor.needs_key,
+            needs_base=vendor.needs_base,
+        )
         self._prepared: _Prepared | None = None
         self._preparing = Lock()
         self.name = vendor.name
-        self.model = own.model or vendor.model
+        self.model = settings.provider(vendor.name).model or vendor.model
+
+    @property
+    def deployments(self) -> Sequence[Deployment]:
+        return self._accesses.deployments
 
     def missing(self) -> str | None:
-        names = self._vendor.keys
-        if not self._key:
-            return f"{' or '.join(names)} is not set"
-        if not (self._key.isascii() and self._key.isprintable()):
-            name = next(name for name in names if self._settings.variable(name))
-            console = self._vendor.console
-            return f"{name} holds a character that no key has; copy it again from {console}"
-        return self._wrong_address
+        return self._accesses.missing()
 
     def diagnose(self, models: Iterable[str]) -> Iterable[str]:
-        yield from self._diagnose_access()
+        yield from self._accesses.diagnose()
         for model in models:
             yield from self._diagnose_model(model)
         yield from self._diagnose_litellm()
@@ -99,31 +116,35 @@ class LiteLLMProvider:
         prepared = self._prepared
         from .transport import Exchange
 
-        outgoing = self._build(prepared, request)
-        async with aclosing(
-            Exchange(request, self._vendor.reply(), prepared.transport)
-        ) as exchange:
+        access = self._accesses.of(request)
+        priced = request.model
+        request = evolve(request, model=self._accesses.model(request, access))
+        outgoing = self._build(prepared, request, access)
+        async with aclosing(Exchange(request, self._reply, prepared.transport)) as exchange:
             if outgoing is None:
-                response = await self._call_litellm(prepared.litellm, request, exchange)
+                response = await self._call_litellm(prepared.litellm, request, access, exchange)
             else:
                 await exchange.send(outgoing)
                 response = await exchange.response()
         usage = response.usage
-        return evolve(response, cost=None if usage is None else self.cost(request.model, usage))
+        return evolve(response, cost=None if usage is None else self.cost(priced, usage))
 
     async def aclose(self) -> None:
         if self._prepared is not None:
             await self._prepared.transport.aclose()
 
-    def _build(self, prepared: _Prepared, request: Request) -> "OutgoingRequest | None":
+    def _build(
+        self, prepared: _Prepared, request: Request, access: Access
+    ) -> "OutgoingRequest | None":
         """Build a request that is ready to leave, or None where litellm is to make the call."""
         from .litellm_doors import CLOSED, wants_the_call
         from .outbound import OutgoingRequest
 
-        if prepared.builder is None or wants_the_call(prepared.litellm):
+        builder = prepared.builders.get(access.key)
+        if builder is None or wants_the_call(prepared.litellm):
             return None
         try:
-            built = prepared.builder.build(
+            built = builder.build(
                 request.model,
                 self._messages(request),
                 request.max_output_tokens,
@@ -133,15 +154,17 @@ class LiteLLMProvider:
         except CLOSED:
             return None
         except Exception as error:
-            raise _refused(error) from error
-        self._vendor.amend(built.body, request)
+            raise refused(error) from error
+        self._vendor.amend(built.body, request, self.name)
         return OutgoingRequest(
-            self._vendor.address(self._base, request.model, request.stream),
+            self._vendor.address(access.base, request.model, request.stream),
             built.headers,
-            _encoded(built.body),
+            encoded(built.body),
         )
 
-    async def _call_litellm(self, litellm: Any, request: Request, exchange: "Exchange") -> Response:
+    async def _call_litellm(
+        self, litellm: Any, request: Request, access: Access, exchange: "Exchange"
+    ) -> Response:
         """Have litellm make the call, send it through the exchange, and read the reply as well."""
         from .litellm_doors import client_of, rule_that_failed
         from .transport import ExchangeTransport
@@ -157,8 +180,8 @@ class LiteLLMProvider:
                 max_tokens=request.max_output_tokens,
                 stream=request.stream,
                 timeout=request.timeout,
-                api_key=self._key,
-                api_base=self._vendor.endpoint(self._base) if self._base else None,
+                api_key=access.key or KEYLESS,
+                api_base=self._vendor.endpoint(access.base) if access.base else None,
                 client=client_of(transport),
                 caching=False,  # a cached answer would take the permit of a call, and its price
                 num_retries=0,
@@ -170,7 +193,7 @@ class LiteLLMProvider:
                     pass
         except Exception as error:
             if not exchange.begun:
-                raise _refused(error) from error
+                raise refused(error) from error
             # What came of a call that was sent, the exchange knows better; rules it does not know.
             rejected = rule_that_failed(litellm, error)
         response = await exchange.response()
@@ -201,51 +224,37 @@ class LiteLLMProvider:
     def _amended(self, body: bytes, request: Request) -> bytes:
         """Return a body as it is to be sent; litellm's very bytes where they are to stay."""
         value = json.loads(body)
-        self._vendor.amend(value, request)
-        return body if value == json.loads(body) else _encoded(value)
+        self._vendor.amend(value, request, self.name)
+        return body if value == json.loads(body) else encoded(value)
+
+    def _reply(self, address: str) -> "Reply":
+        return self._vendor.reply(self.name)
 
     def _known(self, model: str) -> Model:
-        return known(self._vendor.prefix, model)
+        return known(self._vendor.prefix, model) if self._vendor.is_own else Model({})
 
     def _prepare(self) -> _Prepared:
         litellm = import_litellm()
-        from importlib.metadata import version
-
         from . import litellm_doors as doors
-        from .connections import AiohttpConnections, ConnectionOptions, HttpxConnections
         from .outbound import OutboundTransport
 
-        self._vendor.reply()
+        self._reply("")
         self._known(self.model)
-        builder = doors.RequestBuilder(litellm, self._vendor.prefix, self._key)
-        without_aiohttp = doors.is_switched_on(litellm, "disable_aiohttp_transport", self._settings)
-        without_proxies = doors.is_switched_on(litellm, "disable_aiohttp_trust_env", self._settings)
-        options = ConnectionOptions(
-            client=HttpxConnections if without_aiohttp else AiohttpConnections,
-            user_agent=f"litellm/{version('litellm')}",
-            ssl=doors.ssl_setting(),
-            proxies=not without_proxies,
-            ipv4_only=litellm.force_ipv4,
-        )
-        is_open = builder.why_closed(self.model) is None
-        return _Prepared(litellm, builder if is_open else None, OutboundTransport(options))
-
-    def _diagnose_access(self) -> Iterator[str]:
-        vendor = self._vendor
-        keys = " or ".join(vendor.keys)
-        if not self._key:
-            yield f"{keys} is not set; make a key at {vendor.console} and put it in .env"
-        elif missing := self.missing():
-            yield missing
-        elif not self._base and not re.fullmatch(vendor.form, self._key):
-            yield f"{keys} has not the form of a key; copy it again from {vendor.console}"
-        if self._wrong_address and not self._key:
-            yield self._wrong_address
+        prefix = self._vendor.prefix
+        builders = {
+            each.key: doors.RequestBuilder(litellm, prefix, each.key or KEYLESS)
+            for each in self._accesses.usable
+        }
+        options = doors.connection_options(litellm, self._settings)
+        is_open = all(builder.why_closed(self.model) is None for builder in builders.values())
+        return _Prepared(litellm, builders if is_open else {}, OutboundTransport(options))
 
     def _diagnose_model(self, model: str) -> Iterator[str]:
         entry = self._known(model)
         until = entry.retired
         if not entry.is_known:
+            if not self._vendor.is_own:
+                return  # no list has the models of somebody's endpoint
             yield (
                 f"litellm does not know {model!r}, so its price is unknown; spell it as the "
                 f'vendor does, or set tool.rolecall.prices."{model}"'
@@ -268,23 +277,11 @@ class LiteLLMProvider:
             f"litellm {installed} is newer than {NEWEST_TESTED}, the newest that rolecall was "
             "tested with; where calls fail, install that"
         )
-        builder = RequestBuilder(import_litellm(), self._vendor.prefix, self._key or "a-key")
+        builder = RequestBuilder(import_litellm(), self._vendor.prefix, KEYLESS)
         closed = builder.why_closed(self.model)
         if closed:
             yield f"litellm {installed} makes each call itself, which costs more time: {closed}"
 
 
-def _wrong_address(vendor: Vendor, settings: Settings, base: str) -> str | None:
-    """Describe what keeps the vendor's endpoint, or its proxy, from being reached."""
-    key = f"tool.rolecall.providers.{vendor.name}.api_base"
-    setting = next((name for name in vendor.bases if settings.variable(name)), key)
-    return (wrong_endpoint(base, setting) if base else None) or wrong_proxy(settings, base)
-
-
-def _encoded(body: object) -> bytes:
-    """Write a body as JSON; half a surrogate pair, which no UTF-8 can hold, as a question mark."""
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-
-
-def _refused(error: Exception) -> ProviderError:
+def refused(error: Exception) -> ProviderError:
     return ProviderError(Cause.INVALID_REQUEST, f"litellm refused to send the request: {error}")

@@ -7,13 +7,16 @@ with the release that is installed; CI does with the lowest and the newest that 
 
 import ssl
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
+from importlib.metadata import version
 from typing import Any
 
 from attrs import frozen
 
 from rolecall import Settings
 
+from .accesses import Access
+from .connections import AiohttpConnections, ConnectionOptions, HttpxConnections
 from .transport import ExchangeTransport
 
 NEWEST_TESTED = "1.110.2"
@@ -31,6 +34,7 @@ LISTENERS = (
 CHANGES = ("api_base", "max_budget", "model_alias_map", "proxy_auth")
 # litellm's Gemini module registers this one by itself, and with it nobody listens.
 NOBODY = "cache"
+OPENAI = "https://api.openai.com/v1"
 
 
 def wants_the_call(litellm: Any) -> bool:
@@ -184,3 +188,77 @@ def ssl_setting() -> ssl.SSLContext | bool:
     if isinstance(setting, str):
         return ssl.create_default_context(cafile=setting)
     return setting
+
+
+def client_of_any(
+    litellm: Any, transport: ExchangeTransport, vendor: str, access: Access, model: str
+) -> Any:
+    """Return what `litellm.acompletion` takes as its client, whichever vendor it calls.
+
+    It calls some vendors through OpenAI's client, and most through its own. The door is that either
+    is asked for by its attributes, so that one object can be both; the plain way, for vendors that
+    take neither, is that litellm connects by itself. Such calls cannot be recorded.
+    """
+    import httpx
+    from openai import AsyncAzureOpenAI, AsyncOpenAI
+
+    http_client = httpx.AsyncClient(transport=transport)
+    if vendor in ("azure", "azure_text"):
+        options = access.deployment.options
+        return AsyncAzureOpenAI(
+            api_key=access.key,
+            azure_endpoint=_without_path(access.base),
+            api_version=options.get("api_version") or litellm.AZURE_DEFAULT_API_VERSION,
+            http_client=http_client,
+            max_retries=0,
+        )
+    _, _, key, base = litellm.get_llm_provider(
+        model=model,
+        custom_llm_provider=vendor,
+        api_base=access.base or None,
+        api_key=access.key or None,
+    )
+    openai = AsyncOpenAI(
+        api_key=key or access.key or "none",
+        base_url=base or access.base or OPENAI,
+        http_client=http_client,
+        max_retries=0,
+    )
+
+    return _either_client()(transport, openai)
+
+
+@cache
+def _either_client() -> Any:
+    """Return the class of a client that is litellm's, and OpenAI's where that is asked for."""
+    from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler
+
+    class EitherClient(AsyncHTTPHandler):  # type: ignore[misc]
+        def __init__(self, transport: ExchangeTransport, openai: Any) -> None:
+            super().__init__(transport=transport)
+            self._openai = openai
+
+        def __getattr__(self, name: str) -> Any:
+            if name.startswith("__") or name == "_openai":
+                raise AttributeError(name)
+            return getattr(self._openai, name)
+
+    return EitherClient
+
+
+def _without_path(base: str) -> str:
+    """Return an endpoint's address without what its client appends."""
+    return base.rstrip("/").partition("/openai/")[0].removesuffix("/openai")
+
+
+def connection_options(litellm: Any, settings: Settings) -> ConnectionOptions:
+    """Return how connections are made where the program has told litellm how."""
+    without_aiohttp = is_switched_on(litellm, "disable_aiohttp_transport", settings)
+    without_proxies = is_switched_on(litellm, "disable_aiohttp_trust_env", settings)
+    return ConnectionOptions(
+        client=HttpxConnections if without_aiohttp else AiohttpConnections,
+        user_agent=f"litellm/{version('litellm')}",
+        ssl=ssl_setting(),
+        proxies=not without_proxies,
+        ipv4_only=litellm.force_ipv4,
+    )

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import cache
 from importlib.util import find_spec
@@ -12,7 +12,9 @@ from typing import Any
 from rolecall import Usage
 
 MAP = "model_prices_and_context_window_backup.json"
+_ALIASES = {"bedrock_converse": "bedrock", "codestral": "mistral"}
 LEAST_CACHED = 4096  # tokens; what the most demanding models want
+_VENDOR = re.compile(r"""^    [A-Z0-9_]+ = ["'](\w+)["']""", re.MULTILINE)
 _TIER = re.compile(r"input_cost_per_token(_above_(\d+)k_tokens)")
 
 
@@ -64,16 +66,58 @@ class Model:
 
 @cache
 def known(prefix: str, name: str) -> Model:
-    """Return what is known of a vendor's model."""
+    """Return what is known of a vendor's model; a name alone counts where it is that vendor's."""
     entries = _entries()
-    return Model(entries.get(f"{prefix}/{name}") or entries.get(name) or {})
+    bare = entries.get(name) or {}
+    return Model(entries.get(f"{prefix}/{name}") or (bare if prefix in _vendors(bare) else {}))
+
+
+@cache
+def models() -> Mapping[str, Sequence[str]]:
+    """Map each vendor of litellm to the models for conversations that its map has."""
+    found: dict[str, set[str]] = {}
+    for name, entry in _entries().items():
+        if entry.get("mode") in ("chat", "responses"):
+            for vendor in _vendors(entry)[:1]:
+                found.setdefault(vendor, set()).add(name.removeprefix(f"{vendor}/"))
+    return {vendor: sorted(found[vendor]) for vendor in sorted(found)}
+
+
+def _vendors(entry: Mapping[str, Any]) -> Sequence[str]:
+    """List what an entry's vendor may be called: `bedrock_converse`, and `bedrock`."""
+    vendor = entry.get("litellm_provider")
+    if not isinstance(vendor, str):
+        return ()
+    vendor = vendor.removeprefix("text-completion-").partition("-")[0]
+    names = [_ALIASES.get(vendor, vendor)]
+    while "_" in names[-1]:
+        names.append(names[-1].rpartition("_")[0])
+    return names
+
+
+@cache
+def vendors() -> frozenset[str]:
+    """Return what litellm calls the vendors that it knows.
+
+    It lists them in an enumeration, which is read as text: to import it takes seconds. Where that
+    has moved, those of its map are left.
+    """
+    path = _package() / "types" / "utils.py"
+    text = path.read_text("utf-8") if path.is_file() else ""
+    body = text.partition("class LlmProviders(")[2].partition("\nclass ")[0]
+    return frozenset(_VENDOR.findall(body)).union(models())
+
+
+def _package() -> Path:
+    """Return where litellm is installed; a folder without it where it is not."""
+    package = find_spec("litellm")
+    if package is None or not package.submodule_search_locations:
+        return Path()
+    return Path(package.submodule_search_locations[0])
 
 
 @cache
 def _entries() -> Mapping[str, Any]:
-    package = find_spec("litellm")
-    if package is None or not package.submodule_search_locations:
-        return {}
-    path = Path(package.submodule_search_locations[0]) / MAP
+    path = _package() / MAP
     entries: Mapping[str, Any] = json.loads(path.read_bytes()) if path.is_file() else {}
     return entries

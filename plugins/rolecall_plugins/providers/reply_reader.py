@@ -207,6 +207,39 @@ class Reading:
         return self._reply.error(self._status, self._headers, payload, text)
 
 
+class UnreadReply:
+    """A reply in a format that nobody here reads; of an error, the beginning is kept."""
+
+    is_whole = False
+
+    def __init__(self, status: int, headers: Headers) -> None:
+        self.status = status
+        self.headers = headers
+        self._size = 0
+        self._kept = b""
+
+    @property
+    def is_over(self) -> bool:
+        return self._size > (LONGEST_ERROR if self.status >= 300 else LONGEST_REPLY)
+
+    @property
+    def body(self) -> str:
+        return self._kept.decode("utf-8", "replace")
+
+    def feed(self, chunk: bytes) -> str:
+        self._size += len(chunk)
+        if self.status >= 300 and not self.is_over:
+            self._kept += chunk
+        return ""
+
+    def close(self) -> str:
+        return ""
+
+    def finish(self, failure: ProviderError | None = None) -> Response:
+        """Raise what broke the reply, or that nobody reads it."""
+        raise failure or ProviderError(Cause.BAD_PAYLOAD, "the reply is in a format unknown here")
+
+
 def _first(*texts: JsonValues) -> object:
     """Return the first value; None for the page of a proxy, or for nothing."""
     for text in texts:

@@ -14,7 +14,7 @@ from attrs import evolve
 from rolecall import Cause, ProviderError, Request, Response
 
 from .outbound import IncomingReply, OutboundTransport, OutgoingRequest, joined
-from .reply_reader import STEP, Reading, Reply
+from .reply_reader import STEP, Reading, Reply, UnreadReply
 
 # Seconds for what follows an answer that is whole: the count of its tokens, and the body's end,
 # after which the connection serves the next call. Some servers never end it.
@@ -28,10 +28,16 @@ _OF_THE_CONNECTION = {"accept-encoding", "connection", "content-length", "host",
 class Exchange:
     """One request and its reply.
 
+    reply: makes the reader of what comes from an address; None where nobody reads that format.
     begun: whether it came to be sent.
     """
 
-    def __init__(self, request: Request, reply: Reply, transport: OutboundTransport) -> None:
+    def __init__(
+        self,
+        request: Request,
+        reply: Callable[[str], Reply | None],
+        transport: OutboundTransport,
+    ) -> None:
         self.begun = False
         self._request = request
         self._reply = reply
@@ -39,7 +45,7 @@ class Exchange:
         self._deadline = 0.0
         self._silence = ""
         self._raw: IncomingReply | None = None
-        self._reading: Reading | None = None
+        self._reading: Reading | UnreadReply | None = None
         self._has_ended = False
         self._failure: Exception | None = None
         self._idle_silence = f"no sign of life for {request.idle_timeout:g} s"
@@ -61,7 +67,11 @@ class Exchange:
             self._wait(first, f"no answer within {first:g} s")
             async with asyncio.timeout_at(self._deadline):
                 self._raw = await self._transport.send(outgoing)
-        self._reading = Reading(self._reply, self._raw.status, joined(self._raw.headers))
+        reply, headers = self._reply(outgoing.url), joined(self._raw.headers)
+        if reply is None:
+            self._reading = UnreadReply(self._raw.status, headers)
+        else:
+            self._reading = Reading(reply, self._raw.status, headers)
         return self._raw
 
     async def chunks(self) -> AsyncIterator[bytes]:
@@ -73,6 +83,16 @@ class Exchange:
             if not chunk:
                 return
             yield chunk
+
+    @property
+    def unread(self) -> UnreadReply | None:
+        """Return the reply where nobody reads its format."""
+        return self._reading if isinstance(self._reading, UnreadReply) else None
+
+    @property
+    def failure(self) -> Exception | None:
+        """Return what kept the reply from being read to its end."""
+        return self._failure
 
     async def response(self) -> Response:
         """Read what is left of the reply; return what it means."""

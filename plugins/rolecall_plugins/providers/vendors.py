@@ -19,12 +19,14 @@ class Vendor:
     keys, bases: environment variables of the key and the endpoint, the first set one wins.
     form: a regular expression that keys match. console: where keys are made.
     marks_cache: whether a prompt must be marked for the vendor to keep it.
-    reply: makes the reader of one reply.
+    needs_key, needs_base: whether it cannot be called without a key, or an address.
+    is_own: whether the vendor itself answers, so that its prices apply.
+    reply: makes the reader of one reply, for the provider that is to get back what it sent.
     endpoint: completes a base address to the one that litellm wants.
     address: where a request goes, by base address (the vendor's own where it is empty), model and
         whether the answer is to be streamed.
     amend: changes the body that litellm made: takes out what it puts in unasked, and writes anew a
-        conversation that is more than text.
+        conversation that is more than text, for the provider of this name.
     """
 
     name: str
@@ -34,11 +36,14 @@ class Vendor:
     bases: tuple[str, ...]
     form: str
     console: str
-    reply: Callable[[], "Reply"]
+    reply: Callable[[str], "Reply"]
     endpoint: Callable[[str], str]
     address: Callable[[str, str, bool], str]
-    amend: "Callable[[dict[str, Any], Request], None]"
+    amend: "Callable[[dict[str, Any], Request, str], None]"
     marks_cache: bool = False
+    needs_key: bool = True
+    needs_base: bool = False
+    is_own: bool = True
 
 
 def is_text_alone(request: "Request") -> bool:

@@ -54,7 +54,7 @@ def sent(name: str, plain_way: bool, **asked: Any) -> Any:
         made: Any = provider(name, **bases)
         made.prepare()
         if plain_way:
-            made._prepared = evolve(made._prepared, builder=None)
+            made._prepared = evolve(made._prepared, builders={})
 
         async def ask() -> ProviderError:
             try:
