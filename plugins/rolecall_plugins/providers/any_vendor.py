@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from attrs import evolve, frozen
 
-from rolecall import Deployment, ProviderError, Request, Response, Settings, Usage
+from rolecall import Cause, Deployment, ProviderError, Request, Response, Settings, Usage
 
 from .accesses import Access, Accesses
 from .litellm_import import import_litellm
@@ -142,7 +142,9 @@ class AnyVendorProvider:
             raise unread_error(exchange.unread)
         headers = exchange.unread.headers if exchange.unread else {}
         if failed is not None:
-            raise litellm_error(failed, exchange.begun, headers) from failed
+            raise litellm_error(failed, exchange.begun) from failed
+        if exchange.unread is not None and not exchange.unread.has_ended:
+            raise ProviderError(Cause.CONNECTION, "the stream ended before the answer did")
         return reply.response(headers)
 
     def _arguments(self, request: Request, access: Access) -> dict[str, Any]:
@@ -170,6 +172,7 @@ class AnyVendorProvider:
             "caching": False,  # a cached answer would take the permit of a call, and its price
             "num_retries": 0,
             "max_retries": 0,
+            "_skip_mcp_handler": True,  # with tools it would import what nobody needs to have
         }
 
     def _reader(self, address: str) -> "Reply | None":

@@ -9,6 +9,7 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 import httpx
 from attrs import frozen
+from yarl import URL
 
 from .addresses import is_loopback
 from .decompression import ENCODINGS
@@ -64,7 +65,8 @@ class AiohttpConnections:
     async def post(self, request: OutgoingRequest) -> IncomingReply:
         address = urlsplit(request.url)
         raw = await self._session.post(
-            request.url,
+            # What is encoded stays as it is: a signature may count on it.
+            URL(request.url, encoded="%" in request.url),
             data=request.body,
             headers=request.headers,
             allow_redirects=False,

@@ -24,6 +24,13 @@ LONGEST_ERROR = 1024 * 1024
 # What a step of reading costs grows with its bytes, up to a microsecond each: whoever must not be
 # held up feeds no more than this at once.
 STEP = 8 * 1024
+LONGEST_TAIL = 64 * 1024
+# What is in the last event of an answer, by the end of the path; blanks are left out.
+_ENDS = {
+    "/api/chat": b'"done":true',
+    "/api/generate": b'"done":true',
+    "/converse-stream": b"messageStop",
+}
 _DONE = b"[DONE]"  # ends the streams of other vendors, and of gateways that speak like them
 
 
@@ -208,28 +215,40 @@ class Reading:
 
 
 class UnreadReply:
-    """A reply in a format that nobody here reads; of an error, the beginning is kept."""
+    """A reply in a format that nobody here reads; of an error the beginning is kept.
+
+    Whoever reads it instead may take a stream that broke off for whole, so its end is looked at.
+    """
 
     is_whole = False
 
-    def __init__(self, status: int, headers: Headers) -> None:
+    def __init__(self, address: str, status: int, headers: Headers) -> None:
         self.status = status
         self.headers = headers
+        path = urlsplit(address).path
+        self._end = next((end for name, end in _ENDS.items() if path.endswith(name)), b"")
         self._size = 0
-        self._kept = b""
+        self._beginning = b""
+        self._tail = b""
 
     @property
     def is_over(self) -> bool:
         return self._size > (LONGEST_ERROR if self.status >= 300 else LONGEST_REPLY)
 
     @property
-    def body(self) -> str:
-        return self._kept.decode("utf-8", "replace")
+    def has_ended(self) -> bool:
+        """Whether what ends an answer has come; where nobody knows what does, whatever came."""
+        return self._end in self._tail.replace(b" ", b"")
+
+    @property
+    def beginning(self) -> str:
+        return self._beginning.decode("utf-8", "replace")
 
     def feed(self, chunk: bytes) -> str:
         self._size += len(chunk)
         if self.status >= 300 and not self.is_over:
-            self._kept += chunk
+            self._beginning += chunk
+        self._tail = (self._tail + chunk)[-LONGEST_TAIL:]
         return ""
 
     def close(self) -> str:

@@ -69,7 +69,7 @@ class Exchange:
                 self._raw = await self._transport.send(outgoing)
         reply, headers = self._reply(outgoing.url), joined(self._raw.headers)
         if reply is None:
-            self._reading = UnreadReply(self._raw.status, headers)
+            self._reading = UnreadReply(outgoing.url, self._raw.status, headers)
         else:
             self._reading = Reading(reply, self._raw.status, headers)
         return self._raw

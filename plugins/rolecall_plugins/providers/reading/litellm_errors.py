@@ -53,10 +53,10 @@ BY_CLASS: Mapping[str, Cause] = {
 def unread_error(reply: UnreadReply) -> ProviderError:
     """Read an error's reply in a format of no vendor that is read exactly."""
     try:
-        payload: object = json.loads(reply.body)
+        payload: object = json.loads(reply.beginning)
     except (ValueError, RecursionError):
         payload = None
-    error = openai_error(reply.status, reply.headers, payload, reply.body)
+    error = openai_error(reply.status, reply.headers, payload, reply.beginning)
     kind = reply.headers.get("x-amzn-errortype", "").partition(":")[0]
     if kind in BY_AWS_TYPE and error.cause in _BY_STATUS_ALONE:
         error.cause = BY_AWS_TYPE[kind]
@@ -76,7 +76,7 @@ _BY_STATUS_ALONE = frozenset(
 )
 
 
-def litellm_error(error: Exception, begun: bool, headers: Mapping[str, str]) -> ProviderError:
+def litellm_error(error: Exception, begun: bool) -> ProviderError:
     """Read one of litellm's own errors.
 
     begun: whether a reply began that was a success; what is wrong then is wrong with the reply.
