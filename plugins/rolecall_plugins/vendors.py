@@ -33,12 +33,12 @@ def rolecall_providers(settings: "Settings") -> "Iterable[Provider]":
 
 
 def _provider(name: str, settings: "Settings") -> "Provider":
-    from .providers.accesses import variable_of
+    from .providers.configured.accesses import variable_of
 
     own, base = settings.provider(name), variable_of(name, "API_BASE")
     _check(name, settings)
     if own.wire == "openai":
-        from .providers.chat_completions import ChatCompletionsProvider
+        from .providers.configured.chat_completions import ChatCompletionsProvider
 
         return ChatCompletionsProvider(name, base, settings)
     exact = _exact(name, base, own.wire or own.litellm, bool(own.wire))
@@ -46,7 +46,7 @@ def _provider(name: str, settings: "Settings") -> "Provider":
         from .providers.litellm import LiteLLMProvider
 
         return LiteLLMProvider(exact, settings)
-    from .providers.any_vendor import AnyVendorProvider
+    from .providers.configured.any_vendor import AnyVendorProvider
 
     return AnyVendorProvider(name, own.litellm, base, settings)
 

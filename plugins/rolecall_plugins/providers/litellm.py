@@ -24,11 +24,11 @@ from rolecall import (
     Usage,
 )
 
-from .accesses import Access, Accesses
-from .encoding import encoded
+from .configured.accesses import Access, Accesses
 from .litellm_import import import_litellm
 from .model_prices import Model, known
 from .vendors import Vendor
+from .writing.encoding import encoded
 
 if TYPE_CHECKING:
     from .litellm_doors import RequestBuilder

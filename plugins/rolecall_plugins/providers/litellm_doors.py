@@ -15,7 +15,7 @@ from attrs import frozen
 
 from rolecall import Settings
 
-from .accesses import Access
+from .configured.accesses import Access
 from .connections import AiohttpConnections, ConnectionOptions, HttpxConnections
 from .transport import ExchangeTransport
 

@@ -11,7 +11,8 @@ from attrs import define, field
 
 from rolecall import Cause, Part, ProviderError, Response, Stop, Text, ToolCall, Usage, Verbatim
 
-from .reading.fields import (
+from ..reply_reader import Headers
+from .fields import (
     TextPieces,
     count,
     items,
@@ -22,9 +23,8 @@ from .reading.fields import (
     text_or_empty,
     well_formed,
 )
-from .reading.openai_errors import limit_headers, openai_error, request_id
-from .reading.turns import identified
-from .reply_reader import Headers
+from .openai_errors import limit_headers, openai_error, request_id
+from .turns import identified
 
 STOPS: Mapping[str, Stop] = {
     "stop": Stop.END,

@@ -7,7 +7,7 @@ from attrs import field, frozen
 
 from rolecall import Deployment, Request, Settings
 
-from .addresses import wrong_endpoint, wrong_proxy
+from ..addresses import wrong_endpoint, wrong_proxy
 
 
 @frozen

@@ -10,12 +10,12 @@ from attrs import evolve
 
 from rolecall import Deployment, Request, Response, Settings, Usage, __version__
 
+from ..model_prices import Model, known
+from ..writing.encoding import encoded
 from .accesses import Access, Accesses
-from .encoding import encoded
-from .model_prices import Model, known
 
 if TYPE_CHECKING:
-    from .outbound import OutboundTransport, OutgoingRequest
+    from ..outbound import OutboundTransport, OutgoingRequest
 
 # Whose prices apply, by the endpoint's host; litellm's names.
 VENDORS: Mapping[str, str] = {
@@ -70,9 +70,9 @@ class ChatCompletionsProvider:
 
     def prepare(self) -> None:
         """Import what the first call would wait for."""
-        from .connections import AiohttpConnections, ConnectionOptions, HttpxConnections
-        from .openai_reply import OpenAIReply
-        from .outbound import OutboundTransport
+        from ..connections import AiohttpConnections, ConnectionOptions, HttpxConnections
+        from ..outbound import OutboundTransport
+        from ..reading.openai_reply import OpenAIReply
 
         OpenAIReply(self.name)
         switch = self._settings.variable("DISABLE_AIOHTTP_TRANSPORT").lower()
@@ -83,8 +83,8 @@ class ChatCompletionsProvider:
         if self._transport is None:
             self.prepare()
             assert self._transport is not None
-        from .openai_reply import OpenAIReply
-        from .transport import Exchange
+        from ..reading.openai_reply import OpenAIReply
+        from ..transport import Exchange
 
         access = self._accesses.of(request)
         outgoing = self._build(evolve(request, model=self._accesses.model(request, access)), access)
@@ -100,8 +100,8 @@ class ChatCompletionsProvider:
             await self._transport.aclose()
 
     def _build(self, request: Request, access: Access) -> "OutgoingRequest":
-        from .outbound import OutgoingRequest
-        from .writing.openai_request import write
+        from ..outbound import OutgoingRequest
+        from ..writing.openai_request import write
 
         base = access.base.rstrip("/").removesuffix(_PATH)
         is_new = urlsplit(base).hostname == _COMPLETION_TOKENS

@@ -10,20 +10,20 @@ from attrs import evolve, frozen
 
 from rolecall import Cause, Deployment, ProviderError, Request, Response, Settings, Usage
 
+from ..litellm_import import import_litellm
+from ..model_prices import Model, known, models
 from .accesses import Access, Accesses
-from .litellm_import import import_litellm
-from .model_prices import Model, known, models
 from .vendor_facts import FACTS, VendorFacts
 
 if TYPE_CHECKING:
-    from .openai_reply import OpenAIReply
-    from .outbound import OutboundTransport
-    from .reply_reader import Reply
-    from .transport import Exchange
+    from ..outbound import OutboundTransport
+    from ..reading.openai_reply import OpenAIReply
+    from ..reply_reader import Reply
+    from ..transport import Exchange
 
 
 @frozen
-class _Prepared:
+class _Ready:
     litellm: Any
     transport: "OutboundTransport"
 
@@ -51,7 +51,7 @@ class AnyVendorProvider:
             needs_base=self._facts.needs_base,
             bearer=True,
         )
-        self._prepared: _Prepared | None = None
+        self._ready: _Ready | None = None
         self.name = name
         self.model = own.model
 
@@ -87,36 +87,36 @@ class AnyVendorProvider:
 
     def prepare(self) -> None:
         """Import what the first call would wait for."""
-        self._prepared = self._prepare()
+        self._ready = self._make_ready()
 
     async def complete(self, request: Request) -> Response:
-        if self._prepared is None:
+        if self._ready is None:
             from asyncio import to_thread
 
             await to_thread(self.prepare)
-            assert self._prepared is not None
-        prepared = self._prepared
-        from .transport import Exchange
+            assert self._ready is not None
+        ready = self._ready
+        from ..transport import Exchange
 
         access = self._accesses.of(request)
         asked = evolve(request, model=self._accesses.model(request, access))
-        async with aclosing(Exchange(asked, self._reader, prepared.transport)) as exchange:
-            response = await self._call(prepared.litellm, asked, access, exchange)
+        async with aclosing(Exchange(asked, self._reader, ready.transport)) as exchange:
+            response = await self._call(ready.litellm, asked, access, exchange)
         usage = response.usage
         return evolve(response, cost=None if usage is None else self.cost(request.model, usage))
 
     async def aclose(self) -> None:
-        if self._prepared is not None:
-            await self._prepared.transport.aclose()
+        if self._ready is not None:
+            await self._ready.transport.aclose()
 
     async def _call(
         self, litellm: Any, request: Request, access: Access, exchange: "Exchange"
     ) -> Response:
         """Have litellm make the call; read what came of it."""
-        from .litellm_doors import client_of_any
-        from .openai_reply import OpenAIReply
-        from .reading.litellm_errors import litellm_error, unread_error
-        from .transport import ExchangeTransport
+        from ..litellm_doors import client_of_any
+        from ..reading.litellm_errors import litellm_error, unread_error
+        from ..reading.openai_reply import OpenAIReply
+        from ..transport import ExchangeTransport
 
         reply = OpenAIReply(self.name)
         failed: Exception | None = None
@@ -148,7 +148,7 @@ class AnyVendorProvider:
         return reply.response(headers)
 
     def _arguments(self, request: Request, access: Access) -> dict[str, Any]:
-        from .writing.openai_request import write
+        from ..writing.openai_request import write
 
         streams = request.stream and not (request.tools and self._facts.streams_no_tools)
         variables = self._facts.variables.items()
@@ -179,27 +179,27 @@ class AnyVendorProvider:
         """Return who reads what comes from an address; its path shows the format."""
         path = urlsplit(address).path
         if path.endswith("/chat/completions"):
-            from .openai_reply import OpenAIReply
+            from ..reading.openai_reply import OpenAIReply
 
             return OpenAIReply(self.name)
         if path.endswith("/v1/messages"):
-            from .anthropic_reply import ClaudeReply
+            from ..anthropic_reply import ClaudeReply
 
             return ClaudeReply(self.name)
         if path.endswith((":generateContent", ":streamGenerateContent")):
-            from .gemini_reply import GeminiReply
+            from ..gemini_reply import GeminiReply
 
             return GeminiReply(self.name)
         return None
 
-    def _prepare(self) -> _Prepared:
+    def _make_ready(self) -> _Ready:
         litellm = import_litellm()
-        from .litellm_doors import connection_options
-        from .openai_reply import OpenAIReply
-        from .outbound import OutboundTransport
+        from ..litellm_doors import connection_options
+        from ..outbound import OutboundTransport
+        from ..reading.openai_reply import OpenAIReply
 
         OpenAIReply(self.name)
-        return _Prepared(litellm, OutboundTransport(connection_options(litellm, self._settings)))
+        return _Ready(litellm, OutboundTransport(connection_options(litellm, self._settings)))
 
     def _known(self, model: str) -> Model:
         return known(self._facts.known_as or self._vendor, model)
