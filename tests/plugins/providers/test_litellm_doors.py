@@ -91,7 +91,7 @@ def test_a_request_that_is_built_is_the_one_that_litellm_sends(
 def test_requests_can_be_built(name: str) -> None:
     made: Any = provider(name)
     made.prepare()
-    assert made._prepared.builder is not None
+    assert made._prepared.builders
 
 
 def test_an_address_of_gemini_is_litellms(litellm: Any) -> None:
