@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rolecall import CommandLimits, CommandResult
 
-from .process_count import limited_inside, limited_outside
+from .kernel_limits import limited_inside, limited_outside
 from .processes import below, run_limited
 
 INSIDE = "/workspace"
