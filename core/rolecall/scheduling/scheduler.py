@@ -84,7 +84,7 @@ class Scheduler:
                 forecast=context.forecast,
             )
         )
-        for line in self._workbench.executor.recover():
+        for line in self._workbench.recover():
             _log.warning("%s", line)
         self._dispatcher.prepare(route.provider for agent in team for route in agent.routes)
         interrupted = True

@@ -12,7 +12,7 @@ from ..execution.context import RunContext
 from ..execution.redaction import Redactor
 from ..plugin.tool_schema import arguments_fault
 from ..storage.acting.agent_files import AgentFiles
-from ..storage.acting.workspace import EMPTY_TREE, OUTPUTS, GitWorkspace
+from ..storage.acting.workspace import EMPTY_TREE, OUTPUTS, GitWorkspace, TooLarge
 from ..storage.records import WorkspaceRecord
 from ..storage.step_store import StepStore
 from ..types.events import ToolEnded, ToolStarted
@@ -152,7 +152,13 @@ class ToolExecutor:
             await self._store.flush()
             self._context.emit(begun)
             result = await self._call(begun, tool)
-            tree = await asyncio.to_thread(self._workspace.keep)
+            try:
+                tree = await asyncio.to_thread(self._workspace.keep)
+            except TooLarge as error:
+                tree = self._store.tools.tree or EMPTY_TREE
+                await asyncio.to_thread(self._workspace.restore, tree, ignored=True)
+                why = f"{error}; they are again what they were before this call"
+                result = ToolResult(why, is_error=True)
             ended = _ended(begun, result.text, is_error=result.is_error, at=self._context.at)
             return evolve(ended, tree=tree)
 
@@ -185,8 +191,11 @@ class ToolExecutor:
         left_out = f"{len(text) - 2 * half} characters left out"
         if self._workspace.is_begun:
             path = f"{OUTPUTS}/{begun.step[:12]}-{_plain(begun.call)}.txt"
-            self._workspace.write(path, text)
-            left_out += f"; the whole is in {path}"
+            try:
+                self._workspace.write(path, text)
+                left_out += f"; the whole is in {path}"
+            except ValueError as error:  # the agent may have put something else in its place
+                left_out += f", and nowhere to be read: {error}"
         return f"{text[:half]}\n[... {left_out} ...]\n{text[-half:]}"
 
     async def _refusal(

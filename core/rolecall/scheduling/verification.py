@@ -2,16 +2,15 @@
 
 import asyncio
 import json
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from attrs import asdict, evolve
 
 from ..execution.context import RunContext
 from ..execution.redaction import Redactor
+from ..storage.acting.scratch import Scratch
 from ..storage.acting.workspace import GitWorkspace
 from ..storage.run_folder import RunFolder
 from ..types.events import CheckStarted, WorkspaceVerified
@@ -39,6 +38,11 @@ class Verifier:
         self._folder = folder
         self._workspace = workspace
         self._redact = Redactor.of(context.settings)
+        self._scratch = Scratch(folder.path)
+
+    def recover(self) -> None:
+        """Remove what a process that was killed left of its checks."""
+        self._scratch.sweep()
 
     async def verify(self, agent: str, tree: str) -> WorkspaceVerified | None:
         """Check what an agent left; None where there is nothing to check, or no sandbox."""
@@ -70,8 +74,8 @@ class Verifier:
         self, sandbox: Sandbox, agent: str, tree: str, commands: Sequence[str]
     ) -> WorkspaceVerified:
         context, when = self._context, time.time()
-        with tempfile.TemporaryDirectory(prefix="rolecall-") as scratch:
-            copy = Path(scratch, "workspace")
+        with self._scratch.folder() as scratch:
+            copy = scratch / "workspace"
             await asyncio.to_thread(self._workspace.export, tree, copy)
             checks = []
             for number, command in enumerate(commands, 1):

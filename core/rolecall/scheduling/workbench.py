@@ -18,6 +18,11 @@ class Workbench:
         self.executor = ToolExecutor(context, folder.store, workspace)
         self.verifier = Verifier(context, folder, workspace)
 
+    def recover(self) -> list[str]:
+        """Clear up after a process that was killed; return what a person should know."""
+        self.verifier.recover()
+        return self.executor.recover()
+
     def toolbox(self, agent: Agent) -> Toolbox:
         """Return the tools that an agent may use in this run."""
         context = self._context

@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,7 @@ from rolecall.scheduling.tool_executor import SHOWN, UNKNOWN
 from rolecall.scheduling.tool_loop import LAST
 from rolecall.scheduling.toolbox import choose
 from rolecall.scheduling.verification import UNCHECKED
-from rolecall.storage.acting.workspace import EMPTY_TREE, OUTPUTS, GitWorkspace
+from rolecall.storage.acting.workspace import EMPTY_TREE, LARGEST, OUTPUTS, GitWorkspace
 
 WRITER = agent("writer", tools=("workspace",))
 CODER = agent("coder", tools=("workspace",), verify=True)
@@ -186,6 +186,53 @@ def test_a_long_result_is_shortened_and_kept_whole_where_tools_can_read_it(tmp_p
     assert path.startswith(OUTPUTS)
     assert "middle" in workspace(ran.folder).read(path)
     assert workspace(ran.folder).files() == ["a"]
+
+
+class Leaving(Send):
+    """A tool that leaves something in the workspace, past its checks."""
+
+    name = "leave"
+    outside = False
+
+    def __init__(self, leave: Callable[[Path], str]) -> None:
+        super().__init__()
+        self._leave = leave
+
+    async def call(self, arguments: Any, work: Work) -> ToolResult:
+        assert work.workspace is not None
+        return ToolResult(self._leave(Path(work.workspace.root)))
+
+
+def leaving(folder: Path, leave: Callable[[Path], str]) -> tuple[ToolResult, Ran]:
+    provider = Acting({"writer": [[write("a", "text")], [ToolCall("7", "leave")], "done"]})
+    tools = {**TOOLS, "leave": Leaving(leave)}
+    ran = act(folder, [agent("writer", tools=("leave", "workspace"))], provider, tools=tools)
+    (result,) = provider.results(2)
+    return result, ran
+
+
+def test_what_is_too_large_to_be_kept_is_undone(tmp_path: Path) -> None:
+    def leave(root: Path) -> str:
+        (root / ".gitignore").write_text("*")
+        for name in ("one", "two", "three"):
+            with open(root / name, "wb") as file:
+                file.truncate(LARGEST // 2)
+        return "left"
+
+    result, ran = leaving(tmp_path / "run", leave)
+    assert result.is_error
+    assert "they are again what they were before this call" in result.text
+    assert workspace(ran.folder).files() == ["a"]
+
+
+def test_a_long_result_is_told_although_its_place_is_taken(tmp_path: Path) -> None:
+    def leave(root: Path) -> str:
+        (root / ".rolecall").write_text("taken")
+        return "x" * 3 * SHOWN
+
+    result, ran = leaving(tmp_path / "run", leave)
+    assert "characters left out, and nowhere to be read" in result.text
+    assert ran.outcome.done == ("writer",)
 
 
 def test_the_rounds_of_an_agent_are_counted(tmp_path: Path) -> None:

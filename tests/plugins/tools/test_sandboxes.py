@@ -3,7 +3,10 @@
 import asyncio
 import os
 import socket
+import subprocess
 import sys
+import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +14,7 @@ import pytest
 
 from rolecall import CommandLimits, CommandResult, Sandbox
 from rolecall_plugins.tools.sandboxes.bubblewrap import Bubblewrap
+from rolecall_plugins.tools.sandboxes.kernel_limits import ControlGroup
 from rolecall_plugins.tools.sandboxes.processes import Output
 from rolecall_plugins.tools.sandboxes.unconfined import Unconfined
 
@@ -215,3 +219,189 @@ def test_short_output_is_kept_whole() -> None:
     output.add(b"short ")
     output.add(b"and sweet")
     assert output.text == "short and sweet"
+
+
+# What a command leaves, and what it does to be let be.
+
+
+@pytest.mark.parametrize("sandbox", SANDBOXES)
+@pytest.mark.parametrize(
+    "line",
+    [
+        "trap '' TERM HUP INT; sleep {mark} & sleep {mark}",
+        "(setsid sleep {mark} &) ; sleep 0.2; sleep {mark}",
+        "python3 -c 'import os, time; os.fork() or os.setsid(); time.sleep({mark})'",
+    ],
+)
+def test_a_process_that_will_not_end_is_ended(sandbox: Sandbox, line: str, tmp_path: Path) -> None:
+    if "setsid" in line and sandbox.name == "none":
+        pytest.skip("without a sandbox nothing holds a process that leaves its session")
+    mark = _mark(line)
+    result = run(sandbox, line.format(mark=mark), tmp_path, CommandLimits(seconds=1.0))
+    assert result.stopped == "time"
+    assert result.seconds < 10
+    assert _is_gone(mark)
+
+
+@pytest.mark.parametrize("sandbox", SANDBOXES)
+def test_a_command_ends_although_what_it_started_holds_its_output(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    mark = _mark("output")
+    result = run(sandbox, f"sleep {mark} & echo done", tmp_path)
+    assert (result.code, result.output, result.stopped) == (0, "done\n", "")
+    assert result.seconds < 10
+    assert _is_gone(mark)
+
+
+KILLED = """
+import asyncio, sys
+from rolecall import CommandLimits
+from rolecall_plugins.tools.sandboxes.{module} import {name}
+
+sandbox = {name}({{"PATH": {path!r}}})
+line = "touch started; sleep {mark} & sleep {mark}"
+asyncio.run(sandbox.run(("/bin/sh", "-c", line), {folder!r}, CommandLimits()))
+"""
+
+
+@pytest.mark.parametrize("sandbox", SANDBOXES)
+def test_what_runs_for_a_process_that_is_killed_dies_with_it(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    mark = _mark("killed")
+    code = KILLED.format(
+        module=type(sandbox).__module__.rpartition(".")[2],
+        name=type(sandbox).__name__,
+        path=os.environ["PATH"],
+        folder=str(tmp_path),
+        mark=mark,
+    )
+    with subprocess.Popen([sys.executable, "-c", code]) as process:
+        until = time.monotonic() + 20
+        while not (tmp_path / "started").exists() and time.monotonic() < until:
+            time.sleep(0.01)
+        process.kill()
+    assert (tmp_path / "started").exists()
+    assert _is_gone(mark)
+
+
+def _mark(about: str) -> str:
+    """Return seconds to sleep by which the processes of one test are known."""
+    return f"62.{os.getpid()}{zlib.crc32(about.encode())}"
+
+
+def _is_gone(mark: str) -> bool:
+    until = time.monotonic() + 5.0
+    while [each for each in _commands() if mark.encode() in each and b"sleep" in each]:
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+@CONFINED
+@pytest.mark.parametrize(
+    ("line", "limits", "limit"),
+    [
+        ("truncate -s 1T sparse", CommandLimits(disk=10_000_000), ""),
+        ("truncate -s 9M a; truncate -s 9M b", CommandLimits(disk=10_000_000), "disk"),
+        ("seq 4000 | xargs touch", CommandLimits(disk=10_000_000), "disk"),
+        ("seq 4000 | xargs mkdir", CommandLimits(disk=10_000_000), "disk"),
+        ("head -c 30000000 /dev/zero > /tmp/much", CommandLimits(disk=10_000_000), ""),
+    ],
+)
+def test_no_room_is_taken_beyond_the_limit_however_fast(
+    line: str, limits: CommandLimits, limit: str, tmp_path: Path
+) -> None:
+    result = run(BUBBLEWRAP, line, tmp_path, limits)
+    assert result.stopped == limit
+    assert limit or result.code != 0
+    assert not (tmp_path / "sparse").exists() or (tmp_path / "sparse").stat().st_size == 0
+
+
+@CONFINED
+@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="no files in memory here")
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="control groups are root's"
+)
+def test_memory_that_nobody_has_mapped_counts(tmp_path: Path) -> None:
+    if not ControlGroup.of(LIMITS, 0).folders:
+        pytest.skip("no control groups may be made here")
+    code = (
+        "import os\nfor n in range(40):\n f = os.memfd_create(str(n))\n"
+        " os.write(f, bytes(10_000_000))\nprint('all taken')"
+    )
+    limits = CommandLimits(memory=100_000_000, disk=10_000_000)
+    result = run(BUBBLEWRAP, f'python3 -c "{code}"', tmp_path, limits)
+    assert "all taken" not in result.output
+    assert result.stopped == "memory"
+
+
+NETWORK = """python3 - <<'END'
+import socket
+for family, address in (
+    (socket.AF_INET, ("127.0.0.1", {port})),
+    (socket.AF_INET, ("169.254.169.254", 80)),
+    (socket.AF_INET6, ("::1", {port})),
+    (socket.AF_UNIX, "\\\\0{abstract}"),
+    (socket.AF_UNIX, "{path}"),
+):
+    try:
+        socket.socket(family).connect(address)
+        print("connected", address)
+    except OSError:
+        pass
+try:
+    print("found", socket.getaddrinfo("example.com", 80))
+except OSError:
+    pass
+END
+"""
+
+
+@CONFINED
+def test_no_socket_leads_out(tmp_path: Path, server: int) -> None:
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    name = f"rolecall-test-{os.getpid()}"
+    with socket.socket(socket.AF_UNIX) as abstract, socket.socket(socket.AF_UNIX) as named:
+        abstract.bind(f"\0{name}")
+        named.bind(str(tmp_path / "socket"))
+        for listening in (abstract, named):
+            listening.listen()
+        line = NETWORK.format(port=server, abstract=name, path=tmp_path / "socket")
+        result = run(BUBBLEWRAP, line.replace("\\\\", "\\"), inside)
+    assert (result.code, result.output) == (0, "")
+
+
+@CONFINED
+@pytest.mark.parametrize(
+    "code",
+    [
+        "libc.ptrace(16, {pid}, 0, 0)",
+        "libc.unshare(0x10000000)",
+        "libc.mount(b'none', b'/tmp', b'tmpfs', 0, None)",
+        "libc.umount2(b'/proc', 2)",
+        "libc.setuid(1) if os.getuid() else libc.chroot(b'/tmp')",
+        "libc.syscall(435, 0, 0)",  # clone3
+        "fcntl.ioctl(0, termios.TIOCSTI, b'x')",
+        "fcntl.ioctl(os.open('/dev/tty', 2), termios.TIOCSTI, b'x')",
+    ],
+)
+def test_no_system_call_leads_out(code: str, tmp_path: Path) -> None:
+    script = (
+        "import ctypes, fcntl, os, termios\nlibc = ctypes.CDLL(None)\n"
+        f"raise SystemExit(({code.format(pid=os.getpid())}) < 0)"
+    )
+    result = run(BUBBLEWRAP, f'python3 -c "{script}"', tmp_path)
+    assert result.code == 1, result.output
+
+
+@pytest.mark.parametrize("sandbox", SANDBOXES)
+def test_no_variable_of_ours_decides_what_a_command_loads(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LD_PRELOAD", "PYTHONPATH", "PYTHONSTARTUP", "BASH_ENV", "GIT_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / "planted"))
+    assert "planted" not in run(sandbox, "env; cat /proc/self/environ", tmp_path).output

@@ -9,6 +9,7 @@ import os
 import re
 import secrets
 import shutil
+import stat
 import subprocess
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,11 +18,14 @@ from pathlib import Path
 from attrs import frozen
 
 from ...errors import RunError, UsageError
-from ..safe_folder import SafeFolder
+from ..safe_folder import DEEPEST, SafeFolder
+from .scratch import remove_folder
 
 FILES = "workspace"
 GIT = "workspace.git"
 BRANCH = "refs/heads/main"
+LARGEST = 4 * 1024**3  # bytes of all files together
+SMALLEST = 4096  # bytes that a file counts as at least: names take room, too
 LARGEST_TEXT = 4 * 1024**2  # bytes of a file that a tool reads
 OUTPUTS = ".rolecall/outputs"  # whole outputs that models were shown in part; never kept
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
@@ -60,6 +64,10 @@ _LEADING_AWAY = ("commondir", "gitdir", "config.worktree", "objects/info/alterna
 _HISTORY = ("HEAD", "objects", "refs")
 # What a process that was killed may have left: locks, and files that were to become others.
 _LEFT_BEHIND = re.compile(r".+\.lock|tmp_obj_.+|.+\.index")
+
+
+class TooLarge(RunError):
+    """The files are larger together than a workspace may be."""
 
 
 @frozen
@@ -163,18 +171,28 @@ class GitWorkspace:
             raise ValueError(self._plain(error)) from error
 
     def keep(self) -> str:
-        """Keep the files as they are; return the tree's id."""
+        """Keep the files as they are; return the tree's id.
+
+        Raises TooLarge where they are larger than git could handle in reasonable time.
+        """
         self.begin()
-        _clean(self._folder.path)
+        if _clean(self._folder.path) > LARGEST:
+            raise TooLarge(
+                f"the files are larger than {LARGEST // 1024**3} GB together; remove what is not "
+                "needed"
+            )
         self._git("add", "--all", ".")
         return self._git("write-tree").strip()
 
-    def restore(self, tree: str) -> None:
-        """Put the files back to a tree; what the workspace ignores stays."""
+    def restore(self, tree: str, *, ignored: bool = False) -> None:
+        """Put the files back to a tree.
+
+        ignored: remove also what the workspace ignores.
+        """
         self.begin()
         _clean(self._folder.path)
         self._git("read-tree", "--reset", "-u", tree)
-        self._git("clean", "-d", "--force", "--quiet")
+        self._git("clean", "-d", "--force", "--quiet", *(["-x"] if ignored else []))
         self._folder.sweep()
         _clean(self._folder.path)  # the tree itself may be a stranger's
 
@@ -319,26 +337,50 @@ def _is_git(path: str) -> bool:
     return any(step in (".git", "git~1") for step in steps)
 
 
-def _clean(root: Path) -> None:
-    """Remove what git keeps in files of its own, and links that lead out of a folder."""
+def _clean(root: Path) -> int:
+    """Make a folder one that git and we can handle; return the bytes of what is in it.
+
+    Removed are what git keeps in files of its own, links that lead out of the folder, and folders
+    that are too deep. What its owner may not read or change is made so, and no program in it gets
+    the rights of its owner.
+    """
+    total = 0
     for folder, names, files in os.walk(root):
+        depth = len(Path(folder).relative_to(root).parts)
         for name in [*names, *files]:
             path = Path(folder, name)
-            if _is_git(name):
+            if _is_git(name) or (depth + 2 > DEEPEST and name in names):
                 _remove(path)
-            elif path.is_symlink() and not _stays(path, root):
-                path.unlink()
-        names[:] = [name for name in names if not _is_git(name)]
+            elif path.is_symlink():
+                if not _stays(path, root):
+                    path.unlink()
+            else:
+                total += max(_open_up(path), SMALLEST)
+        names[:] = [name for name in names if Path(folder, name).is_dir()]
+    return total
+
+
+def _open_up(path: Path) -> int:
+    """Open a file, or a folder, to its owner; return its size."""
+    found = path.lstat()
+    mode = stat.S_IMODE(found.st_mode)
+    wanted = (mode | (0o700 if stat.S_ISDIR(found.st_mode) else 0o600)) & 0o777
+    if os.name == "posix" and mode != wanted:
+        path.chmod(wanted)
+    return found.st_size
 
 
 def _stays(link: Path, root: Path) -> bool:
     """Check whether a link leads to somewhere below a folder."""
-    return link.resolve().is_relative_to(root.resolve())
+    try:
+        return link.resolve().is_relative_to(root.resolve())
+    except (OSError, RuntimeError):  # links in a circle
+        return False
 
 
 def _remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
+        remove_folder(path)
     else:
         path.unlink()
 

@@ -10,9 +10,11 @@ from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 
+from attrs import evolve
+
 from rolecall import CommandLimits, CommandResult
 
-from .kernel_limits import limited_inside, limited_outside
+from .kernel_limits import ControlGroup, limited_inside
 from .processes import below, run_limited
 
 INSIDE = "/workspace"
@@ -42,12 +44,14 @@ class Bubblewrap:
     ) -> CommandResult:
         program = self._program()
         assert program is not None, "missing() is asked first"
-        inside = limited_inside(command, limits.processes)
+        inside = limited_inside(command, limits)
         arguments = [program, *self._arguments(folder, limits), "--", *inside]
         modes = self._modes
         try:
-            with limited_outside(arguments, limits.processes) as bounded:
-                return await run_limited(bounded, folder, {"PATH": self._path}, limits, below)
+            async with ControlGroup.of(limits, SHARED) as group:
+                bounded = group.joined(arguments)
+                result = await run_limited(bounded, folder, {"PATH": self._path}, limits, below)
+                return evolve(result, stopped=result.stopped or group.broken_limit())
         finally:
             for path, mode in modes.items():
                 if stat.S_IMODE(os.stat(path).st_mode) != mode:

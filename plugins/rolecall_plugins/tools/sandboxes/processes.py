@@ -1,12 +1,14 @@
 """Run a command within limits: output, time, memory, processes and disk."""
 
 import asyncio
+import math
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from attrs import define, field, frozen
@@ -16,7 +18,12 @@ from rolecall import CommandLimits, CommandResult
 POLL = 0.05  # seconds between two looks at what a command takes
 DISK_POLLS = 10  # looks of which one counts the disk, for that takes longer
 READ = 65536  # bytes
+LAST_WORDS = 1.0  # seconds in which the output must end once all that could write is ended
 ENDLESS = 256  # times the kept output after which a command that writes on is ended
+SMALLEST = 4096  # bytes that a file counts as at least: names take room, too
+# Ends the command's whole group once its standard input ends: that is when this process dies,
+# however it does. The command itself reads nothing.
+GUARD = 'exec 3<&0 </dev/null; (read _ <&3; kill -9 0) >/dev/null 2>&1 & exec "$@" 3<&-'
 
 
 @define
@@ -72,31 +79,51 @@ async def run_limited(
     kept. Raises OSError where the command cannot be started.
     """
     began = time.monotonic()
-    # A session of its own, so that everything it starts can be ended together.
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        cwd=folder,
-        env=dict(environment),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        start_new_session=True,
-    )
+    room = await asyncio.to_thread(_size, folder) + limits.disk
     output = Output(limits.output)
-    reading = asyncio.ensure_future(_read(process, output))
-    stopped = ""
-    try:
-        stopped = await _watch(process, reading, output, folder, limits, began, count)
-    finally:
-        _end(process)
-        with suppress(asyncio.CancelledError):
-            await asyncio.shield(process.wait())
-        reading.cancel()
-        with suppress(asyncio.CancelledError):
-            await reading
+    with _lifeline() as lifeline:
+        # A session of its own, so that everything it starts can be ended together.
+        process = await asyncio.create_subprocess_exec(
+            *_guarded(command),
+            cwd=folder,
+            env=dict(environment),
+            stdin=lifeline,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+        )
+        reading = asyncio.ensure_future(_read(process, output))
+        stopped = ""
+        try:
+            stopped = await _watch(process, reading, output, folder, limits, began, room, count)
+        finally:
+            _end(process)
+            with suppress(asyncio.CancelledError):
+                await asyncio.shield(process.wait())
+                await asyncio.wait({reading}, timeout=LAST_WORDS)
+            reading.cancel()
+            with suppress(asyncio.CancelledError):
+                await reading
     code = process.returncode
     seconds = time.monotonic() - began
+    if not stopped and await asyncio.to_thread(_size, folder, room) > room:
+        stopped = "disk"  # too fast to be seen while it ran
     return CommandResult(-9 if code is None else code, output.text, seconds, stopped)
+
+
+@contextmanager
+def _lifeline() -> Iterator[int]:
+    """Make what the guard reads: it ends with this process, and nothing ever comes from it."""
+    ours, theirs = os.pipe()
+    try:
+        yield ours if os.name == "posix" else subprocess.DEVNULL
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+
+def _guarded(command: Sequence[str]) -> Sequence[str]:
+    return ("/bin/sh", "-c", GUARD, "sh", *command) if os.name == "posix" else command
 
 
 async def _watch(
@@ -106,10 +133,13 @@ async def _watch(
     folder: str,
     limits: CommandLimits,
     began: float,
+    room: int,
     count: Count | None,
 ) -> str:
-    """Wait for a command's end, or for the limit that it breaks; return that limit, or ""."""
-    room = _size(folder) + limits.disk
+    """Wait for a command's end, or for the limit that it breaks; return that limit, or "".
+
+    room: bytes that the folder may come to.
+    """
     looks = 0
     while True:
         with suppress(TimeoutError):
@@ -129,7 +159,7 @@ async def _watch(
         if taken.memory > limits.memory:
             return "memory"
         looks += 1
-        if looks % DISK_POLLS == 0 and await asyncio.to_thread(_size, folder) > room:
+        if looks % DISK_POLLS == 0 and await asyncio.to_thread(_size, folder, room) > room:
             return "disk"
 
 
@@ -148,13 +178,18 @@ def _end(process: asyncio.subprocess.Process) -> None:
             os.killpg(process.pid, signal.SIGKILL)
 
 
-def _size(folder: str) -> int:
-    """Add up the bytes of the files below a folder; what vanishes meanwhile counts as nothing."""
+def _size(folder: str, most: float = math.inf) -> int:
+    """Add up the bytes below a folder; what vanishes meanwhile counts as nothing.
+
+    most: from more on the rest is not counted.
+    """
     total = 0
-    for place, _, names in os.walk(folder):
-        for name in names:
+    for place, folders, names in os.walk(folder):
+        for name in (*folders, *names):
             with suppress(OSError):
-                total += os.lstat(os.path.join(place, name)).st_size
+                total += max(os.lstat(os.path.join(place, name)).st_size, SMALLEST)
+        if total > most:
+            break
     return total
 
 

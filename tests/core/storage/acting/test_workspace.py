@@ -2,8 +2,10 @@
 
 import os
 import shutil
+import socket
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rolecall import RunError, UsageError
-from rolecall.storage.acting.workspace import EMPTY_TREE, FILES, GIT, GitWorkspace
+from rolecall.storage.acting.workspace import (
+    EMPTY_TREE,
+    FILES,
+    GIT,
+    LARGEST,
+    GitWorkspace,
+    TooLarge,
+)
 
 ENVIRONMENT = {"PATH": os.environ["PATH"]}
 PATHS = st.sampled_from(["a", "b/c", "b/d", ".gitignore", "x.log", "deep/er/e"])
@@ -267,3 +276,93 @@ def test_files_are_copied_as_they_are_and_nothing_of_the_run_is_written(
     assert Path(workspace.root, "away").is_symlink()
     with pytest.raises(UsageError, match="not an empty folder"):
         workspace.copy(tmp_path / "out")
+
+
+# What commands may leave.
+
+
+def _circle(root: Path) -> None:
+    (root / "a").symlink_to("b")
+    (root / "b").symlink_to("a")
+
+
+def _deep(root: Path) -> None:
+    place = os.getcwd()
+    os.chdir(root)
+    for _ in range(1500):
+        os.mkdir("deeper")
+        os.chdir("deeper")
+    Path("file").write_text("out of reach")
+    os.chdir(place)
+
+
+def _locked(root: Path) -> None:
+    (root / "locked" / "inner").mkdir(parents=True)
+    (root / "locked" / "inner" / "file").write_text("text")
+    (root / "locked" / "inner" / "file").chmod(0)
+    (root / "locked" / "inner").chmod(0o500)
+    (root / "locked").chmod(0)
+
+
+def _odd_names(root: Path) -> None:
+    for name in ("-rf", "--git-dir=x", "a\nb", " ", "*", ":(top)x", "\u202eexe"):
+        (root / name).write_text("text")
+    with suppress(OSError):  # some systems take no such name
+        Path(os.fsdecode(os.fsencode(root) + b"/\xff\xfe")).write_text("text")
+
+
+def _special(root: Path) -> None:
+    os.mkfifo(root / "pipe")
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(os.path.relpath(root / "socket"))
+    (root / "program").write_text("#!/bin/sh\n")
+    (root / "program").chmod(0o6755)
+
+
+def _git_of_its_own(root: Path) -> None:
+    (root / ".gitattributes").write_text("* filter=x diff=x merge=x text working-tree-encoding=x\n")
+    (root / ".gitmodules").write_text('[submodule "x"]\n\tpath = x\n\turl = ext::sh -c id\n')
+    (root / "sub").mkdir()
+    (root / "sub" / ".git").write_text("gitdir: /tmp/elsewhere\n")
+    (root / ".GIT").mkdir()
+    (root / ".GIT" / "config").write_text("[core]\n\tfsmonitor = touch mark\n")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="these are a POSIX system's files")
+@pytest.mark.parametrize("leave", [_circle, _deep, _locked, _odd_names, _special, _git_of_its_own])
+def test_whatever_a_command_leaves_can_be_kept_restored_and_handed_out(
+    workspace: GitWorkspace,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    leave: Callable[[Path], None],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    workspace.write("mine", "text\n")
+    before = workspace.keep()
+    leave(Path(workspace.root))
+    tree = workspace.keep()
+    files = workspace.files()
+    workspace.export(tree, tmp_path / "out")
+    workspace.restore(before)
+    assert workspace.files() == ["mine"]
+    workspace.restore(tree)
+    assert workspace.files() == files
+    assert workspace.keep() == tree
+    modes = [path.stat().st_mode for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert modes
+    assert not [mode for mode in modes if mode & 0o6000]
+
+
+def test_files_that_are_too_large_together_are_not_kept(
+    workspace: GitWorkspace,
+) -> None:
+    before = workspace.keep()
+    (Path(workspace.root) / ".gitignore").write_text("*\n")
+    for number in range(3):
+        with open(Path(workspace.root) / f"{number}", "wb") as file:
+            file.truncate(LARGEST // 2)
+    with pytest.raises(TooLarge, match="larger than 4 GB together"):
+        workspace.keep()
+    workspace.restore(before, ignored=True)
+    assert workspace.keep() == before
+    assert workspace.files() == []
