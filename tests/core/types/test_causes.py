@@ -30,6 +30,7 @@ DESIGNED = {
     "context_overflow": "fallback",
     "invalid_request": "stop",
     "plugin_error": "stop",
+    "superseded": "fallback",
 }
 
 
