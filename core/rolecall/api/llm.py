@@ -13,6 +13,7 @@ from ..config.settings import Settings
 from ..errors import CallFailed, ProviderError, UsageError, nearest
 from ..execution.context import CallContext, close
 from ..execution.dispatcher import Dispatcher
+from ..execution.redaction import Redactor, masked_errors, masked_log
 from ..observers.event_bus import EventBus
 from ..observers.ledger import Ledger
 from ..plugin.assignment import read_routes
@@ -65,8 +66,12 @@ class LLM:
         settings = settings or load_settings(Path.cwd())
         self._settings = settings.with_layer(Layer(Level.CODE, "LLM", own))
         host = host or Host(block=self._settings.block)
-        host.check()
-        providers = supplied(host.providers(self._settings))
+        self._redact = redact = Redactor.of(self._settings)
+        with masked_errors(redact):
+            host.check()
+            providers = supplied(host.providers(self._settings))
+            limiters = list(supplied(host.limiters(self._settings)).values())
+            plugged = host.observers(self._settings)
         self._agent = Agent(
             name="llm",
             title="LLM",
@@ -80,14 +85,13 @@ class LLM:
                 raise UsageError(f"there is no provider {route.provider!r}{hint}")
         context = CallContext(
             providers=providers,
-            limiters=list(supplied(host.limiters(self._settings)).values()),
+            limiters=limiters,
             settings=self._settings,
-            emit=EventBus(
-                [self.ledger, self._streams], [*host.observers(self._settings), *observers]
-            ),
+            emit=EventBus([self.ledger, self._streams], [*plugged, *observers]),
+            redact=redact,
         )
         self._dispatcher = Dispatcher(context)
-        self._connections = LoopScope(lambda: close(providers.values()))
+        self._connections = LoopScope(lambda: close(providers.values(), redact))
         self._loop = BackgroundLoop(self._connections)
 
     def call(self, prompt: Prompt) -> str:
@@ -135,13 +139,14 @@ class LLM:
         continuation = Continuation(request, self._settings.continuations)
         rest: Request | None = request
         while rest is not None:
-            answer = await self._dispatcher.run(self._agent, rest, step)
+            with masked_errors(self._redact), masked_log(self._redact):
+                answer = await self._dispatcher.run(self._agent, rest, step)
             rest = continuation.add(answer.response)
             judged(continuation.text)
         if answer.response.stop is Stop.LENGTH:
             cut = ProviderError(Cause.TRUNCATED, "the output limit cut the answer")
             raise CallFailed(self._agent.name, [(answer.route, cut)])
-        return continuation.text
+        return self._redact.known(continuation.text)
 
 
 def _read(prompt: Prompt) -> tuple[list[str], tuple[Message, ...]]:

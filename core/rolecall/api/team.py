@@ -16,6 +16,7 @@ from ..config.loading import load_settings
 from ..config.settings import Settings
 from ..errors import RolecallError, UsageError
 from ..execution.context import AskConsent, close
+from ..execution.redaction import Redactor, masked_errors
 from ..observers.ledger import Ledger
 from ..plugin.manager import Host
 from ..scheduling.agent_task import PLAN
@@ -106,7 +107,8 @@ class Team(agents.TeamGraph):
             settings = settings.with_layer(Layer(Level.CODE, "Team.load", {"budget": budget}))
         host = host or Host(block=settings.block)
         options = RunOptions(assign, only, skip)
-        team = Session(host, settings, options).team
+        with masked_errors(Redactor.of(settings)):
+            team = Session(host, settings, options).team
         return cls(team, settings=settings, host=host, options=options, consent=consent)
 
     def plan(self, request: str) -> Estimate:
@@ -120,8 +122,7 @@ class Team(agents.TeamGraph):
         """
 
         def begin(session: Session) -> RunFolder:
-            runs = Path(self.settings.runs)
-            return RunFolder.begin(runs, request, session.describe(()), folder, session.signer)
+            return session.begin(request, folder=folder)
 
         session = self._session(self._options or RunOptions(), self.settings)
         return Run(session, begin, _everybody, self._connections)
@@ -201,18 +202,28 @@ class Team(agents.TeamGraph):
         return self.host or Host(block=self.settings.block)
 
     @cached_property
+    def _redact(self) -> Redactor:
+        return Redactor.of(self.settings)
+
+    @cached_property
     def _shared(self) -> SharedResources:
         return SharedResources.collect(self._plugins, self.settings)
 
     @cached_property
     def _connections(self) -> LoopScope:
-        return LoopScope(lambda: close(self._shared.providers.values()))
+        return LoopScope(lambda: close(self._shared.providers.values(), self._redact))
 
     def _session(self, options: RunOptions, settings: Settings) -> Session:
         own = self if self._options is None else None
-        return Session(
-            self._plugins, settings, options, team=own, shared=self._shared, consent=self.consent
-        )
+        with masked_errors(self._redact):
+            return Session(
+                self._plugins,
+                settings,
+                options,
+                team=own,
+                shared=self._shared,
+                consent=self.consent,
+            )
 
 
 # Makes a run's folder ready, and returns whose deliverables stay as they are.
@@ -273,12 +284,13 @@ class Run:
         return self._task
 
     async def _run(self) -> Result:
-        self._session.check()
-        await self._connections.hold()
-        with self._open(self._session) as folder:
-            frozen = self._prepare(self._session, folder)
-            outcome = await self._session.run(folder, frozen)
-            return _result(self._session, folder, outcome)
+        with masked_errors(self._session.redact):
+            self._session.check()
+            await self._connections.hold()
+            with self._open(self._session) as folder:
+                frozen = self._prepare(self._session, folder)
+                outcome = await self._session.run(folder, frozen)
+                return _result(self._session, folder, outcome)
 
 
 def _everybody(session: Session, folder: RunFolder) -> Collection[str]:

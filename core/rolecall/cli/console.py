@@ -58,13 +58,21 @@ def warn(*lines: str) -> None:
         echo(f"rolecall: {' '.join(line.splitlines())}", file=sys.stderr)
 
 
-def warn_of_logged() -> None:
-    """Print what is logged as a warning or worse, on standard error."""
+def masked(text: str) -> str:
+    """Mask secrets in a text, even if the settings could not be read."""
+    from ..config.loading import read_environment  # here, as most commands have nothing to mask
+    from ..execution.redaction import Redactor
+
+    return Redactor(read_environment())(text)
+
+
+def warn_of_logged(mask: Callable[[str], str] = masked) -> None:
+    """Print what is logged as a warning or worse on standard error, its secrets masked."""
     import logging  # here, as commands that only list do without it
 
     class Warnings(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            warn(self.format(record))
+            warn(mask(self.format(record)))
 
     logging.basicConfig(format="%(message)s", handlers=[Warnings()], level=logging.WARNING)
 

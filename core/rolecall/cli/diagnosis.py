@@ -219,7 +219,7 @@ def call_providers(setup: RunSetup, diagnosis: dict[str, Any]) -> int:
         try:
             await asyncio.gather(*map(ask, ready))
         finally:
-            await close(shared.providers.values())
+            await close(shared.providers.values(), shared.redact)
 
     try:
         asyncio.run(ask_all())

@@ -26,7 +26,7 @@ from .commands.run import run
 from .commands.runs import runs
 from .commands.tools import tools
 from .commands.update import update
-from .console import encode_anything, results_alone, warn
+from .console import echo, encode_anything, masked, results_alone, warn
 from .options import asks_for_help, without_blocked
 from .working import INTERRUPTED
 
@@ -53,18 +53,22 @@ def main() -> None:
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         more = f" (see {context.command_path} --help)" if context is not None else ""
-        warn(f"{error.format_message()}{more}")
+        warn(masked(f"{error.format_message()}{more}"))
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         warn("interrupted")
         code = INTERRUPTED
     except RolecallError as error:
-        warn(str(error))
+        warn(masked(str(error)))
         code = error.exit_code
     except Exception as error:
         if debug:
-            raise
-        warn(f"internal error: {type(error).__name__}: {error} (--debug shows where)")
+            from traceback import format_exception
+
+            echo(masked("".join(format_exception(error))), file=sys.stderr)
+        else:
+            message = f"internal error: {type(error).__name__}: {error} (--debug shows where)"
+            warn(masked(message))
         code = 1
     sys.exit(code)
 

@@ -32,16 +32,13 @@ def begun(
 ) -> "Iterator[tuple[Session, RunFolder]]":
     """Make a new run's session and folder."""
     from ..plugin.run_setup import RunSetup
-    from ..storage.run_folder import RunFolder
 
     setup = RunSetup("run", app.host, app.settings, options, request, app.given)
     with prepared(app, setup) as ready:
         if not ready.request:
             raise UsageError("what shall the team do? rolecall run 'REQUEST', or -f FILE, or -f -")
         session = _session(ready)
-        about = session.describe(spelled(ready.given))
-        runs = Path(ready.settings.runs)
-        with RunFolder.begin(runs, ready.request, about, output, session.signer) as folder:
+        with session.begin(ready.request, spelled(ready.given), output) as folder:
             yield session, folder
 
 
@@ -82,10 +79,11 @@ def reopened(
 
 
 def _session(setup: "RunSetup") -> "Session":
+    from ..execution.redaction import Redactor
     from ..scheduling.session import Session
     from .consent_prompt import ConsentPrompt, is_somebody_there
 
-    warn_of_logged()
+    warn_of_logged(Redactor.of(setup.settings))
     consent = ConsentPrompt(setup.settings) if is_somebody_there() else None
     with results_alone():
         session = Session(setup.host, setup.settings, setup.options, setup.clock, consent=consent)

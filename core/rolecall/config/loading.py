@@ -5,6 +5,7 @@ Nothing else reads the environment or looks for files of settings.
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from attrs import evolve
@@ -37,6 +38,14 @@ def load_settings(directory: Path, environ: Mapping[str, str] | None = None) -> 
         settings = evolve(settings, runs=_beside(pyproject, settings.runs))
         settings = settings.with_layer(_project(pyproject))
     return settings.with_layer(variables)
+
+
+def read_environment() -> Mapping[str, str]:
+    """Return the variables of the process, with those of the current folder's `.env`."""
+    with suppress(SettingsError):
+        pyproject = find_project(Path.cwd())
+        return {**_dotenv((pyproject.parent if pyproject else Path.cwd()) / ".env"), **os.environ}
+    return os.environ
 
 
 def _project(pyproject: Path) -> Layer:

@@ -26,7 +26,7 @@ from .context import CallContext
 from .hedging import CallWatch
 from .preparation import Preparation
 from .pricing import ResolvedRoute
-from .redaction import Redactor, redact_error, redacted
+from .redaction import redact_error, redacted
 from .route_speeds import RouteSpeeds
 
 _log = logging.getLogger("rolecall")
@@ -103,7 +103,7 @@ class Attempts:
         self._senders = [
             limiter for limiter in context.limiters if isinstance(limiter, SendLimiter)
         ]
-        self._redact = Redactor.of(settings)
+        self._redact = context.redact
         self._preparation = Preparation()
         self._count = context.calls
 
@@ -130,7 +130,7 @@ class Attempts:
         it is not to; then RouteLeft is raised. watch: is told how far the call has come.
         """
         if (unready := await self._unready(target.provider)) is not None:
-            return CallResult(error=unready)
+            return self._not_made(unready)
         reserved = await self._budget.reserve(target, request)
         self._count += 1
         call = self.describe(step, request, target, self._count)
@@ -161,7 +161,7 @@ class Attempts:
                 recorder.ended(CallResult(error=beaten, number=call.number))
             raise
         except ProviderError as refusal:  # by a limiter, for which waiting is no use
-            return CallResult(error=refusal)
+            return self._not_made(refusal)
         finally:
             for limiter in reversed(granted):
                 _end(limiter, call, outcome)
@@ -170,6 +170,10 @@ class Attempts:
                 self._budget.reconcile(reserved, result.cost, outcome.cause)
             else:
                 self._budget.release(reserved)
+
+    def _not_made(self, why: ProviderError) -> CallResult:
+        redact_error(why, self._redact)
+        return CallResult(error=why)
 
     async def _unready(self, provider: Provider) -> ProviderError | None:
         """Return why a provider cannot be called, once its slow imports are done."""

@@ -69,6 +69,7 @@ class CallRecorder(CallProgress):
         self._call = call
         self._step = step
         self._limiters = limiters
+        self._redact = redact
         self._stream = RedactedStream(redact)
         self._clock = context.clock
         self._emit = context.emit
@@ -110,6 +111,7 @@ class CallRecorder(CallProgress):
         self._emit(CallWaiting(**self._identity))
 
     def on_wait(self, reason: str, seconds: float) -> None:
+        reason = self._redact(reason)
         if self._reason is None or self._reason[0] != reason:
             self._emit(CallHeld(reason=reason, seconds=seconds, **self._identity))
         self._close_reason()

@@ -8,7 +8,6 @@ from ..storage.step_store import StepStore
 from ..types.consent import Consent
 from ..types.events import ConsentAsked, ConsentDecided, ToolStarted
 from .context import RunContext
-from .redaction import Redactor
 
 _log = logging.getLogger("rolecall")
 
@@ -22,7 +21,7 @@ class ConsentGate:
     def __init__(self, context: RunContext, store: StepStore) -> None:
         self._context = context
         self._store = store
-        self._redact = Redactor.of(context.settings)
+        self._redact = context.redact
         self._asking = asyncio.Lock()
 
     async def allows(self, call: ToolStarted) -> bool:

@@ -15,6 +15,7 @@ from ..types.limits import Clock, Limiter, SystemClock
 from ..types.messages import Closeable, Provider
 from ..types.tools import RecordedWork, Sandbox, Tool
 from .pricing import Pricing
+from .redaction import Redactor
 
 _log = logging.getLogger("rolecall")
 
@@ -31,7 +32,7 @@ AskConsent = Callable[[ConsentAsked], Awaitable[Consent | bool]]
 class CallContext:
     """What the calls of a run share, or of something else that makes calls.
 
-    emit: is told every event. pricing: resolves routes, each once.
+    emit: is told every event. pricing: resolves routes, each once. redact: masks secrets.
     calls, spent: the number of the last call that was made before, and US dollars spent until then.
     past: what past runs tell of agents and routes.
     began: when, by the clock; events count from it.
@@ -45,6 +46,9 @@ class CallContext:
     rng: random.Random = field(factory=random.Random)
     pricing: Pricing = field(
         default=Factory(lambda self: Pricing(self.settings, self.providers), takes_self=True)
+    )
+    redact: Redactor = field(
+        default=Factory(lambda self: Redactor.of(self.settings), takes_self=True), repr=False
     )
     calls: int = 0
     spent: float = 0.0
@@ -90,7 +94,7 @@ class RunContext(CallContext):
     when: float = 0.0
 
 
-async def close(providers: Iterable[Provider]) -> None:
+async def close(providers: Iterable[Provider], redact: Redactor) -> None:
     """Close what providers hold open in this event loop; one that breaks is logged."""
     for provider in providers:
         if isinstance(provider, Closeable):
@@ -98,4 +102,4 @@ async def close(providers: Iterable[Provider]) -> None:
                 await provider.aclose()
             except Exception as error:
                 why = f"{type(error).__name__}: {error}"
-                _log.warning("the provider %r did not close: %s", provider.name, why)
+                _log.warning("the provider %r did not close: %s", provider.name, redact(why))

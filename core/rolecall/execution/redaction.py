@@ -1,85 +1,102 @@
 """Keep secrets out of everything that came from outside and goes into files and messages."""
 
-import json
+import logging
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+import traceback
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
 
 from attrs import evolve
 
-from ..config.secrets import is_telling
+from ..config.secrets import secret_values
 from ..config.settings import Settings
-from ..errors import ProviderError
+from ..errors import ProviderError, RolecallError
 from ..types.messages import Response
 from ..types.parts import Part, Text, Verbatim, from_json, to_json
-from .secret_forms import FRAGMENTED, Fragments, encoded, header_values, passwords
+from .secret_forms import Finder
 
 MASK = "[secret]"
 SHORTEST = 8
 # Characters of a message, as it is kept and shown. It is cut here, where it is masked already: of a
 # key that was cut first, the rest would not be known again.
 LONGEST_MESSAGE = 500
-HELD_BACK = 4  # characters of a secret from which on a piece of text waits for the next
+MOST_CAUSES = 32  # of an error that are looked at; those beyond are dropped
+_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
 _USERINFO = re.compile(r"(\w://)[^\s/?#@]+@")
 
 
 class Redactor:
-    """Masks secrets in every form that they may come back in.
+    """Masks the secrets of an environment in every form that they may come back in.
 
-    Secret are the values of those environment variables whose names tell so, the passwords in
-    addresses, and the values of headers that variables hold; and whatever stands before the `@` of
-    an address.
+    Masked is also whatever stands before the `@` of an address.
 
-    variables: hold secrets, too, whatever their names. addresses: beside those in the environment.
+    variables: hold secrets, too, whatever their names.
     """
 
-    def __init__(
-        self,
-        environment: Mapping[str, str],
-        variables: Collection[str] = (),
-        addresses: Iterable[str] = (),
-    ) -> None:
-        secret = (
-            value.strip()
-            for name, value in environment.items()
-            if is_telling(name) or name in variables
-        )
-        known = passwords((*environment.values(), *addresses))
-        values = (*secret, *known, *header_values(environment))
-        self.secrets = frozenset(value for value in values if len(value) >= SHORTEST)
-        forms = {form for secret in self.secrets for form in encoded(secret)}
-        forms = {form for form in forms if len(form) >= SHORTEST}
-        longest_first = sorted(forms, key=len, reverse=True)
-        self._secret = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
-        self._fragments = Fragments(forms)
-        # Most texts hold none of it, and are looked through once.
-        short = [form for form in longest_first if len(form) < FRAGMENTED]
-        hints = map(re.escape, [*short, *self._fragments.anchors])
-        self._hint = re.compile("|".join(hints) or r"(?!)")
-        self._longest = max(map(len, forms), default=0)
-        self._beginnings = frozenset(
-            form[:length] for form in forms for length in range(HELD_BACK, len(form))
-        )
+    def __init__(self, environment: Mapping[str, str], variables: Collection[str] = ()) -> None:
+        self._named = [
+            (name, value)
+            for name, value in secret_values(environment, variables)
+            if len(value) >= SHORTEST
+        ]
+        self.secrets = frozenset(value for _, value in self._named)
+        self._finder = Finder(self.secrets, SHORTEST)
 
     @classmethod
     def of(cls, settings: Settings) -> "Redactor":
-        """Return one that knows the secrets in some settings."""
-        addresses = (address for own in settings.providers.values() for address in own.addresses)
-        return cls(settings.environment, settings.key_variables, addresses)
+        """Return one for the secrets of the environment and of the providers' tables."""
+        own = {name: [each.options, *each.addresses] for name, each in settings.providers.items()}
+        return cls({**dict(_flat(own)), **settings.environment}, settings.key_variables)
 
     def __call__(self, text: str) -> str:
         if not text:
             return text
         masked = _USERINFO.sub(rf"\1{MASK}@", text) if "@" in text else text
-        if self._hint.search(masked) is None:
-            return masked
-        return self._fragments.mask(self._secret.sub(MASK, masked), MASK)
+        return self.known(masked)
+
+    def known(self, text: str) -> str:
+        """Mask the known secrets alone; what only looks like one stays."""
+        spans = self._finder.find(text)
+        if not spans:
+            return text
+        ends = [0, *(end for _, end in spans)]
+        begins = [*(begin for begin, _ in spans), len(text)]
+        return MASK.join(text[end:begin] for end, begin in zip(ends, begins, strict=True))
+
+    def texts(self, value: Any) -> Any:
+        """Mask the known secrets in all texts of a JSON value, names included."""
+        match value:
+            case str():
+                return self.known(_joined(value))
+            case list() | tuple():
+                return [self.texts(inner) for inner in value]
+            case Mapping():
+                return {self.known(_joined(name)): self.texts(each) for name, each in value.items()}
+            case _:
+                return value
+
+    def names(self, text: str) -> list[str]:
+        """List the variables whose secrets a text holds."""
+        found = (name for name, secret in self._named if Finder([secret], SHORTEST).find(text))
+        return sorted(set(found))
 
     def begun(self, text: str) -> int:
-        """Return how many characters at a text's end may be the beginning of a secret."""
-        for length in range(min(len(text), self._longest - 1), HELD_BACK - 1, -1):
-            if text[-length:] in self._beginnings:
-                return length
-        return 0
+        """Return how many characters at a text's end may belong to a secret that goes on."""
+        return self._finder.begun(text)
+
+
+def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """List the texts of nested tables, but names of variables, by the names on the way to them."""
+    if isinstance(value, str):
+        if not _VARIABLE.fullmatch(value):
+            yield name, value
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _flat(inner, f"{name}.{key}")
+    elif isinstance(value, list | tuple):
+        for number, inner in enumerate(value):
+            yield from _flat(inner, f"{name}.{number}")
 
 
 class RedactedStream:
@@ -104,36 +121,103 @@ class RedactedStream:
 
 def redacted(response: Response, redact: Redactor) -> Response:
     """Keep secrets that a vendor echoes, and what is no Unicode, out of all that follows."""
-
-    def clean(text: str) -> str:
-        return redact(_joined(text))
-
     before = response.text, response.detail, response.request_id
     text, detail, request_id = cleaned = (
-        clean(response.text),
-        _shortened(clean(response.detail)),
-        response.request_id and clean(response.request_id),
+        redact.known(_joined(response.text)),
+        _shortened(redact(_joined(response.detail))),
+        response.request_id and redact(_joined(response.request_id)),
     )
     if cleaned != before:
         response = evolve(response, text=text, detail=detail, request_id=request_id)
+    if headers := _changed(response.headers, redact):
+        response = evolve(response, headers=headers)
     if response.parts:
-        parts = tuple(_redacted_part(part, clean) for part in response.parts)
+        parts = tuple(_redacted_part(part, redact) for part in response.parts)
         response = evolve(response, parts=parts)
     return response
 
 
-def redact_error(error: ProviderError, redact: Redactor) -> None:
-    """Keep the same out of an error, which stays the one that was raised."""
-    error.args = (_shortened(redact(_joined(str(error)))),)
-    error.request_id = error.request_id and redact(_joined(error.request_id))
+def redact_error(error: RolecallError, redact: Redactor) -> None:
+    """Keep the same out of an error, which stays the one that was raised, and of its causes."""
+    message = redact(_joined(str(error)))
+    if isinstance(error, ProviderError):
+        message = _shortened(message)
+        error.request_id = error.request_id and redact(_joined(error.request_id))
+        error.headers = _changed(error.headers, redact) or error.headers
+    error.args = (message,)
+    redact_causes(error, redact)
 
 
-def _redacted_part(part: Part, clean: Callable[[str], str]) -> Part:
+def redact_causes(error: BaseException, redact: Redactor) -> None:
+    """Put a masked stand-in in the place of each cause that shows a secret."""
+    for _ in range(MOST_CAUSES):
+        cause = error.__cause__ or error.__context__
+        if cause is None:
+            return
+        shown = "".join(traceback.format_exception_only(cause))
+        if redact(f"{shown}{cause!r}{vars(cause)!r}") != f"{shown}{cause!r}{vars(cause)!r}":
+            further = cause.__cause__ or cause.__context__
+            trace, cause = cause.__traceback__, RolecallError(redact(shown.strip()))
+            cause.__cause__ = further
+            error.__cause__ = error.__context__ = cause.with_traceback(trace)
+        error = cause
+    error.__cause__ = error.__context__ = None
+
+
+@contextmanager
+def masked_errors(redact: Redactor) -> Iterator[None]:
+    """Mask secrets in what is raised meanwhile."""
+    try:
+        yield
+    except RolecallError as error:
+        redact_error(error, redact)
+        raise
+
+
+class SecretFilter(logging.Filter):
+    """Masks secrets in what is logged, with the tracebacks of exceptions."""
+
+    def __init__(self, redact: Redactor) -> None:
+        super().__init__()
+        self._redact = redact
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        masked = self._redact(message)
+        if masked != message:
+            record.msg, record.args = masked, ()
+        if record.exc_info and (error := record.exc_info[1]) is not None:
+            trace = "".join(traceback.format_exception(error)).rstrip()
+            if self._redact(trace) != trace:
+                record.exc_info, record.exc_text = None, self._redact(trace)
+        return True
+
+
+@contextmanager
+def masked_log(redact: Redactor) -> Iterator[None]:
+    """Mask secrets meanwhile in what rolecall and its plugins log."""
+    mask = SecretFilter(redact)
+    logger = logging.getLogger("rolecall")
+    logger.addFilter(mask)
+    try:
+        yield
+    finally:
+        logger.removeFilter(mask)
+
+
+def _redacted_part(part: Part, redact: Redactor) -> Part:
     """Keep secrets out of a part; something verbatim that holds one is no longer what it was."""
-    plain = json.dumps(to_json(part), ensure_ascii=False)
-    if clean(plain) == plain:
+    plain = to_json(part)
+    masked = redact.texts(plain)
+    if masked == plain:
         return part
-    return Text("") if isinstance(part, Verbatim) else from_json(json.loads(clean(plain)))
+    return Text("") if isinstance(part, Verbatim) else from_json(masked)
+
+
+def _changed(headers: Mapping[str, str], redact: Redactor) -> dict[str, str]:
+    """Mask in headers; nothing where there is nothing to mask."""
+    masked = {name: redact(value) for name, value in headers.items()}
+    return masked if masked != headers else {}
 
 
 def _shortened(message: str) -> str:
@@ -142,4 +226,6 @@ def _shortened(message: str) -> str:
 
 def _joined(text: str) -> str:
     """Join the halves of surrogate pairs that came apart in a stream; replace those left alone."""
+    if text.isascii():
+        return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -1,23 +1,38 @@
-"""In which forms a secret may come back: whole, encoded, cut off, or in pieces."""
+"""In which forms a secret may come back: whole, encoded, cut off, or split over lines."""
 
 import base64
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from urllib.parse import quote, quote_plus, unquote
+import sys
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
 
-ANCHOR = 10  # characters of a secret that give a fragment of it away
-FRAGMENTED = 2 * ANCHOR  # characters from which on fragments are looked for, too
-_USERINFO = re.compile(r"\w://([^\s/?#@]*)@")
+from attrs import frozen
+
+PIECE = 10  # characters at an end of a secret that give it away
+FRAGMENT = 2 * PIECE  # characters from anywhere within a secret that do
+GRAM = 4  # characters by which what comes in pieces may belong to a secret
+DEPTH = 3  # escapes of escapes that are undone
+# Escapes of URLs, JSON, Python and HTML, and ends of lines with what indents the next one.
+_ESCAPE = re.compile(
+    r"%([0-9A-Fa-f]{2})|\\u([0-9A-Fa-f]{4})|\\x([0-9A-Fa-f]{2})|\\([\"'\\/])"
+    r"|&#(\d{1,6});|&#[xX]([0-9A-Fa-f]{1,5});|&(amp|lt|gt|quot|apos);"
+    r"|(?:\\?(?:\r\n|[\r\n])|\\r\\n|\\[nr])[ \t]*"
+)
+_BASES = (16, 16, 16, 0, 10, 16)  # of the escapes' groups; 0 stands for itself
+_Place = tuple[str, int]  # a form, and where in it
+_NAMED = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
+_ESCAPING = re.compile(r"[%\\&\r\n]")
+# An escape that the next piece of a text may complete.
+_UNFINISHED = re.compile(
+    r"(?:%[0-9A-Fa-f]?|\\(?:[ux][0-9A-Fa-f]{0,3}|\r?)|\\?[\r\n][ \t]*|&#?\w{0,6})\Z"
+)
 
 
 def encoded(secret: str) -> Iterator[str]:
-    """List what a secret looks like: as it is, in JSON, in URLs, in base64 and in hex."""
+    """List what a secret looks like in one line: as it is, in base64 and in hex."""
     plain = secret.encode("utf-8", "surrogatepass")
-    yield secret
-    yield secret.encode("unicode_escape").decode("ascii")
-    for quoted in (quote(plain, safe=""), quote_plus(plain)):
-        yield quoted
-        yield re.sub(r"%[0-9A-F]{2}", lambda found: found[0].lower(), quoted)
+    yield "".join(secret.split("\n")) if "\n" in secret else secret
+    yield plain.decode("latin-1")  # as escapes of its bytes undone come out
     yield plain.hex()
     yield plain.hex().upper()
     for offset in range(3):
@@ -25,73 +40,152 @@ def encoded(secret: str) -> Iterator[str]:
         # characters at both ends depend on what is beside it.
         padded = base64.b64encode(b"\0" * offset + plain).decode("ascii")
         start = (0, 2, 3)[offset]
-        end = len(padded) - (0, 3, 2)[(offset + len(plain)) % 3 and 3 - (offset + len(plain)) % 3]
+        end = len(padded) - (0, 3, 2)[-(offset + len(plain)) % 3]
         inner = padded[start:end]
         yield inner
         yield inner.replace("+", "-").replace("/", "_")
 
 
-def passwords(values: Iterable[str]) -> Iterator[str]:
-    """List what stands for a password in the addresses among some values."""
-    for value in values:
-        for userinfo in _USERINFO.findall(value):
-            _, colon, password = userinfo.partition(":")
-            yield password if colon else userinfo
-            yield unquote(password)
+@frozen
+class Unescaped:
+    """A text whose escapes are undone and whose lines are joined.
+
+    starts, origins: where its pieces begin, in it and in the text that it was made from. Every
+        second piece is what an escape meant; those between are as they were.
+    """
+
+    text: str
+    starts: list[int]
+    origins: list[int]
+
+    def span(self, begin: int, end: int) -> tuple[int, int]:
+        """Return from where to where in the original a part of it stands."""
+        first, last = bisect_right(self.starts, begin) - 1, bisect_right(self.starts, end - 1) - 1
+        low, high = self.origins[first], self.origins[last]
+        low += begin - self.starts[first]
+        if last % 2:
+            return low, self.origins[last + 1]
+        return low, high + end - self.starts[last]
 
 
-def header_values(environment: Mapping[str, str]) -> Iterator[str]:
-    """List the values of headers that variables hold as `name=value,name=value`."""
-    for name, value in environment.items():
-        if name.upper().endswith("_HEADERS"):
-            for pair in value.split(","):
-                header = pair.partition("=")[2].strip()
-                yield from (header, unquote(header), unquote(header).rpartition(" ")[2])
+def unescape(text: str) -> Unescaped | None:
+    """Undo a text's escapes once; None where it has none."""
+    if _ESCAPING.search(text) is None:
+        return None
+    pieces: list[str] = []
+    starts, origins, done, length = [0], [0], 0, 0
+    for found in _ESCAPE.finditer(text):
+        begin, end = found.span()
+        meant = _meant(found)
+        pieces += [text[done:begin], meant]
+        length += begin - done
+        starts += [length, length + len(meant)]
+        origins += [begin, end]
+        length += len(meant)
+        done = end
+    return Unescaped("".join([*pieces, text[done:]]), starts, origins) if pieces else None
 
 
-class Fragments:
-    """Finds parts of secrets: ten characters at their beginning, or twenty anywhere.
+def _meant(escape: re.Match[str]) -> str:
+    for group, base in enumerate(_BASES, 1):
+        if (digits := escape[group]) is not None:
+            number = int(digits, base) if base else ord(digits)
+            return chr(number) if number <= sys.maxunicode else "?"
+    return _NAMED.get(escape[7] or "", "")
+
+
+class Finder:
+    """Finds secrets: whole ones, ten characters at an end of one, or twenty from anywhere in it.
 
     A vendor may shorten what it echoes; a message may have been cut before it came to us.
     """
 
-    def __init__(self, forms: Iterable[str]) -> None:
-        self._at: dict[str, list[tuple[str, int]]] = {}
-        for form in forms:
-            if len(form) >= FRAGMENTED:
-                for start in range(0, len(form) - ANCHOR + 1, ANCHOR):
-                    anchor = form[start : start + ANCHOR]
-                    self._at.setdefault(anchor, []).append((form, start))
-                end = form[-ANCHOR:]
-                self._at.setdefault(end, []).append((form, len(form) - ANCHOR))
-        self._anchor = re.compile("|".join(map(re.escape, self._at)) or r"(?!)")
-
-    @property
-    def anchors(self) -> Iterable[str]:
-        """List what gives a fragment away."""
-        return self._at.keys()
-
-    def mask(self, text: str, mask: str) -> str:
-        """Return a text with each fragment replaced, as far as it reaches to both sides."""
-        pieces, done = [], 0
-        for found in self._anchor.finditer(text):
-            if found.start() < done:
+    def __init__(self, secrets: Iterable[str], shortest: int) -> None:
+        forms = {form for secret in secrets for form in encoded(secret)}
+        forms = {form for form in forms if len(form) >= shortest}
+        self._longest = max(map(len, forms), default=0)
+        self._grams = {form[at : at + GRAM] for form in forms for at in range(len(form) - GRAM + 1)}
+        # What gives a form away, and where in it that stands. Short forms are looked for whole;
+        # long ones by their ends, and in samples of the text, as that costs the same for any
+        # number of them.
+        self._ends: dict[str, list[_Place]] = {}
+        self._pieces: dict[str, list[_Place]] = {}
+        for form in sorted(forms):
+            if len(form) < FRAGMENT:
+                self._ends.setdefault(form, []).append((form, 0))
                 continue
-            begin, end = found.span()
-            for form, start in self._at[found[0]]:
-                low, high = _reach(text, found.start(), form, start)
-                begin, end = min(begin, max(low, done)), max(end, high)
-            pieces += [text[done:begin], mask]
-            done = end
-        return "".join([*pieces, text[done:]])
+            for at in range(len(form) - PIECE + 1):
+                piece = form[at : at + PIECE]
+                self._pieces.setdefault(piece, []).append((form, at))
+                if at in (0, len(form) - PIECE):
+                    self._ends.setdefault(piece, []).append((form, at))
+
+    def find(self, text: str) -> list[tuple[int, int]]:
+        """List from where to where a text holds secrets, in order and apart from each other."""
+        if not self._longest:
+            return []
+        spans = [*self._in_plain(text)]
+        layers: list[Unescaped] = []
+        while len(layers) < DEPTH and (layer := unescape(layers[-1].text if layers else text)):
+            layers.append(layer)
+            for begin, end in self._in_plain(layer.text):
+                for outer in reversed(layers):
+                    begin, end = outer.span(begin, end)
+                spans.append((begin, end))
+        return _merged(spans)
+
+    def begun(self, text: str) -> int:
+        """Return how many characters at a text's end may belong to a secret that goes on."""
+        if not self._longest:
+            return 0
+        tail = text[-8 * self._longest :]
+        unfinished = _UNFINISHED.search(tail)
+        whole = tail[: unfinished.start()] if unfinished else tail
+        held = self._trailing(tail)
+        layer = unescape(whole)
+        plain = layer.text if layer else whole
+        if length := self._trailing(plain):
+            begin = len(plain) - length
+            if layer:
+                begin, _ = layer.span(begin, len(plain))
+            held = max(held, len(tail) - begin)
+        return held
+
+    def _trailing(self, text: str) -> int:
+        """Return how many characters at the end all stand like that in some form."""
+        end = len(text)
+        while end >= GRAM and text[end - GRAM : end] in self._grams:
+            end -= 1
+        return len(text) - end + GRAM - 1 if end < len(text) else 0
+
+    def _in_plain(self, text: str) -> Iterator[tuple[int, int]]:
+        for end, places in self._ends.items():
+            found = text.find(end)
+            while found >= 0:
+                yield from _reached(text, found, places)
+                found = text.find(end, found + len(end))
+        for start in range(0, len(text) - PIECE + 1, PIECE + 1):
+            if (piece := text[start : start + PIECE]) in self._pieces:
+                yield from _reached(text, start, self._pieces[piece])
 
 
-def _reach(text: str, place: int, form: str, start: int) -> tuple[int, int]:
-    """Return from where to where a text agrees with a form around a place where it does."""
-    low, high = place, place + ANCHOR
-    while low > 0 and start > 0 and text[low - 1] == form[start - 1]:
-        low, start = low - 1, start - 1
-    position = start + high - low
-    while high < len(text) and position < len(form) and text[high] == form[position]:
-        high, position = high + 1, position + 1
-    return low, high
+def _reached(text: str, found: int, places: Iterable[_Place]) -> Iterator[tuple[int, int]]:
+    """List how far a text agrees with forms to both sides of where a piece of them was found."""
+    for form, at in places:
+        low, start = found, at
+        while low > 0 and start > 0 and text[low - 1] == form[start - 1]:
+            low, start = low - 1, start - 1
+        high, stop = found, at
+        while high < len(text) and stop < len(form) and text[high] == form[stop]:
+            high, stop = high + 1, stop + 1
+        yield low, high
+
+
+def _merged(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    merged: list[tuple[int, int]] = []
+    for begin, end in sorted(spans):
+        if merged and begin < merged[-1][1]:
+            merged[-1] = merged[-1][0], max(end, merged[-1][1])
+        else:
+            merged.append((begin, end))
+    return merged

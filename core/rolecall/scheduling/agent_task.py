@@ -83,6 +83,7 @@ class AgentTask:
             verified = section(self._verifications(self.context.team.agents))
             plan = self.revisions.with_changes(without_section(text))
             text = f"{verified}\n\n{plan}" if verified else plan
+        text = context.redact.known(text)  # a secret may come in pieces that only now are together
         deliverable = Deliverable(CUT + text if cut else text, cut)
         # On the disk before the file is: after a crash it would look like a person's edit.
         self.folder.store.record_deliverable(name, deliverable.text)

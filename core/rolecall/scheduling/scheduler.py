@@ -9,6 +9,7 @@ from attrs import field, frozen
 from ..errors import BudgetReached, RolecallError, RunError
 from ..execution.context import RunContext
 from ..execution.dispatcher import Dispatcher
+from ..execution.redaction import redact_error
 from ..storage.run_folder import RunFolder
 from ..types.agents import Agent
 from ..types.events import (
@@ -185,6 +186,7 @@ class Scheduler:
         )
 
     def _fail(self, agent: Agent, error: RolecallError) -> None:
+        redact_error(error, self._context.redact)
         self._failed[agent.name] = error
         by_budget = isinstance(error, BudgetReached)
         at = self._context.at

@@ -1,6 +1,7 @@
 """One run of a team, put together from the plugins: the same for a new run and a resumed one."""
 
 import asyncio
+import logging
 import signal
 import time
 from collections.abc import Collection, Coroutine, Mapping, Sequence
@@ -15,6 +16,7 @@ from ..errors import BudgetReached, UsageError
 from ..execution.budget import Budget
 from ..execution.context import AskConsent, RunContext, close
 from ..execution.pricing import Pricing
+from ..execution.redaction import Redactor, masked_log
 from ..observers.cost_comparison import CostComparison
 from ..observers.event_bus import EventBus
 from ..observers.ledger import Ledger
@@ -45,6 +47,8 @@ from .scheduler import RunOutcome, Scheduler
 from .toolbox import choose
 from .triage import check_updatable
 
+_log = logging.getLogger("rolecall")
+
 
 @frozen
 class SharedResources:
@@ -52,12 +56,14 @@ class SharedResources:
 
     providers: Mapping[str, Provider]
     limiters: Sequence[Limiter]
+    redact: Redactor
 
     @classmethod
     def collect(cls, host: Host, settings: Settings) -> "SharedResources":
         """Ask the plugins for them."""
         providers, limiters = host.providers(settings), host.limiters(settings)
-        return cls(supplied(providers), list(supplied(limiters).values()))
+        listed = list(supplied(limiters).values())
+        return cls(supplied(providers), listed, Redactor.of(settings))
 
 
 class Session:
@@ -89,6 +95,7 @@ class Session:
         self._numbers = {agent.name: number for number, agent in enumerate(whole, 1)}
         self.team, self._left_out = assemble(whole, options.only, (*options.skip, *off))
         self._limiters = shared.limiters
+        self.redact = shared.redact
         self.pricing = Pricing(settings, self._providers)
         if settings.budget is not None:
             check = Budget(settings.budget, settings.allow_unpriced).check
@@ -139,6 +146,26 @@ class Session:
             self.settings, self._options, self.team, flags, sandbox.name if sandbox else ""
         )
 
+    def masked(self, text: str, what: str) -> str:
+        """Mask the secrets in a text of the operator's, and warn where it holds one."""
+        masked = self.redact.known(text)
+        if masked != text:
+            names = ", ".join(self.redact.names(text))
+            _log.warning(
+                "%s holds a secret (the value of %s), which is masked: it is neither sent nor kept",
+                what,
+                names,
+            )
+        return masked
+
+    def begin(
+        self, request: str, flags: Sequence[str] = (), folder: str | Path | None = None
+    ) -> RunFolder:
+        """Make the folder of a new run, by default one among the settings' `runs`."""
+        request = self.masked(request, "the request")
+        runs, about = Path(self.settings.runs), self.describe(flags)
+        return RunFolder.begin(runs, request, about, folder, self.signer)
+
     def plan(self, request: str) -> Estimate:
         """Estimate what a new run among the settings' `runs` will come to."""
         return self.estimate(request, past_history(Path(self.settings.runs), (), self.signer))
@@ -171,7 +198,7 @@ class Session:
 
         Raises UsageError where the run's agents are all unknown: the team is another one.
         """
-        oddities = self._strangers(folder)
+        oddities = [*self._secrets(folder), *self._strangers(folder)]
         if folder.torn:
             oddities.append(f"{folder.path}: the journal's last line was unfinished and is dropped")
         if folder.store.calls.in_doubt:
@@ -179,6 +206,25 @@ class Session:
             doubtful = ", ".join(folder.store.calls.in_doubt)
             oddities.append(f"cut off under way{billed} and asked again: {doubtful}")
         return oddities
+
+    def _secrets(self, folder: RunFolder) -> list[str]:
+        """Mask secrets that a person wrote into deliverables; list those in the request, if any.
+
+        The request stays as it is: what was paid for as its answers must not be asked for again.
+        """
+        for name in self.team.agents:
+            text = folder.read(file := self.file(name))
+            if text and folder.store.texts.is_new_edit(name, text):
+                masked = self.masked(text, f"{folder.path / file}")
+                if masked != text:
+                    folder.save(file, masked)
+        names = self.redact.names(folder.request)
+        if not names:
+            return []
+        return [
+            f"{folder.path / 'request.md'}: holds a secret (the value of {', '.join(names)}), "
+            "which is sent and kept; begin a new run without it"
+        ]
 
     def _strangers(self, folder: RunFolder) -> list[str]:
         """List which of a run's agents are known no more, and who is asked that it did not have.
@@ -220,6 +266,7 @@ class Session:
             raise UsageError("the last change is not worked in yet; finish it with resume")
         files = {name: self.file(name) for name in self.team.agents}
         texts = {name: text for name, file in files.items() if (text := folder.read(file))}
+        change = self.masked(change, "the change")
         check_updatable(self.team, texts)
         changes = "\n\n".join(update.section for update in store.updates)
         for agent in self.team:
@@ -261,6 +308,7 @@ class Session:
             clock=self.clock,
             emit=bus,
             pricing=self.pricing,
+            redact=self.redact,
             calls=folder.store.calls.last,
             spent=folder.store.calls.total.charged,
             past=past,
@@ -278,12 +326,13 @@ class Session:
             forecast=self.estimate(folder.request, past).forecast if is_new else None,
             when=time.time(),
         )
-        try:
-            return await Scheduler(context, folder).run()
-        finally:
-            if self._closes:
-                await close(self._providers.values())
-            await bus.aclose()
+        with masked_log(self.redact):
+            try:
+                return await Scheduler(context, folder).run()
+            finally:
+                if self._closes:
+                    await close(self._providers.values(), self.redact)
+                await bus.aclose()
 
 
 async def terminable(run: Coroutine[Any, Any, RunOutcome]) -> RunOutcome:

@@ -9,7 +9,6 @@ from attrs import evolve
 
 from ..execution.consent_gate import ConsentGate
 from ..execution.context import RunContext
-from ..execution.redaction import Redactor
 from ..plugin.tool_schema import arguments_fault
 from ..storage.acting.agent_files import AgentFiles
 from ..storage.acting.workspace import EMPTY_TREE, OUTPUTS, GitWorkspace, TooLarge
@@ -42,7 +41,7 @@ class ToolExecutor:
         self._store = store
         self._workspace = workspace
         self._consent = ConsentGate(context, store)
-        self._redact = Redactor.of(context.settings)
+        self._redact = context.redact.known
         self._changing = asyncio.Lock()
         self._finished: set[str] = set()
 
@@ -178,7 +177,7 @@ class ToolExecutor:
             result = await tool.call(begun.arguments, work)
         except Exception as error:
             why = f"{type(error).__name__}: {error}"
-            _log.warning("the tool %r broke: %s", tool.name, self._redact(why))
+            _log.warning("the tool %r broke: %s", tool.name, self._context.redact(why))
             result = ToolResult(f"the tool broke: {why}", is_error=True)
         result = known or result
         return evolve(result, text=self._shown(begun, self._redact(result.text)))

@@ -9,7 +9,6 @@ from typing import Any
 from attrs import asdict, evolve
 
 from ..execution.context import RunContext
-from ..execution.redaction import Redactor
 from ..storage.acting.scratch import Scratch
 from ..storage.acting.workspace import GitWorkspace
 from ..storage.run_folder import RunFolder
@@ -37,7 +36,7 @@ class Verifier:
         self._context = context
         self._folder = folder
         self._workspace = workspace
-        self._redact = Redactor.of(context.settings)
+        self._redact = context.redact.known
         self._scratch = Scratch(folder.path)
 
     def recover(self) -> None:

@@ -13,7 +13,7 @@ class Workbench:
     """The run's tools, its workspace, and who checks what is in it."""
 
     def __init__(self, context: RunContext, folder: RunFolder) -> None:
-        workspace = GitWorkspace(folder.path, context.settings.environment)
+        workspace = GitWorkspace(folder.path, context.settings.environment, context.redact.known)
         self._context = context
         self.executor = ToolExecutor(context, folder.store, workspace)
         self.verifier = Verifier(context, folder, workspace)

@@ -104,7 +104,8 @@ def _recording(path: Path) -> "Iterator[Recorder]":
     from .recording import recorded_in
     from .redaction import Redaction
 
-    redaction = Redaction(Redactor.of(load_settings(Path.cwd())).secrets)
+    redact = Redactor.of(load_settings(Path.cwd()))
+    redaction = Redaction(redact.secrets, redact.known)
     with recorded_in(path, redaction, "drop") as recorder:
         yield recorder
 

@@ -4,7 +4,7 @@ import binascii
 import json
 import re
 from base64 import b64decode
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from urllib.parse import unquote
 
@@ -43,9 +43,13 @@ class Redaction:
     """Masks what must not be in a cassette, and finds what is there all the same.
 
     secrets: the values known to this process; what looks like a vendor's key is one as well.
+    mask: masks parts of them, too.
     """
 
-    def __init__(self, secrets: Iterable[str] = ()) -> None:
+    def __init__(
+        self, secrets: Iterable[str] = (), mask: Callable[[str], str] = lambda text: text
+    ) -> None:
+        self._mask = mask
         longest = sorted({secret for secret in secrets if secret}, key=len, reverse=True)
         escaped = {json.dumps(secret)[1:-1] for secret in longest}
         # Some encoders of JSON escape slashes.
@@ -60,6 +64,7 @@ class Redaction:
 
     def text(self, text: str) -> str:
         """Mask in a text, also what is encoded in it."""
+        text = self._mask(text)
         for secret in self._known:
             text = text.replace(secret, MASK)
         if _begins_key(text):
@@ -95,6 +100,8 @@ class Redaction:
 
     def finds(self, text: str) -> bool:
         """Check whether a text holds a secret, plain or encoded."""
+        if self._mask(text) != text:
+            return True
         candidates = {text, *_unescaped(text)}
         return any(self._has_plain(plain) or self._has_encoded(plain) for plain in candidates)
 
@@ -122,6 +129,7 @@ class _OfErrors(Redaction):
     def __init__(self, inner: Redaction) -> None:
         self._inner = inner
         self._known = inner._known
+        self._mask = inner._mask
 
     def text(self, text: str) -> str:
         text = self._inner.text(text)

@@ -55,7 +55,8 @@ def recording(setup: RunSetup, path: Path) -> Iterator[RunSetup]:
 
     A run that goes on adds to what the file holds.
     """
-    redaction = Redaction(Redactor.of(setup.settings).secrets)
+    redact = Redactor.of(setup.settings)
+    redaction = Redaction(redact.secrets, redact.known)
 
     def describe(metadata: CassetteMetadata) -> CassetteMetadata:
         return describe_team(metadata, setup.host, setup.settings)

@@ -523,7 +523,7 @@ def test_a_key_in_a_streamed_piece_goes_no_further() -> None:
 
     calling = Calling(Answering(stream), ANTHROPIC_API_KEY=KEY)
     calling.call()
-    assert [event.delta for event in calling.events.of(CallText)] == ["you sent [secret]"]
+    assert "".join(event.delta for event in calling.events.of(CallText)) == "you sent [secret]"
 
 
 def test_halves_of_a_surrogate_pair_are_joined_or_replaced() -> None:

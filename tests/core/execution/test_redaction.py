@@ -2,8 +2,10 @@
 
 import base64
 import json
+import logging
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -17,6 +19,7 @@ from rolecall.execution.redaction import (
     SHORTEST,
     RedactedStream,
     Redactor,
+    masked_log,
     redact_error,
     redacted,
 )
@@ -192,3 +195,79 @@ def test_the_values_of_headers_are_masked() -> None:
     headers = "authorization=Bearer%20planted-token-0,x-team=planted-team-00"
     redact = Redactor({"OTEL_EXPORTER_OTLP_HEADERS": headers})
     assert "planted" not in redact("sent Bearer planted-token-0 and planted-team-00")
+
+
+def test_a_key_split_over_lines_is_masked_with_what_indents_them() -> None:
+    assert shown(KEY, f"at {KEY[:9]}\n    {KEY[9:22]}\r\n{KEY[22:]}\nnext") == f"at {MASK}\nnext"
+
+
+@pytest.mark.parametrize(
+    "escape",
+    [
+        lambda text: "".join(f"\\u{ord(each):04x}" for each in text),
+        lambda text: "".join(f"%{ord(each):02X}" for each in text),
+        lambda text: "".join(f"&#{ord(each)};" for each in text),
+        lambda text: "".join(f"&#x{ord(each):x};" for each in text),
+        lambda text: quote(quote(text, safe=""), safe=""),
+        lambda text: json.dumps(text).replace("/", "\\/")[1:-1],
+    ],
+)
+def test_an_escaped_key_is_masked_with_its_escapes(escape: Callable[[str], str]) -> None:
+    assert shown(KEY, f"<{escape(KEY)}>") == f"<{MASK}>"
+
+
+def test_headers_in_lines_are_masked_too() -> None:
+    redact = Redactor({"VENDOR_HEADERS": "x-team: planted-team-00\nx-key: planted-key-000"})
+    assert redact("planted-key-000 of planted-team-00") == f"{MASK} of {MASK}"
+
+
+def test_what_credentials_in_json_keep_secret_is_masked_in_a_variable_and_in_a_file(
+    tmp_path: Path,
+) -> None:
+    key = f"-----BEGIN PRIVATE KEY-----\n{'planted0123456789' * 3}\n-----END PRIVATE KEY-----\n"
+    content = json.dumps({"client_email": "someone@example.com", "private_key": key})
+    (tmp_path / "key.json").write_text(content, "utf-8")
+    for value in (content, str(tmp_path / "key.json")):
+        redact = Redactor({"SOME_CREDENTIALS": value})
+        assert redact(f"sent {'planted0123456789' * 3}") == f"sent {MASK}"
+        assert redact("to someone@example.com") == "to someone@example.com"
+        assert redact("-----BEGIN PRIVATE KEY-----") == "-----BEGIN PRIVATE KEY-----"
+
+
+def test_options_of_providers_are_secret_by_their_names() -> None:
+    options = {"headers": {"Authorization": "planted-option-0"}, "region": "eu-central-1"}
+    redact = Redactor.of(Settings(providers={"one": ProviderSettings(options=options)}))
+    assert redact("planted-option-0 in eu-central-1") == f"{MASK} in eu-central-1"
+
+
+def test_the_variables_of_the_secrets_in_a_text_are_named() -> None:
+    redact = Redactor({"A_KEY": "planted-a-key", "B_KEY": "planted-b-key"})
+    assert redact.names("here is planted-b-key") == ["B_KEY"]
+    assert redact.names("here is none") == []
+
+
+def test_in_what_models_wrote_only_known_secrets_are_masked() -> None:
+    redact = Redactor({"A_KEY": "planted-a-key"})
+    text = "DATABASE_URL=postgres://app:app@db/app planted-a-key"
+    assert redacted(Response(text), redact).text == f"DATABASE_URL=postgres://app:app@db/app {MASK}"
+
+
+def test_a_cause_that_shows_a_secret_is_replaced_and_the_others_stay() -> None:
+    root, shows = KeyError("root"), ValueError("with planted-a-key")
+    error = ProviderError(Cause.CONNECTION, "reset")
+    error.__cause__, shows.__cause__ = shows, root
+    redact_error(error, Redactor({"A_KEY": "planted-a-key"}))
+    assert str(error.__cause__) == f"ValueError: with {MASK}"
+    assert error.__cause__.__cause__ is root
+
+
+def test_what_is_logged_is_masked_with_its_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    log = logging.getLogger("rolecall")
+    with masked_log(Redactor({"A_KEY": "planted-a-key"})):
+        try:
+            raise ValueError("planted-a-key")
+        except ValueError as error:
+            log.warning("it broke: %s", error, exc_info=True)
+    assert caplog.messages == [f"it broke: {MASK}"]
+    assert f"ValueError: {MASK}" in caplog.text
+    assert "planted" not in caplog.text

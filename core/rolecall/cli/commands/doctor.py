@@ -19,6 +19,7 @@ from ..render import Grid, counted, grid
 @click.pass_obj
 def doctor(app: App, /, live: bool, as_json: bool) -> int:
     """Show what is configured, from where, what is missing and how to mend it."""
+    from ...execution.redaction import Redactor
     from ...plugin.run_setup import RunSetup
     from ..diagnosis import call_providers, diagnose
 
@@ -28,6 +29,7 @@ def doctor(app: App, /, live: bool, as_json: bool) -> int:
         diagnosis = diagnose(ready)
         if live and not call_providers(ready, diagnosis):
             warn("no provider can be called, so no call was made")
+        diagnosis = Redactor.of(ready.settings).texts(diagnosis)
     if as_json:
         echo(json.dumps(diagnosis, indent=2))
     else:

@@ -7,7 +7,7 @@ import click
 
 from ...plugin.manager import Host
 from ..command_line import Group
-from ..console import show
+from ..console import masked, show
 from ..options import JSON
 from ..render import Grid, counted, grid
 
@@ -37,7 +37,7 @@ def plugins_json(plugins: "Iterable[Plugin]", timings: bool = False) -> list[dic
             "module": plugin.module,
             "hooks": list(plugin.hooks),
             "state": "blocked" if plugin.blocked else "failed" if plugin.failure else "loaded",
-            "failure": plugin.failure or None,
+            "failure": masked(plugin.failure) if plugin.failure else None,
             **({"import_ms": round(1000 * plugin.seconds, 1)} if timings else {}),
         }
         for plugin in plugins

@@ -11,7 +11,7 @@ import secrets
 import shutil
 import stat
 import subprocess
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -83,18 +83,25 @@ class Commit:
 class GitWorkspace:
     """The files of one run; implements `Workspace`, and keeps states of them as trees of git.
 
-    environment: the process's; git is found in its `PATH`.
+    environment: the process's; git is found in its `PATH`. redact: masks secrets in what tools
+        write, and in the names of their files.
 
     Links that lead out of the workspace and repositories of their own within it are removed when
     a state is kept: the first would be followed, the configuration of the second obeyed.
     """
 
-    def __init__(self, run: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        run: Path,
+        environment: Mapping[str, str],
+        redact: Callable[[str], str] = lambda text: text,
+    ) -> None:
         run = run.resolve()
         # Tools that build and install make hard links, and nothing here is written in place.
         self._folder = SafeFolder(run / FILES, hard_links=True, may_be_link=False)
         self._git_dir = run / GIT
         self._environment = {name: environment[name] for name in _KEPT if name in environment}
+        self._redact = redact
         self._is_ready = False
 
     @property
@@ -159,7 +166,8 @@ class GitWorkspace:
 
     def write(self, path: str, text: str) -> None:
         try:
-            self._folder.write(self._checked(path), text.encode("utf-8"), 0o644)
+            content = self._redact(text).encode("utf-8")
+            self._folder.write(self._checked(self._redact(path)), content, 0o644)
         except (RunError, UnicodeEncodeError) as error:
             raise ValueError(self._plain(error)) from error
 
