@@ -59,6 +59,7 @@ STOPS: Mapping[str, Stop] = {
     "MALFORMED_FUNCTION_CALL": Stop.BAD_TOOL_CALL,
     "UNEXPECTED_TOOL_CALL": Stop.BAD_TOOL_CALL,
     "TOO_MANY_TOOL_CALLS": Stop.BAD_TOOL_CALL,
+    "MISSING_THOUGHT_SIGNATURE": Stop.BAD_TOOL_CALL,
 }
 _OURS = ("candidates", "promptFeedback", "usageMetadata", "modelVersion", "responseId")
 

@@ -9,11 +9,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rolecall import Cause, Part, ProviderError, Response, Stop, Text, ToolCall, Verbatim
+from rolecall import (
+    Cause,
+    Message,
+    Part,
+    ProviderError,
+    Request,
+    Response,
+    Stop,
+    Text,
+    ToolCall,
+    Verbatim,
+)
 from rolecall_plugins.providers.anthropic_reply import ClaudeReply
 from rolecall_plugins.providers.gemini_reply import GeminiReply
 from rolecall_plugins.providers.reading.turns import OWN_ID, identified
 from rolecall_plugins.providers.reply_reader import Reading, Reply
+from rolecall_plugins.providers.writing import anthropic_request, gemini_request
 
 THINKING = {"type": "thinking", "thinking": "Hm.", "signature": "c2ln"}
 HIDDEN = {"type": "redacted_thinking", "data": "eA=="}
@@ -71,7 +83,7 @@ def _deltas(block: Any, cuts: Sequence[int]) -> tuple[Any, list[Any]]:
             ]
             sign = {"type": "signature_delta", "signature": block["signature"]}
             return {**block, "thinking": "", "signature": ""}, [*pieces, sign]
-        case "tool_use":
+        case "tool_use" | "server_tool_use":
             pieces = ["", *_cut(json.dumps(block["input"]), cuts)]
             return {**block, "input": {}}, [
                 {"type": "input_json_delta", "partial_json": piece} for piece in pieces
@@ -179,7 +191,76 @@ def test_arguments_of_geminis_that_are_no_object_are_kept() -> None:
     assert (call.arguments, json.loads(call.malformed)) == ({}, ["a"])
 
 
-@pytest.mark.parametrize("reason", ["MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL"])
+SEARCH = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"q": "é"}}
+FOUND = {
+    "type": "web_search_tool_result",
+    "tool_use_id": "srvtoolu_1",
+    "content": [
+        {"type": "web_search_result", "url": "https://example.com", "encrypted_content": "x"}
+    ],
+}
+RAN = {
+    "type": "bash_code_execution_tool_result",
+    "tool_use_id": "srvtoolu_1",
+    "content": {"type": "bash_code_execution_result", "stdout": "1", "return_code": 0},
+}
+CITED = {
+    **SAID,
+    "citations": [{"type": "web_search_result_location", "url": "https://example.com"}],
+}
+
+
+@given(st.lists(st.integers(0, 99), max_size=4))
+def test_what_claudes_own_tools_leave_in_a_turn_goes_back_as_it_came(cuts: list[int]) -> None:
+    blocks = (THINKING, SEARCH, FOUND, RAN, CITED, CALL)
+    plain = read(ClaudeReply(), message(*blocks))
+    told = events(*blocks, cuts=cuts)
+    place = next(
+        number
+        for number, event in enumerate(told)
+        if event.get("index") == 4 and event["type"] == "content_block_start"
+    )
+    del told[place]["content_block"]["citations"]
+    cited = {"type": "citations_delta", "citation": CITED["citations"][0]}
+    told.insert(place + 1, {"type": "content_block_delta", "index": 4, "delta": cited})
+    for response in (plain, streamed(ClaudeReply(), told)):
+        turn = anthropic_request.write(
+            Request("", (Message("assistant", parts=response.parts),)), "claude"
+        )
+        assert turn["messages"] == [{"role": "assistant", "content": list(blocks)}]
+        assert [call.id for call in response.tool_calls] == ["toolu_1"]
+
+
+def test_what_geminis_own_tools_leave_in_a_turn_goes_back_as_it_came() -> None:
+    parts = (
+        {"executableCode": {"language": "PYTHON", "code": "1 + 1"}, "thoughtSignature": "c2ln"},
+        {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "2"}},
+        {"toolCall": {"toolType": "GOOGLE_SEARCH_WEB", "id": "s1"}},
+        {"text": "Two."},
+        {**wanted(id="1", args={"n": 1}), "thoughtSignature": "c2ln"},
+        wanted("list", id="2", args={}),
+    )
+    plain = read(GeminiReply(), answer(*parts))
+    for response in (
+        plain,
+        streamed(GeminiReply(), [answer(*parts[:3], finish=None), answer(*parts[3:])]),
+    ):
+        turn = gemini_request.write(
+            Request("", (Message("assistant", parts=response.parts),)), "gemini"
+        )
+        assert turn["contents"] == [{"role": "model", "parts": list(parts)}]
+        assert response.text == "Two."
+
+
+def test_a_turn_that_claude_paused_in_a_tool_of_its_own_is_no_answer() -> None:
+    response = read(ClaudeReply(), message(SAID, SEARCH, stop="pause_turn"))
+    assert response.stop is Stop.BAD_TOOL_CALL
+    assert "pause_turn" in response.detail
+
+
+@pytest.mark.parametrize(
+    "reason", ["MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "MISSING_THOUGHT_SIGNATURE"]
+)
 @pytest.mark.parametrize("parts", [[], [wanted()]])
 def test_a_call_that_gemini_rejects_is_a_bad_one(reason: str, parts: list[Any]) -> None:
     response = read(GeminiReply(), answer(*parts, finish=reason))

@@ -18,11 +18,11 @@ _NUMBERED = ("", "string", "number", "integer", "boolean", "array", "object", "n
 
 
 def recorded(*tags: str) -> dict[str, Json]:
-    """Load the exchanges with any of these tags, by id; none where no traffic is here."""
+    """Load the exchanges, or those with any of these tags, by id; none where no traffic is here."""
     found = {}
     for path in sorted((WIRE / "interactions").glob("*.json")):
         exchange = json.loads(path.read_text("utf-8"))
-        if set(tags) & set(exchange["tags"]):
+        if not tags or set(tags) & set(exchange["tags"]):
             found[path.stem] = exchange
     return found
 
@@ -116,7 +116,7 @@ def _claude_part(block: Json, names: dict[str, str]) -> Part:
             text = _text_of_result(block.get("content"))
             return ToolResult(text, bool(block.get("is_error")), call, names[call])
         case {"type": "image" | "document", "source": {"type": "base64", "data": data}}:
-            return Attachment(block["source"]["media_type"], _decoded(data))
+            return Attachment(block["source"]["media_type"], decoded(data))
     return As("claude", block)
 
 
@@ -147,7 +147,7 @@ def _gemini_part(part: Json) -> Part:
             text = _text_of_response(answer["response"])
             return ToolResult(text, False, answer.get("id", ""), answer["name"])
         case {"inlineData": {"mimeType": kind, "data": data}}:
-            return Attachment(kind, _decoded(data))
+            return Attachment(kind, decoded(data))
     return As("gemini", part)
 
 
@@ -168,7 +168,7 @@ def _bare_block(block: Json) -> Json:
     if bare["type"] == "tool_result":
         bare["content"] = _text_of_result(bare.get("content"))
     if bare.get("source", {}).get("type") == "base64":
-        bare["source"] = {**bare["source"], "data": _decoded(bare["source"]["data"])}
+        bare["source"] = {**bare["source"], "data": decoded(bare["source"]["data"])}
     return bare
 
 
@@ -196,7 +196,7 @@ def _bare_part(part: Json) -> Json:
     if "inlineData" in bare:
         bare["inlineData"] = {
             "mimeType": bare["inlineData"]["mimeType"],
-            "data": _decoded(bare["inlineData"]["data"]),
+            "data": decoded(bare["inlineData"]["data"]),
         }
     return bare
 
@@ -251,6 +251,6 @@ def _camel(value: Json) -> Json:
     }
 
 
-def _decoded(data: str) -> bytes:
+def decoded(data: str) -> bytes:
     plain = re.sub(r"[^\w+/-]", "", data).translate(str.maketrans("-_", "+/"))
     return base64.b64decode(plain + "=" * (-len(plain) % 4))
