@@ -15,10 +15,10 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from .errors import ProviderError
+from .json_schema import arguments_fault
 from .plugin.contracts import check_tool
 from .plugin.entry_points import installed
 from .plugin.manager import Host
-from .plugin.tool_schema import arguments_fault
 from .types.agents import Agent, Balance, TeamGraph
 from .types.causes import Cause
 from .types.consent import Consent

@@ -29,7 +29,7 @@ EXAMPLES = sorted((ROOT / "examples").rglob("*.py"))
 
 # The rooms of core from the ground; a file imports from its own room and from floors beneath it.
 FLOORS = (
-    {"_version", "usage"},
+    {"_version", "json_schema", "usage"},
     {"errors"},
     {"types"},
     {"config", "storage"},

@@ -124,8 +124,8 @@ def check_item(
 
 def check_tool(plugin: str, item: Any) -> "Tool":
     """Raise PluginError where a model could not be told of a tool, or its calls not be checked."""
+    from ..json_schema import schema_fault
     from ..types.tools import LONGEST_DESCRIPTION, TOOL_NAME
-    from .tool_schema import schema_fault
 
     check_item(plugin, item, "a tool", "call", is_async=True)
     if not TOOL_NAME.fullmatch(item.name):

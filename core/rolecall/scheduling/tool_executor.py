@@ -9,7 +9,7 @@ from attrs import evolve
 
 from ..execution.consent_gate import ConsentGate
 from ..execution.context import RunContext
-from ..plugin.tool_schema import arguments_fault
+from ..json_schema import arguments_fault
 from ..storage.acting.agent_files import AgentFiles
 from ..storage.acting.workspace import EMPTY_TREE, OUTPUTS, GitWorkspace, TooLarge
 from ..storage.records import WorkspaceRecord

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from rolecall.plugin.tool_schema import DEEPEST, LARGEST, arguments_fault, schema_fault
+from rolecall.json_schema import DEEPEST, LARGEST, arguments_fault, schema_fault
 
 
 def of_a(**schema: Any) -> dict[str, Any]:
