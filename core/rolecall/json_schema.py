@@ -1,8 +1,10 @@
-"""Tools' JSON Schemas: checked when a tool is registered, and what a call's arguments must fit.
+"""JSON Schemas of tools and of answers: whether they are sound, and what does not fit them.
 
-`jsonschema` is imported when the first tool is checked: most runs have none.
+`jsonschema` is imported when the first one is checked: most runs have none.
 """
 
+import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -13,18 +15,22 @@ if TYPE_CHECKING:
 DEEPEST = 32  # levels of a schema
 LARGEST = 10_000  # values of a schema, and texts of this many characters count as one
 _REFERENCES = ("$ref", "$dynamicRef")
+_FENCE = re.compile(r"^```json[ \t]*\n(.*?)^```[ \t]*$", re.DOTALL | re.MULTILINE)
 Schema = Mapping[str, Any]
 
 
-def schema_fault(schema: object) -> str:
-    """Return why a value is no JSON Schema of a tool's arguments, or ""."""
+def schema_fault(schema: object, is_of_tool: bool = True) -> str:
+    """Return why a value is no JSON Schema, or "".
+
+    is_of_tool: it is to describe the arguments of a tool, which are an object.
+    """
     if not isinstance(schema, Mapping):
         return f"it is no table, but {_shown(schema)}"
     try:
         plain = dict(schema)
         if wrong := _json_fault(plain):
             return wrong
-        if plain.get("type") != "object":
+        if is_of_tool and plain.get("type") != "object":
             return f"type: must be 'object', not {_shown(plain.get('type'))}"
         if wrong := _metaschema_fault(plain) or _reference_fault(plain):
             return wrong
@@ -36,13 +42,43 @@ def schema_fault(schema: object) -> str:
 
 def arguments_fault(schema: Schema, arguments: Mapping[str, Any]) -> str:
     """Return how a call's arguments violate a tool's schema, or ""."""
+    return value_fault(schema, dict(arguments))
+
+
+def answer_fault(schema: Schema, text: str, is_part: bool = False) -> str:
+    """Return how an answer violates a schema, or "".
+
+    is_part: the answer is a text that holds the value in its first block of JSON.
+    """
+    try:
+        value = answer_value(text, is_part)
+    except ValueError as error:
+        return str(error)
+    return value_fault(schema, value)
+
+
+def answer_value(text: str, is_part: bool = False) -> Any:
+    """Return the JSON value of an answer, also of one in a fence; raise ValueError without one."""
+    found = _FENCE.search(text)
+    if is_part and found is None:
+        raise ValueError("it holds no block of JSON, fenced by ```json and ```")
+    if found is not None and (is_part or not text.lstrip().startswith(("{", "["))):
+        text = found[1]
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"it is no JSON: {error}") from error
+
+
+def value_fault(schema: Schema, value: object) -> str:
+    """Return how a value violates a schema, or ""."""
     from jsonschema.exceptions import best_match
 
     try:
-        error = best_match(_validator(dict(schema)).iter_errors(dict(arguments)))
+        error = best_match(_validator(dict(schema)).iter_errors(value))
     except RecursionError:
-        return "the tool's schema refers to itself without end"
-    return "" if error is None else f"{_place(error.absolute_path) or 'they'}: {_reason(error)}"
+        return "the schema refers to itself without end"
+    return "" if error is None else f"{_place(error.absolute_path) or 'it'}: {_reason(error)}"
 
 
 def _json_fault(schema: Mapping[Any, Any]) -> str:

@@ -6,6 +6,7 @@ Nothing else reads the environment or looks for files of settings.
 import os
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from attrs import evolve
@@ -54,7 +55,7 @@ def _project(pyproject: Path) -> Layer:
     settings = structure(table, str(pyproject)) if table else Settings()
     settings = evolve(
         settings,
-        agents=_with_prompts(settings.agents, pyproject),
+        agents=_with_files(settings.agents, pyproject),
         runs=_beside(pyproject, settings.runs),
         state=_beside(pyproject, settings.state),
         reuse=tuple(_beside(pyproject, folder) for folder in settings.reuse),
@@ -74,27 +75,32 @@ def _variables(environment: Mapping[str, str], where: str) -> Layer:
     return Layer(Level.ENVIRONMENT, f"ROLECALL_DEBUG in {where}", values)
 
 
-def _with_prompts(
+def _with_files(
     agents: Mapping[str, AgentSettings], pyproject: Path
 ) -> Mapping[str, AgentSettings]:
-    """Read the files that agents' prompts are in."""
+    """Read the files that agents' prompts and schemas are in."""
+    read = partial(_file_of, pyproject)
     return {
-        name: evolve(agent, prompt=_prompt(name, agent.prompt, pyproject))
-        if agent.prompt
-        else agent
+        name: evolve(
+            agent,
+            prompt=read(name, "prompt", agent.prompt),
+            schema=read(name, "schema", agent.schema),
+        )
         for name, agent in agents.items()
     }
 
 
-def _prompt(name: str, file: str, pyproject: Path) -> str:
-    key = f"{pyproject}: tool.rolecall.agents.{name}.prompt"
-    prompt = pyproject.parent / file
+def _file_of(pyproject: Path, agent: str, key: str, name: str) -> str:
+    if not name:
+        return ""
+    place = f"{pyproject}: tool.rolecall.agents.{agent}.{key}"
+    file = pyproject.parent / name
     try:
-        text = prompt.read_text("utf-8")
+        text = file.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{key}: cannot be read: {error}") from error
+        raise SettingsError(f"{place}: cannot be read: {error}") from error
     if not text.strip():
-        raise SettingsError(f"{key}: {prompt} is empty")
+        raise SettingsError(f"{place}: {file} is empty")
     return text
 
 

@@ -31,10 +31,12 @@ UNSET = {
 }
 
 
-def _only_truncated_continues(_: object, __: object, on: Mapping[Cause, Action]) -> None:
+def _fitting_actions(_: object, __: object, on: Mapping[Cause, Action]) -> None:
     for cause, action in on.items():
         if action is Action.CONTINUE and cause is not Cause.TRUNCATED:
             raise ValueError(f"on.{cause}: only a truncated answer can continue")
+        if action is Action.REPAIR and cause is not Cause.BAD_SCHEMA:
+            raise ValueError(f"on.{cause}: only an answer that does not fit can be repaired")
 
 
 class Order(StrEnum):
@@ -55,6 +57,7 @@ class AgentSettings:
     prompt: the text of the file that the key names. title, goal, needs: as in `Agent`.
     tools: what it may use: tools by name, groups of them, or patterns; None is the agent's own.
     balance, tier: as in `Agent`; None is the agent's own.
+    schema: the text of the file that the key names. schema_is_part: as in `Agent`.
     off: leave the agent out; `NAME = false` sets that.
     """
 
@@ -64,6 +67,8 @@ class AgentSettings:
     goal: str = ""
     needs: tuple[str, ...] | None = None
     tools: tuple[str, ...] | None = None
+    schema: str = field(default="", repr=False)
+    schema_is_part: bool | None = None
     balance: Balance | None = None
     tier: str | None = None
     off: bool = False
@@ -158,7 +163,7 @@ class Settings:
     balance: Balance = Balance.FIXED
     hedge: bool = False
     tiers: Mapping[str, tuple[str, ...]] = field(factory=dict)
-    on: Mapping[Cause, Action] = field(factory=dict, validator=_only_truncated_continues)
+    on: Mapping[Cause, Action] = field(factory=dict, validator=_fitting_actions)
     prices: Mapping[str, Price] = field(factory=dict)
     budget: float | None = field(default=None, validator=at_least(0))
     allow_unpriced: bool = False

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from attrs import evolve, frozen
 
 from ..errors import PluginError, ProviderError, RolecallError
+from ..json_schema import answer_fault
 from ..types.agents import Agent
 from ..types.causes import Cause
 from ..types.limits import Call, Limiter, Outcome, SendLimiter
@@ -57,9 +58,18 @@ def judge(response: Response, request: Request | None = None) -> Cause | None:
         offers = request is not None and bool(request.tools)
         return None if offers and response.tool_calls else Cause.BAD_TOOL_CALL
     blank = not response.text.strip()
+    if response.stop is Stop.END and not blank and schema_fault(response, request):
+        return Cause.BAD_SCHEMA
     if response.stop is Stop.LENGTH:
         return Cause.THINKING_ONLY if blank else Cause.TRUNCATED
     return Cause.EMPTY if blank else None
+
+
+def schema_fault(response: Response, request: Request | None) -> str:
+    """Return how a response violates the schema that was asked for, or ""."""
+    if request is None or request.schema is None:
+        return ""
+    return answer_fault(request.schema, response.text, request.schema_is_part)
 
 
 def estimate(request: Request) -> int:
@@ -276,7 +286,8 @@ async def _complete(
     cause = judge(response, request)
     if cause is None:
         return response, None
-    return response, ProviderError(cause, response.detail or MEANING[cause])
+    why = response.detail or MEANING.get(cause, "") or schema_fault(response, request)
+    return response, ProviderError(cause, why)
 
 
 def _end(limiter: Limiter, call: Call, outcome: Outcome) -> None:

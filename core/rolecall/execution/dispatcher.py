@@ -143,7 +143,7 @@ class Dispatcher:
     def _is_answer(self, result: CallResult) -> bool:
         error = result.error
         return result.response is not None and (
-            error is None or self._actions[Cause(error.cause)] is Action.CONTINUE
+            error is None or self._actions[Cause(error.cause)] in (Action.CONTINUE, Action.REPAIR)
         )
 
     async def _hedged(self, asking: "_Asking", request: Request) -> "_Called":

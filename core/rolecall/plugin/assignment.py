@@ -1,14 +1,17 @@
 """Who runs where: the agents of a run, their routes, and who decided them."""
 
+import json
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
+from typing import Any
 
 from attrs import evolve, frozen
 
 from ..config.layers import path
 from ..config.settings import AGENT_VARIABLE, AgentSettings, Settings
 from ..errors import SettingsError, TeamError, UsageError, nearest
+from ..json_schema import schema_fault
 from ..types.agents import Agent, Route, TeamGraph
 from ..types.messages import Provider, lacking, resolve
 from .manager import Host, supplied
@@ -131,9 +134,24 @@ def _altered(agent: Agent, own: AgentSettings) -> Agent:
         prompt=own.prompt or agent.prompt,
         needs=agent.needs if own.needs is None else own.needs,
         tools=agent.tools if own.tools is None else own.tools,
+        schema=_schema(agent.name, own.schema) if own.schema else agent.schema,
+        schema_is_part=agent.schema_is_part if own.schema_is_part is None else own.schema_is_part,
         balance=agent.balance if own.balance is None else own.balance,
         tier=agent.tier if own.tier is None else own.tier,
     )
+
+
+def _schema(agent: str, text: str) -> Mapping[str, Any]:
+    """Parse the schema that the settings give an agent; raise SettingsError where it is none."""
+    try:
+        schema = json.loads(text)
+        fault = schema_fault(schema, is_of_tool=False)
+    except (ValueError, RecursionError) as error:
+        fault = f"it is no JSON: {error}"
+    if fault:
+        raise SettingsError(f"tool.rolecall.agents.{agent}.schema: {fault}")
+    parsed: Mapping[str, Any] = schema
+    return parsed
 
 
 def _variables(

@@ -1,27 +1,30 @@
 """One agent's part of a run: its deliverable is kept as it stands, or asked for, and saved."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 
 from attrs import evolve, frozen
 
-from ..errors import RunError
+from ..errors import AllRoutesFailed, ProviderError, RunError
 from ..execution.context import RunContext
 from ..execution.dispatcher import Dispatcher
+from ..json_schema import answer_fault
 from ..storage.run_folder import RunFolder, deliverable_file
 from ..storage.step_store import step_key
-from ..types.agents import Agent
+from ..types.agents import Agent, Route
 from ..types.answer import Answer
+from ..types.causes import Cause
 from ..types.events import (
     AgentDone,
     AgentStarted,
     DeliverableKept,
+    FellBack,
     RepairStarted,
     StepReused,
     WorkspaceVerified,
 )
 from ..types.messages import Request, Stop
-from .prompts import Continuation, compose
+from .prompts import Continuation, compose, mend
 from .revisions import Revisions
 from .tool_loop import ToolLoop, Written
 from .toolbox import Toolbox
@@ -126,18 +129,59 @@ class AgentTask:
         return await self.workbench.verifier.verify(self.agent.name, written.tree)
 
     async def write(self, request: Request, first: int = 0) -> Written:
-        """Ask for a whole text, in as many pieces as the output limit cuts it into.
+        """Ask for a whole text that fits its schema; raise AllRoutesFailed where none comes.
 
         first: how often the agent was asked before.
         """
+        routes: Sequence[Route] = self.agent.routes
+        failures: list[tuple[str, ProviderError]] = []
+        while True:
+            written = await self._mended(request, first, routes)
+            fault = _fault(written)
+            if not fault:
+                return written
+            route = written.answer.route
+            failures.append((route, ProviderError(Cause.BAD_SCHEMA, fault)))
+            routes = self._routes_after(route, routes)
+            if not routes:
+                raise AllRoutesFailed(self.agent.name, failures)
+            context, to = self.context, str(routes[0])
+            context.emit(
+                FellBack(
+                    at=context.at,
+                    agent=self.agent.name,
+                    route=route,
+                    to=to,
+                    cause=Cause.BAD_SCHEMA,
+                )
+            )
+            first = written.pieces
+
+    async def _mended(self, request: Request, first: int, routes: Sequence[Route]) -> Written:
+        """Ask for a text, and again where it does not fit its schema, told what is wrong."""
+        written = await self._whole(request, first, routes)
+        for _ in range(self.context.settings.repairs):
+            if not (fault := _fault(written)):
+                break
+            again = written.followed_by(mend(fault))
+            written = await self._whole(again, written.pieces, routes)
+        return written
+
+    async def _whole(self, request: Request, first: int, routes: Sequence[Route]) -> Written:
+        """Ask for a whole text, in as many pieces as the output limit cuts it into."""
         continuation = Continuation(request, self.context.settings.continuations)
-        answer = await self._ask(first, request)
+        answer = await self._ask(first, request, routes)
         while (rest := continuation.add(answer.response)) is not None:
             request = rest
-            answer = await self._ask(first + continuation.pieces, request)
+            answer = await self._ask(first + continuation.pieces, request, routes)
         return Written(continuation.text, answer, request, first + continuation.pieces)
 
-    async def _ask(self, ordinal: int, request: Request) -> Answer:
+    def _routes_after(self, answered: str, routes: Sequence[Route]) -> Sequence[Route]:
+        """List the routes that come after the one that answered."""
+        resolved = [str(self.context.pricing.resolve(route)) for route in routes]
+        return routes[resolved.index(answered) + 1 :] if answered in resolved else ()
+
+    async def _ask(self, ordinal: int, request: Request, routes: Sequence[Route]) -> Answer:
         context, name, store = self.context, self.agent.name, self.folder.store
         if ordinal:
             await store.flush()  # what the agent goes on from is paid, so it must not be lost
@@ -147,7 +191,8 @@ class AgentTask:
         if enough > request.max_output_tokens:
             request = evolve(request, max_output_tokens=enough)
         priority = context.priorities[name]
-        ask = partial(self.dispatcher.run, self.agent, request, key, priority)
+        agent = evolve(self.agent, routes=tuple(routes))
+        ask = partial(self.dispatcher.run, agent, request, key, priority)
         answer = await store.step(key, ask, name)
         if answer.reused:
             cost = answer.response.cost
@@ -197,3 +242,11 @@ class AgentTask:
     def _save(self, text: str) -> None:
         for file in self.files:
             self.folder.revise(file, text)
+
+
+def _fault(written: Written) -> str:
+    """Return how a whole text violates the schema that was asked for, or ""."""
+    schema, is_part = written.request.schema, written.request.schema_is_part
+    if schema is None or written.answer.response.stop is Stop.TOOL_USE:
+        return ""
+    return answer_fault(schema, written.text, is_part)

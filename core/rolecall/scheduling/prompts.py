@@ -1,16 +1,26 @@
 """How a step is asked: the role's prompt, the request, and the deliverables it needs."""
 
+import json
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from attrs import evolve
 
 from ..types.agents import Agent
 from ..types.messages import Message, Request, Response, Stop
-from .blocks import block, mark
+from .blocks import block, escaped, mark
 
 CONTINUE = (
     "Your answer was cut off by the output limit. Continue it exactly where it stopped: "
     "repeat nothing, comment on nothing, and finish the deliverable."
+)
+WHOLE = (
+    "No other form holds for it: answer with nothing but one JSON value that fits this JSON Schema:"
+)
+WITHIN = "It must hold one block of JSON, fenced by ```json and ```, that fits this JSON Schema:"
+MEND = (
+    "That does not fit the JSON Schema: {fault}. Write the whole answer again so that it fits; "
+    "change nothing else, and comment on nothing."
 )
 
 
@@ -33,6 +43,8 @@ def compose(
     if agent.shared:
         parts.append(agent.prompt.strip())
     parts.append(f"Write the deliverable of {agent.title} now.")
+    if agent.schema is not None:
+        parts.append(_form(agent.schema, agent.schema_is_part))
     base = template or Request(system="", messages=())
     return evolve(
         base,
@@ -41,7 +53,19 @@ def compose(
         messages=(Message("user", "\n\n".join(parts)),),
         max_output_tokens=agent.max_output_tokens or base.max_output_tokens,
         temperature=base.temperature if agent.temperature is None else agent.temperature,
+        schema=agent.schema,
+        schema_is_part=agent.schema_is_part,
     )
+
+
+def _form(schema: Mapping[str, Any], is_part: bool) -> str:
+    where = WITHIN if is_part else WHOLE
+    return f"{where}\n\n```json\n{json.dumps(schema, ensure_ascii=False, indent=2)}\n```"
+
+
+def mend(fault: str) -> str:
+    """Ask for an answer again that does not fit its schema."""
+    return MEND.format(fault=escaped(fault))
 
 
 def material(

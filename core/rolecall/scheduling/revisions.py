@@ -3,13 +3,12 @@
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cached_property
 
-from ..errors import CallFailed, ProviderError
 from ..storage.step_store import StepStore
 from ..types.agents import Agent, TeamGraph
 from ..types.messages import Request
 from ..types.update import Update
 from .tool_loop import Written
-from .triage import AGAIN, read_triage, revisers, revision, roots, triage
+from .triage import read_triage, revisers, revision, roots, triage
 
 Write = Callable[[Request], Awaitable[Written]]
 
@@ -64,14 +63,8 @@ class Revisions:
             if agent.name != planner.name
         }
         question = triage(planner, self._team, request, deliverables, update, self._template)
-        for _ in range(2):
-            written = await write(question)
-            touched = read_triage(written.text, self._team)
-            if touched is not None:
-                return self._store.record_touched(touched)
-            question = written.followed_by(AGAIN)
-        why = ProviderError("invalid_request", "it did not say whose work the change touches")
-        raise CallFailed(planner.name, [(written.answer.route, why)])
+        written = await write(question)
+        return self._store.record_touched(read_triage(written.text))
 
     @cached_property
     def planner(self) -> Agent:

@@ -1,11 +1,12 @@
 """Changes to a finished run: what its agents revise, and who of them."""
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from attrs import evolve
 
 from ..errors import UsageError
+from ..json_schema import answer_value
 from ..types.agents import Agent, TeamGraph
 from ..types.messages import Message, Request
 from ..types.update import Update
@@ -25,16 +26,11 @@ TRIAGE = (
     "above are as they stand; only those of {roots} are revised already. Say whose deliverable the "
     "change makes wrong or incomplete, taken by itself. Leave out who is only affected because "
     "another deliverable changes: they follow by themselves. No other form holds for this answer: "
-    "answer with nothing but one line per agent whose work the change touches, "
-    "`- agent-name: what changes there`, or with the one word `none`.\n\n"
+    'answer with nothing but JSON, {{"touched": [{{"agent": name, "change": what changes}}]}}, '
+    "an entry for each agent whose work the change touches, and none where it touches nobody's."
+    "\n\n"
     "The agents:\n\n{agents}"
 )
-AGAIN = (
-    "No line of that answer names an agent. Answer with nothing but lines "
-    "`- agent-name: what changes there`, with names from the list above, or with the word `none`."
-)
-_LINE = re.compile(r"\s*(?:[-*•]|\d+\.)\s*[*`]*([\w.-]+)[*`]*\s*(?:[:\u2013\u2014-]\s*(.*))?")
-_NONE = re.compile(r"\s*[-*]?\s*[*`]*none[*`.]*\s*", re.IGNORECASE)
 
 
 def check_updatable(team: TeamGraph, deliverables: Mapping[str, str]) -> None:
@@ -91,19 +87,23 @@ def triage(
         system=planner.shared or f"You are the {planner.title} of a team.",
         shares_system=bool(planner.shared),
         messages=(Message("user", "\n\n".join(parts)),),
+        schema=_schema([agent.name for agent in others]),
     )
 
 
-def read_triage(answer: str, team: TeamGraph) -> Mapping[str, str] | None:
-    """Read whose work is touched, and why; None where the answer says nothing of that."""
-    touched = dict(_named(answer, team))
-    if touched or any(_NONE.fullmatch(line) for line in answer.splitlines()):
-        return touched
-    return None
+def _schema(agents: Sequence[str]) -> Mapping[str, Any]:
+    entry = {
+        "type": "object",
+        "properties": {
+            "agent": {"type": "string", "enum": list(agents)},
+            "change": {"type": "string"},
+        },
+        "required": ["agent", "change"],
+    }
+    touched = {"type": "array", "items": entry}
+    return {"type": "object", "properties": {"touched": touched}, "required": ["touched"]}
 
 
-def _named(answer: str, team: TeamGraph) -> Iterator[tuple[str, str]]:
-    for line in answer.splitlines():
-        match = _LINE.fullmatch(line)
-        if match and match[1] in team.agents:
-            yield match[1], (match[2] or "").strip()
+def read_triage(answer: str) -> Mapping[str, str]:
+    """Read whose work is touched, and why, from an answer that fits its schema."""
+    return {entry["agent"]: entry["change"] for entry in answer_value(answer)["touched"]}

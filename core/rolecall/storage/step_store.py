@@ -61,6 +61,8 @@ def step_key(agent: str, ordinal: int, request: Request) -> str:
     ]
     if request.tools:
         question.append([asdict(tool) for tool in request.tools])
+    if request.schema is not None:
+        question.append({"schema": request.schema, "is_part": request.schema_is_part})
     text = json.dumps(question, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from functools import cached_property
 from types import MappingProxyType
+from typing import Any
 
 from attrs import evolve, field, frozen
 
@@ -76,6 +77,8 @@ class Agent:
     balance: how one of its routes is chosen for a step; None takes the settings'.
     tier: the kind of model it needs; balancing leaves its first route only for others of the tier,
         which the settings list.
+    schema: the JSON Schema that its deliverable must fit, which then is one JSON value.
+    schema_is_part: its deliverable is a text, and its first block of JSON must fit the schema.
     verify: once it is done, rolecall runs the workspace's checks, and what fails goes back to it.
     tools: what it may use: tools by name, a group (the part before a dot), or patterns.
     """
@@ -92,6 +95,8 @@ class Agent:
     shared: str = field(default="", repr=False)
     tools: tuple[str, ...] = field(default=(), converter=_texts)
     verify: bool = False
+    schema: Mapping[str, Any] | None = field(default=None, repr=False)
+    schema_is_part: bool = False
     balance: Balance | None = None
     tier: str = ""
 

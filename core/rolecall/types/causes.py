@@ -14,6 +14,7 @@ class Cause(StrEnum):
     SAFETY = "safety"
     REFUSAL = "refusal"
     BAD_TOOL_CALL = "bad_tool_call"
+    BAD_SCHEMA = "bad_schema"
     RATE_LIMITED = "rate_limited"
     QUOTA_EXHAUSTED = "quota_exhausted"
     OVERLOADED = "overloaded"
@@ -37,6 +38,7 @@ class Action(StrEnum):
     retry: wait as told, or with backoff, and ask the same route again.
     retry_once: ask the same route once more.
     enlarge: ask the same route again with twice the output budget.
+    repair: have the model mend its answer, told what does not fit its schema.
     continue: keep the cut text and let the agent ask for the rest.
     fallback: ask the agent's next route.
     stop: give the agent up.
@@ -46,6 +48,7 @@ class Action(StrEnum):
     RETRY_ONCE = "retry_once"
     ENLARGE = "enlarge"
     CONTINUE = "continue"
+    REPAIR = "repair"
     FALLBACK = "fallback"
     STOP = "stop"
 
@@ -58,6 +61,7 @@ DEFAULT_ACTIONS: Mapping[Cause, Action] = MappingProxyType(
         Cause.SAFETY: Action.FALLBACK,
         Cause.REFUSAL: Action.STOP,
         Cause.BAD_TOOL_CALL: Action.RETRY_ONCE,
+        Cause.BAD_SCHEMA: Action.REPAIR,
         Cause.RATE_LIMITED: Action.RETRY,
         Cause.QUOTA_EXHAUSTED: Action.FALLBACK,
         Cause.OVERLOADED: Action.RETRY,

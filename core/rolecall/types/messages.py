@@ -63,6 +63,9 @@ class Request:
     idle_timeout: seconds without a sign of life in a streamed answer that has begun.
     stream: ask for the answer piece by piece where the provider can.
     tools: what the model may call; a provider that cannot offer them raises `invalid_request`.
+    schema: the JSON Schema of the whole answer; a provider that cannot have the model keep to it
+        leaves it out, and the answer is checked all the same.
+    schema_is_part: it is the schema of a block of JSON in the answer; no provider knows of that.
     deployment: the name of the deployment to call, of a provider that has several.
     """
 
@@ -77,6 +80,8 @@ class Request:
     stream: bool = True
     shares_system: bool = False
     tools: tuple[ToolSpec, ...] = ()
+    schema: Mapping[str, Any] | None = None
+    schema_is_part: bool = False
     deployment: str = ""
     progress: CallProgress = field(factory=CallProgress, eq=False, repr=False)
 

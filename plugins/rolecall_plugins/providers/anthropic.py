@@ -30,6 +30,11 @@ def _amend(body: dict[str, Any], request: Request, provider: str) -> None:
         from .writing.anthropic_request import write
 
         body.update(write(request, provider))
+    if request.schema is not None and not request.schema_is_part:
+        from .writing.answer_schema import for_anthropic
+
+        if (schema := for_anthropic(request.schema)) is not None:
+            body["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
 
 
 CLAUDE = Vendor(

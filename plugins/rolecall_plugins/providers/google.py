@@ -46,6 +46,11 @@ def _amend(body: dict[str, Any], request: Request, provider: str) -> None:
         from .writing.gemini_request import write
 
         body.update(write(request, provider))
+    if request.schema is not None and not (request.schema_is_part or request.tools):
+        from .writing.answer_schema import for_gemini
+
+        form = {"responseMimeType": "application/json", **for_gemini(request.schema)}
+        body.setdefault("generationConfig", {}).update(form)
 
 
 GEMINI = Vendor(

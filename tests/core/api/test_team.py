@@ -212,7 +212,9 @@ async def finished(team: Team) -> Result:
 
 
 def test_an_update_works_a_change_into_a_finished_run(settings: Settings) -> None:
-    provider = FakeProvider("one", ["A", "B", "C", "A2", "- b: new", "B2", "C2"])
+    provider = FakeProvider(
+        "one", ["A", "B", "C", "A2", '{"touched": [{"agent": "b", "change": "new"}]}', "B2", "C2"]
+    )
     team = Team.load(settings=settings, host=hosting(providers=lambda: [provider]))
 
     async def script() -> None:

@@ -108,6 +108,7 @@ def test_what_a_route_means_is_asked_once_however_often_it_is_called() -> None:
         ("safety", ["one", "two"]),
         ("refusal", ["one"]),
         ("bad_tool_call", ["one", "one", "two"]),
+        ("bad_schema", ["one", "two"]),  # as an error, without a text to mend
         ("rate_limited", ["one", "one", "one", "two"]),
         ("quota_exhausted", ["one", "two"]),
         ("overloaded", ["one", "one", "one", "two"]),

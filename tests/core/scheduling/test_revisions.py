@@ -1,6 +1,7 @@
 """A finished run takes up changes: who is touched revises, everyone else's work stands."""
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,11 @@ TEAM = [
     agent("words", "intent"),
     agent("plan", "*", plan=True),
 ]
+
+
+def touching(**changes: str) -> str:
+    touched = [{"agent": name, "change": change} for name, change in changes.items()]
+    return json.dumps({"touched": touched})
 
 
 class Answering(FakeProvider):
@@ -68,7 +74,7 @@ def deliverable(folder: Path, name: str) -> str:
 def test_only_who_is_touched_and_those_who_need_them_work_again(tmp_path: Path) -> None:
     finished(tmp_path / "r")
     stood = deliverable(tmp_path / "r", "words")
-    ran = updated(tmp_path / "r", Answering("- design: another store"))
+    ran = updated(tmp_path / "r", Answering(touching(design="another store")))
     assert done(ran) == ["intent", "design", "code", "plan"]
     assert deliverable(tmp_path / "r", "words") == stood
     (told,) = ran.events.of(WorkTouched)
@@ -78,7 +84,7 @@ def test_only_who_is_touched_and_those_who_need_them_work_again(tmp_path: Path) 
 def test_they_get_their_former_text_and_the_change(tmp_path: Path) -> None:
     finished(tmp_path / "r")
     former = deliverable(tmp_path / "r", "code").strip()
-    provider = Answering("- design: another store")
+    provider = Answering(touching(design="another store"))
     updated(tmp_path / "r", provider)
     asked = [request.messages[0].text for request in provider.requests]
     assert sum("<previous>" in text for text in asked) == 4
@@ -88,7 +94,7 @@ def test_they_get_their_former_text_and_the_change(tmp_path: Path) -> None:
 def test_the_plan_gets_its_section_and_the_former_state_stays(tmp_path: Path) -> None:
     finished(tmp_path / "r")
     former = (tmp_path / "r" / "PLAN.md").read_text("utf-8")
-    updated(tmp_path / "r", Answering("- words: shorter"))
+    updated(tmp_path / "r", Answering(touching(words="shorter")))
     plan = (tmp_path / "r" / "PLAN.md").read_text("utf-8")
     assert plan.endswith("## Change 2026-11-23: Use SQLite.\n\n- words: shorter\n")
     assert (tmp_path / "r" / "history" / "001" / "PLAN.md").read_text("utf-8") == former
@@ -96,7 +102,7 @@ def test_the_plan_gets_its_section_and_the_former_state_stays(tmp_path: Path) ->
 
 def test_afterwards_nobody_is_asked_again(tmp_path: Path) -> None:
     finished(tmp_path / "r")
-    updated(tmp_path / "r", Answering("- design: x"))
+    updated(tmp_path / "r", Answering(touching(design="x")))
     before = {path: path.read_text("utf-8") for path in (tmp_path / "r").rglob("*.md")}
     again = FakeProvider("one")
     assert run(tmp_path / "r", TEAM, again).outcome.exit_code == 0
@@ -106,7 +112,7 @@ def test_afterwards_nobody_is_asked_again(tmp_path: Path) -> None:
 
 def test_an_edit_afterwards_is_noticed_by_those_who_need_it(tmp_path: Path) -> None:
     finished(tmp_path / "r")
-    updated(tmp_path / "r", Answering("- words: x"))
+    updated(tmp_path / "r", Answering(touching(words="x")))
     (path,) = (tmp_path / "r").glob("deliverables/*-design.md")
     path.write_text("My own design.", "utf-8")
     ran = run(tmp_path / "r", TEAM, Answering())
@@ -115,9 +121,9 @@ def test_an_edit_afterwards_is_noticed_by_those_who_need_it(tmp_path: Path) -> N
 
 def test_changes_follow_each_other(tmp_path: Path) -> None:
     finished(tmp_path / "r")
-    updated(tmp_path / "r", Answering("- words: x"))
+    updated(tmp_path / "r", Answering(touching(words="x")))
     begin(tmp_path / "r", "In Rust.", "2026-11-24")
-    ran = run(tmp_path / "r", TEAM, Answering("- code: y"))
+    ran = run(tmp_path / "r", TEAM, Answering(touching(code="y")))
     assert done(ran) == ["intent", "code", "plan"]
     plan = (tmp_path / "r" / "PLAN.md").read_text("utf-8")
     heads = [line for line in plan.splitlines() if line.startswith("## Change")]
@@ -134,7 +140,7 @@ def test_an_interrupted_change_is_finished_without_asking_twice(tmp_path: Path, 
                 await asyncio.sleep(300)
             return await super().complete(request)
 
-    first = Stalling("- design: x")
+    first = Stalling(touching(design="x"))
     begin(tmp_path / "r")
     with pytest.raises(TimeoutError):
         run(
@@ -143,7 +149,7 @@ def test_an_interrupted_change_is_finished_without_asking_twice(tmp_path: Path, 
             first,
             within=lambda clock, running: clock.run(asyncio.wait_for(running, 60)),
         )
-    second = Answering("- design: x")
+    second = Answering(touching(design="x"))
     assert run(tmp_path / "r", TEAM, second).outcome.exit_code == 0
     asked = [request.messages for request in (*first.requests, *second.requests)]
     assert len(asked) == len(set(asked)) == 5
@@ -151,7 +157,7 @@ def test_an_interrupted_change_is_finished_without_asking_twice(tmp_path: Path, 
 
 def test_an_answer_that_names_nobody_is_asked_for_once_more(tmp_path: Path) -> None:
     finished(tmp_path / "r")
-    provider = Answering("The design, surely.", "- design: x")
+    provider = Answering("The design, surely.", touching(design="x"))
     assert done(updated(tmp_path / "r", provider)) == ["intent", "design", "code", "plan"]
     again = provider.requests[2].messages
     assert again[1] == Message("assistant", "The design, surely.")
@@ -160,9 +166,9 @@ def test_an_answer_that_names_nobody_is_asked_for_once_more(tmp_path: Path) -> N
 def test_a_planner_that_does_not_say_who_is_touched_fails_and_all_stays(tmp_path: Path) -> None:
     finished(tmp_path / "r")
     stood = deliverable(tmp_path / "r", "code")
-    ran = updated(tmp_path / "r", Answering("The design.", "The design!"))
+    ran = updated(tmp_path / "r", Answering(*["The design!"] * 3))
     assert list(ran.outcome.failed) == ["plan"]
-    assert "did not say whose work" in str(ran.outcome.failed["plan"])
+    assert "bad_schema (it is no JSON" in str(ran.outcome.failed["plan"])
     assert set(ran.outcome.blocked) == {"design", "code", "words"}
     assert deliverable(tmp_path / "r", "code") == stood
 

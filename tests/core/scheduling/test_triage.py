@@ -5,6 +5,7 @@ from attrs import evolve
 from building import REQUEST, agent
 
 from rolecall import Message, Request, Team, UsageError
+from rolecall.json_schema import answer_fault
 from rolecall.scheduling.triage import (
     check_updatable,
     read_triage,
@@ -69,25 +70,15 @@ def test_the_planner_is_asked_with_all_that_stands_and_who_there_is_to_choose() 
     assert [line.split(":")[0] for line in listed] == ["- design", "- code", "- words"]
 
 
-@pytest.mark.parametrize(
-    ("answer", "touched"),
-    [
-        ("- design: another store", {"design": "another store"}),
-        ("Touched:\n\n* `design`: x\n* **code** - y\n", {"design": "x", "code": "y"}),
-        ("1. design: x\n2. words", {"design": "x", "words": ""}),
-        ("- design: x\n- nobody-known: y", {"design": "x"}),
-        ("> A note.\n\nnone", {}),
-        ("None.", {}),
-        ("- none", {}),
-        ("The design, I think.", None),
-        ("", None),
-        ("- nobody-known: y", None),
-    ],
-)
-def test_an_answer_is_read_kindly_but_not_guessed(
-    answer: str, touched: dict[str, str] | None
-) -> None:
-    assert read_triage(answer, TEAM) == touched
+def test_the_answer_must_name_agents_there_are_to_choose() -> None:
+    asked = triage(TEAM.agents["plan"], TEAM, "Build it.", {}, UPDATE, REQUEST)
+    assert asked.schema is not None
+    fitting = '{"touched": [{"agent": "design", "change": "another store"}]}'
+    assert answer_fault(asked.schema, fitting) == ""
+    assert read_triage(fitting) == {"design": "another store"}
+    assert read_triage('{"touched": []}') == {}
+    for answer in (fitting.replace("design", "intent"), "The design, I think.", "{}"):
+        assert answer_fault(asked.schema, answer)
 
 
 def test_the_plan_gets_a_dated_section() -> None:

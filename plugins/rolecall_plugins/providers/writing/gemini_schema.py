@@ -1,4 +1,4 @@
-"""The part of JSON Schema that Gemini takes of tools.
+"""The part of JSON Schema that Gemini takes of tools and answers.
 
 Source: https://ai.google.dev/api/caching#Schema, and what the API refuses all the same: an `enum`
 of anything but texts, `anyOf` beside anything else, lists without `items`, empty `properties`,
@@ -38,6 +38,11 @@ _SIGNS = {
 def reduced(schema: Schema) -> dict[str, Any]:
     """Return a schema that the API takes."""
     return _Reduction(schema).reduce(object_of(schema))
+
+
+def reduced_answer(schema: Schema) -> dict[str, Any]:
+    """Return a schema of an answer, which need not be an object, that the API takes."""
+    return _Reduction(schema).reduce(schema)
 
 
 class _Reduction:

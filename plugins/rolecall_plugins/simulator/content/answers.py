@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from attrs import field, frozen
 
 from ..exchange import FunctionCall, Query
-from .replies import agent_of, reply
+from .replies import agent_of, is_triage, reply
 from .sample import sample
 from .scripts import Round, Script, scripted
 
@@ -32,7 +32,7 @@ class Answers:
             return round
         if query.forced and query.tools:
             return Round(calls=(fitting_call(query),))
-        if query.schema is not None and agent not in self.texts:
+        if query.schema is not None and agent not in self.texts and not is_triage(query.turns):
             return Round(json.dumps(sample(query.schema), ensure_ascii=False))
         return Round(self.texts.get(agent) or reply(query.system, query.turns))
 

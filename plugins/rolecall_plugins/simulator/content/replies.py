@@ -1,5 +1,6 @@
 """Write a text that declares itself simulated, from nothing but the prompt."""
 
+import json
 import re
 from collections.abc import Sequence
 
@@ -15,7 +16,7 @@ _DELIVERABLE = re.compile(r'<deliverable agent="([^"\n]*)" title="([^"\n]*)">')
 _ANY_SECTIONS = (("Answer", "what was asked for"), ("Reasons", "what the answer rests on"))
 _QUOTE = 200
 # How the question is put whose work a change touches.
-_TRIAGE = "answer with nothing but one line per agent whose work the change touches"
+_TRIAGE = "an entry for each agent whose work the change touches"
 _CHANGE = re.compile(r"<change>\n(.*?)\n</change>", re.DOTALL)
 _LISTED = re.compile(r"^- ([a-z0-9.-]+): ", re.MULTILINE)
 
@@ -27,6 +28,11 @@ def reply(system: str, turns: Sequence[Turn]) -> str:
             return rest
     users = [turn.text for turn in turns if turn.role == "user" and not turn.results]
     return _whole(system, users[-1] if users else "")
+
+
+def is_triage(turns: Sequence[Turn]) -> bool:
+    """Check whether the question is whose work a change touches."""
+    return any(_TRIAGE in turn.text and _CHANGE.search(turn.text) for turn in turns)
 
 
 def agent_of(system: str, turns: Sequence[Turn]) -> str | None:
@@ -65,8 +71,9 @@ def _touched(question: str, start: int) -> str:
     agents = _LISTED.findall(question, start)
     change = _CHANGE.findall(question[:start])[-1].lower()
     named = [name for name in agents if name in change or name.replace("-", " ") in change]
-    lines = [f"- {name}: the change names it" for name in named]
-    return "\n".join([NOTICE, "", *(lines or [f"- {name}: it comes first" for name in agents[:1]])])
+    touched = [{"agent": name, "change": "the change names it"} for name in named]
+    touched = touched or [{"agent": name, "change": "it comes first"} for name in agents[:1]]
+    return json.dumps({"touched": touched})
 
 
 def _written(section: _Section, quote: str) -> str:
