@@ -64,6 +64,7 @@ if TYPE_CHECKING:
         ConsentDecided,
         CostsCompared,
         DeliverableKept,
+        DeploymentClosed,
         Event,
         FellBack,
         Forecast,
@@ -91,6 +92,7 @@ if TYPE_CHECKING:
         ForecastLimiter,
         Limiter,
         Outcome,
+        RoomLimiter,
         SendLimiter,
         SystemClock,
     )
@@ -167,6 +169,7 @@ __all__ = [
     "CostsCompared",
     "DeliverableKept",
     "Deployment",
+    "DeploymentClosed",
     "DeploymentSettings",
     "Diagnosable",
     "Dispatcher",
@@ -211,6 +214,7 @@ __all__ = [
     "Result",
     "Retrying",
     "RolecallError",
+    "RoomLimiter",
     "RoundStarted",
     "Route",
     "RouteClosed",
@@ -280,9 +284,9 @@ _NAMES = {
     "types.events": (
         "AgentBlocked AgentDone AgentFailed AgentStarted CallEnded CallEvent CallHeld "
         "CallStarted CallText CallWaiting CheckStarted ConsentAsked ConsentDecided CostsCompared "
-        "DeliverableKept Event FellBack Forecast Hedged Observer RepairStarted Rerouted Retrying "
-        "RoundStarted RouteClosed RouteOpened RouteProbed RunEnded RunStarted StepReused ToolEnded "
-        "ToolStarted WorkTouched WorkspaceVerified"
+        "DeploymentClosed DeliverableKept Event FellBack Forecast Hedged Observer RepairStarted "
+        "Rerouted Retrying RoundStarted RouteClosed RouteOpened RouteProbed RunEnded RunStarted "
+        "StepReused ToolEnded ToolStarted WorkTouched WorkspaceVerified"
     ),
     "plugin.spec": "hookimpl",
     "scheduling.estimate": "Estimate Expected",
@@ -296,7 +300,9 @@ _NAMES = {
     "types.run_options": "RunOptions",
     "types.http_errors": "provider_error",
     "types.retry_after": "retry_after",
-    "types.limits": "Call Clock ForecastLimiter Limiter Outcome SendLimiter SystemClock",
+    "types.limits": (
+        "Call Clock ForecastLimiter Limiter Outcome RoomLimiter SendLimiter SystemClock"
+    ),
     "api.llm": "LLM",
     "api.text_stream": "Restart",
     "types.parts": "Attachment Part Text ToolCall ToolResult ToolSpec Verbatim",

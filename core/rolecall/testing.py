@@ -38,6 +38,7 @@ from .types.events import (
     ConsentDecided,
     CostsCompared,
     DeliverableKept,
+    DeploymentClosed,
     Event,
     FellBack,
     Hedged,
@@ -391,6 +392,7 @@ def sample_events(folder: str = "runs/sample") -> tuple[Event, ...]:
         RouteOpened(at=2.0, route=route, cause=cause, seconds=30.0),
         RouteProbed(at=2.0, route=route, agent="writer"),
         RouteClosed(at=2.0, route=route),
+        DeploymentClosed(at=2.0, provider="one", deployment="B", cause=cause),
         FellBack(at=2.0, agent="writer", route=route, to="two", cause=cause),
         Hedged(at=2.0, agent="writer", route=route, to="two", after=4.0),
         Rerouted(

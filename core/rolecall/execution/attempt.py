@@ -159,7 +159,8 @@ class Attempts:
             recorder.started(reserved)
             self._speeds.started(call.number, call.agent, str(target))
             outcome = Outcome(cancelled=True)
-            request = evolve(request, model=call.model, progress=recorder)
+            deployment = target.deployment.name if target.deployment else ""
+            request = evolve(request, model=call.model, deployment=deployment, progress=recorder)
             response, error = await _complete(target.provider, request, recorder)
             result = self._result(call.number, target, response, error)
             outcome = _outcome(result)
@@ -209,6 +210,7 @@ class Attempts:
             priority=step.priority,
             began=self._context.began,
             asked=step.since,
+            quota=target.deployment.quota if target.deployment else "",
         )
 
     def _result(

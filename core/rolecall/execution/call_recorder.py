@@ -47,6 +47,7 @@ class _Identity(TypedDict):
     agent: str
     provider: str
     model: str
+    quota: str
 
 
 class CallRecorder(CallProgress):
@@ -177,6 +178,7 @@ class CallRecorder(CallProgress):
             "agent": call.agent,
             "provider": call.provider,
             "model": call.model,
+            "quota": call.quota,
         }
 
 

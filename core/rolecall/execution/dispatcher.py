@@ -1,22 +1,24 @@
 """One step of an agent: call, and then done, retry or fall back."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from ..errors import AllRoutesFailed, BudgetReached, CallFailed, ProviderError
 from ..types.agents import Agent
 from ..types.answer import Answer
 from ..types.causes import Action, Cause
 from ..types.events import FellBack, Hedged, Retrying, RouteClosed, RouteOpened, RouteProbed
+from ..types.limits import Call
 from ..types.messages import Request, ceiling, lacking
 from .attempt import Attempts, RouteLeft, Step
 from .balancer import Balancer
 from .call_recorder import CallResult
 from .circuit_breaker import CircuitBreaker
 from .context import CallContext
+from .deployments import Deployments, Tried
 from .hedging import CallWatch, Race
 from .pricing import ResolvedRoute
 from .route_speeds import RouteSpeeds
@@ -40,6 +42,7 @@ class Dispatcher:
         self._breaker = CircuitBreaker(
             context.clock.now, settings.breaker_failures, settings.breaker_cooldown
         )
+        self._deployments = Deployments(context, self._breaker)
 
     def prepare(self, providers: Iterable[str]) -> None:
         """Start the slow imports of these providers, in threads."""
@@ -67,7 +70,7 @@ class Dispatcher:
                 self._report_fallback(agent, fell_back, name)
             others = [other for _, other in (*untried[:place], *untried[place + 1 :])]
             has_other = any(map(self._usable, others))
-            open_for = self._breaker.why_open(str(target)) if has_other else None
+            open_for = self._deployments.why_open(target) if has_other else None
             if open_for is not None:
                 error = ProviderError(open_for, "its circuit is open after failures; not asked")
             else:
@@ -93,7 +96,7 @@ class Dispatcher:
         usable = [place for place, target in enumerate(targets) if self._usable(target)]
         if len(usable) < 2 or usable[0] != 0 or self._balancer.is_fixed(step.agent):
             return 0
-        describe = partial(self._attempts.describe, step, request)
+        describe = self._described(step, request)
         return usable[self._balancer.choose(step.agent, [targets[at] for at in usable], describe)]
 
     def _leaves(self, asking: "_Asking", request: Request, wait: float) -> bool:
@@ -102,7 +105,7 @@ class Dispatcher:
         if self._balancer.is_fixed(agent):
             return False
         usable = [target for target in asking.others if self._usable(target)]
-        describe = partial(self._attempts.describe, asking.step, request)
+        describe = self._described(asking.step, request)
         return self._balancer.leaves(agent, [asking.target, *usable], describe, wait)
 
     def _report_fallback(self, agent: Agent, left: tuple[str, Cause, bool], to: str) -> None:
@@ -114,7 +117,12 @@ class Dispatcher:
 
     def _usable(self, target: ResolvedRoute) -> bool:
         """Check whether a route could be asked now: it lacks nothing and its breaker is closed."""
-        return self._breaker.why_open(str(target)) is None and not lacking(target.provider)
+        return self._deployments.why_open(target) is None and not lacking(target.provider)
+
+    def _described(self, step: Step, request: Request) -> Callable[[ResolvedRoute], Call]:
+        """Return what describes the call at a route, in the way that it would go."""
+        describe = partial(self._attempts.describe, step, request)
+        return lambda target: describe(self._deployments.choose(target, describe, Tried()))
 
     async def _ask(self, asking: "_Asking", request: Request) -> Answer:
         """Ask one route until it answers; raise the failure after which it is asked no more."""
@@ -132,13 +140,26 @@ class Dispatcher:
                     step=asking.step.key,
                 )
             assert error is not None
+            if self._moves_on(asking, asked, error):
+                continue
             counts[error.cause] += 1
             if probe:
                 raise error
             request, delay = self._retry(asking, request, error, counts)
             await self._context.clock.sleep(delay)
-            if has_other and self._breaker.why_open(asking.route) is not None:
+            if has_other and self._deployments.why_open(asking.target) is not None:
                 raise error  # others found out meanwhile that the route is down
+
+    def _moves_on(self, asking: "_Asking", asked: "_Asking", error: ProviderError) -> bool:
+        """Check whether another key or endpoint of the same route is asked at once."""
+        cause, context = Cause(error.cause), self._context
+        if asked.route != asking.route or self._actions[cause] is Action.STOP:
+            return False
+        if not self._deployments.moves_on(asked.target, cause, error.retry_after, asking.tried):
+            return False
+        agent, route = asking.step.agent.name, asking.route
+        context.emit(Retrying(at=context.at, agent=agent, route=route, cause=cause, delay=0.0))
+        return True
 
     def _is_answer(self, result: CallResult) -> bool:
         error = result.error
@@ -156,7 +177,7 @@ class Dispatcher:
         other = self._balancer.next(agent, [asking.target, *usable])
         if other is None:
             return await self._call(asking, request)
-        hedge = evolve(asking, target=other, others=(), may_leave=False)
+        hedge = evolve(asking, target=other, others=(), may_leave=False, tried=Tried())
 
         def on_late() -> bool:
             if not self._attempts.affords(other, request):
@@ -178,28 +199,36 @@ class Dispatcher:
         self, asking: "_Asking", request: Request, watch: CallWatch | None = None
     ) -> "_Called":
         """Make a call, and count it in the circuit breaker."""
-        probe = self._begin(asking)
+        describe = partial(self._attempts.describe, asking.step, request)
+        target = self._deployments.choose(asking.target, describe, asking.tried)
+        probe = self._begin(asking.step, target)
         leaves = partial(self._leaves, asking, request) if asking.may_leave else None
+        self._deployments.started(target)
         try:
-            result = await self._attempts.make(asking.step, asking.target, request, leaves, watch)
+            result = await self._attempts.make(asking.step, target, request, leaves, watch)
         except BaseException:  # cancelled, or a limiter broke: neither is the route's doing
-            self._breaker.cancelled(asking.route, probe)
+            self._breaker.cancelled(target.counted_on, probe)
             raise
-        self._end(asking, result, probe)
-        return asking, result, probe
+        finally:
+            self._deployments.ended(target)
+        self._end(target, result, probe)
+        return evolve(asking, target=target), result, probe
 
-    def _begin(self, asking: "_Asking") -> bool:
+    def _begin(self, step: Step, target: ResolvedRoute) -> bool:
         """Count a call in the circuit breaker; return whether it is a probe."""
-        probe = self._breaker.started(asking.route)
+        route = target.counted_on
+        probe = self._breaker.started(route)
         if probe:
-            agent = asking.step.agent.name
-            self._context.emit(RouteProbed(at=self._context.at, route=asking.route, agent=agent))
+            self._context.emit(RouteProbed(at=self._context.at, route=route, agent=step.agent.name))
         return probe
 
-    def _end(self, asking: "_Asking", result: CallResult, probe: bool) -> None:
+    def _end(self, target: ResolvedRoute, result: CallResult, probe: bool) -> None:
         """Count in the circuit breaker how a call ended."""
-        context, route, error = self._context, asking.route, result.error
+        context, route, error = self._context, target.counted_on, result.error
         cause = Cause(error.cause) if error else None
+        if self._deployments.close(target, cause):
+            self._breaker.cancelled(route, probe)
+            return
         wait = (error.retry_after if error else None) or 0.0
         too_long = wait if wait > context.settings.max_wait else 0.0
         seconds = self._breaker.ended(route, cause, probe, too_long)
@@ -222,6 +251,8 @@ class Dispatcher:
         match self._actions[cause]:
             case Action.RETRY:
                 delay = self._delay(error, counts.total())
+                left = asking.tried.left(context.clock.now())
+                delay = delay if left is None else min(delay, left)
             case Action.RETRY_ONCE if counts[cause] == 1:
                 pass
             case Action.ENLARGE if larger := _enlarged(asking.target, request):
@@ -261,7 +292,7 @@ class _Asking:
     """What stays the same while one route is asked for one step.
 
     others: the routes that are asked after it. may_leave: whether one of them may be asked before
-    it, should it let the agent wait.
+    it, should it let the agent wait. tried: the route's deployments that failed.
     """
 
     step: Step
@@ -269,6 +300,7 @@ class _Asking:
     patience: "_Patience"
     others: Sequence[ResolvedRoute]
     may_leave: bool
+    tried: Tried = field(factory=Tried)
 
     @property
     def route(self) -> str:

@@ -6,6 +6,7 @@ from attrs import frozen
 
 from ..config.settings import Price, Settings
 from ..types.agents import Route
+from ..types.deployments import Deployment
 from ..types.messages import Provider, cost, resolve
 from ..usage import Usage
 
@@ -15,14 +16,23 @@ class ResolvedRoute:
     """A route with all that a call there needs.
 
     route: names its model. own_price: the user's, which wins over what the provider knows.
+    deployment: which way a call goes, where the provider has several.
     """
 
     route: Route
     provider: Provider
     own_price: Price | None = None
+    deployment: Deployment | None = None
 
     def __str__(self) -> str:
         return str(self.route)
+
+    @property
+    def counted_on(self) -> str:
+        """Return the name of what its calls count on: the route, or a quota's part of it."""
+        if self.deployment is None:
+            return str(self.route)
+        return str(Route(self.deployment.quota, self.route.model))
 
     def cost(self, usage: Usage) -> float | None:
         """Price a call in US dollars; None where the price is unknown."""

@@ -82,6 +82,7 @@ class Totals:
 class Ledger:
     """Listens to a run and keeps its totals.
 
+    quotas: of providers that have several.
     hops, retries, outages, moves: fallbacks, retries, openings of circuit breakers, and what
     balancing moved, in order.
     answered: agent to the route that gave its last answer; `reused` are those with answers from
@@ -92,6 +93,7 @@ class Ledger:
     total: Totals = field(factory=Totals)
     providers: dict[str, Totals] = field(factory=dict)
     models: dict[str, Totals] = field(factory=dict)
+    quotas: dict[str, Totals] = field(factory=dict)
     agents: dict[str, Totals] = field(factory=dict)
     answered: dict[str, str] = field(factory=dict)
     cut: set[str] = field(factory=set)
@@ -112,6 +114,8 @@ class Ledger:
                 self.providers.setdefault(event.provider, Totals()).add(event)
                 model = str(Route(event.provider, event.model))
                 self.models.setdefault(model, Totals()).add(event)
+                if event.quota:
+                    self.quotas.setdefault(event.quota, Totals()).add(event)
                 self.agents.setdefault(event.agent, Totals()).add(event)
             case Retrying():
                 self.retries.append(event)

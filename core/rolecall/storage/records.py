@@ -25,7 +25,7 @@ from ..usage import Usage
 from .record_fields import PARSERS
 
 # What journals of earlier versions lack; every other field must be there, defaults or not.
-_ADDED = frozenset({"held", "parts", "worst"})
+_ADDED = frozenset({"held", "parts", "quota", "worst"})
 
 
 @frozen(kw_only=True)
@@ -180,9 +180,11 @@ def serialise(record: Record) -> dict[str, object]:
     """Return a record as the JSON object that a journal's line holds."""
     kind = type(record)
     values = {name: getattr(record, name) for name in _FIELDS[kind]}
-    # Most answers are text alone; their records are those of versions that knew no parts.
-    if values.get("parts") == ():
-        del values["parts"]
+    # Most answers are text alone, and of providers with one quota; their records are those of
+    # versions that knew nothing else.
+    for name in ("parts", "quota"):
+        if name in values and not values[name]:
+            del values[name]
     return {"type": _NAMES[kind], **values}
 
 

@@ -84,12 +84,16 @@ class AgentStarted(Event):
 
 @frozen(kw_only=True)
 class CallEvent(Event):
-    """Something about one HTTP attempt; `call` counts the run's calls from 1."""
+    """Something about one HTTP attempt; `call` counts the run's calls from 1.
+
+    quota: which of the provider's quotas it counts on, where that has several.
+    """
 
     call: int
     agent: str
     provider: str
     model: str
+    quota: str = ""
 
 
 @frozen(kw_only=True)
@@ -352,6 +356,15 @@ class RouteClosed(Event):
     """The route answers again."""
 
     route: str
+
+
+@frozen(kw_only=True)
+class DeploymentClosed(Event):
+    """A key of the provider was refused: it is not sent any more, and the others are."""
+
+    provider: str
+    deployment: str
+    cause: Cause
 
 
 @frozen(kw_only=True)

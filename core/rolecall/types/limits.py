@@ -123,6 +123,18 @@ class SendLimiter(Limiter, Protocol):
 
 
 @runtime_checkable
+class RoomLimiter(Limiter, Protocol):
+    """A limiter that knows how much room is left, for whoever chooses between quotas."""
+
+    def room(self, call: Call) -> float:
+        """Return which share of the limits that a call counts on is free, from 0 to 1.
+
+        1 where no limit is known. Nothing is reserved or changed; return at once.
+        """
+        ...
+
+
+@runtime_checkable
 class ForecastLimiter(Limiter, Protocol):
     """A limiter that knows how long a call would wait, for whoever chooses between providers."""
 

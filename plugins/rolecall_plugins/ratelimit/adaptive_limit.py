@@ -41,6 +41,9 @@ class AdaptiveLimit:
             self._holding = now + min(wait, MINUTE)
         return wait
 
+    def room(self, now: float) -> float:
+        return self._bucket.room(now)
+
     def reserve(self, amount: float) -> None:
         self._bucket.reserve(amount)
 

@@ -52,6 +52,9 @@ class HeaderTracker:
     def wait(self, amount: float, now: float) -> float:
         return self._bucket.wait(amount, now)
 
+    def room(self, now: float) -> float:
+        return self._bucket.room(now)
+
     def reserve(self, amount: float) -> None:
         self._bucket.reserve(amount)
 

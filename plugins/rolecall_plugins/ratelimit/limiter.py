@@ -118,6 +118,11 @@ class PacingLimiter:
         forecast = WaitForecast(now, interval, self._before, last, quotas, waiting)
         return forecast.seconds(call, key)
 
+    def room(self, call: Call) -> float:
+        """Return which share of its quota's limits is free; 1 where none is known."""
+        quota, _ = self._quota(call)
+        return quota.room(call)
+
     def ended(self, call: Call, outcome: Outcome) -> None:
         admissions = self._admissions[call]
         provider, _ = self._quota(call)

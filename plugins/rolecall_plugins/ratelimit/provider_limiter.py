@@ -229,6 +229,13 @@ class ProviderLimiter:
                 for model in models
             )
 
+    def room(self, call: Call) -> float:
+        """Return which share of a model's limits, and of the user's, is free."""
+        with self._lock:
+            busy = self._active / self._at_once
+            vendor = self._model(call.model).vendor.room(self._now())
+            return max(0.0, min(1.0 - busy, vendor, self._quota.room()))
+
     def copy(self, now: Callable[[], float]) -> Copy:
         """Return a copy with a clock of its own."""
         with self._lock:

@@ -37,6 +37,12 @@ class _Limit:
                 return at + self.seconds - now
         return AGAIN
 
+    def room(self, record: QuotaRecord, now: float) -> float:
+        """Return which share of it is free; the record stays as it is."""
+        used, reserved = record.used.get(self.name, ()), record.reserved.get(self.name, ())
+        gone = sum(amount for at, amount in used if at + self.seconds > now)
+        return 1.0 - (gone + sum(amount for at, amount in reserved if at + LEASE > now)) / self.most
+
     def use(self, record: QuotaRecord, amount: float, at: float) -> None:
         """Count an amount from a moment on; a negative one takes back what was counted then."""
         used, slot = self._used(record), self.seconds / SLOTS
@@ -126,6 +132,11 @@ class Quota:
 
         wait = self._state.use(take)
         return (reason, wait) if wait else QuotaReservation(input_tokens, output_tokens, now)
+
+    def room(self) -> float:
+        """Return which share of the limits is free."""
+        record, now = self._state.peek(), self._now()
+        return min((limit.room(record, now) for limit in self._limits), default=1.0)
 
     def start(self, reservation: QuotaReservation) -> None:
         """Count a call's input from now on."""

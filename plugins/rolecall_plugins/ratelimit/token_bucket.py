@@ -71,6 +71,13 @@ class TokenBucket:
             return math.inf
         return missing / (self.rate - self.drain)
 
+    def room(self, now: float) -> float:
+        """Return which share of it is free; 1 where its capacity is not known."""
+        if self.capacity == math.inf:
+            return 1.0
+        self.refill(now)
+        return (self.level - self._reserved) / self.capacity
+
     def reserve(self, amount: float) -> None:
         """Reserve an amount for a call on its way; a negative one is released."""
         self._reserved += amount

@@ -64,6 +64,10 @@ class VendorLimits:
             for family, limit in self._limits()
         )
 
+    def room(self, now: float) -> float:
+        """Return which share of the limits is free; 1 where none is known."""
+        return min((limit.room(now) for _, limit in self._limits()), default=1.0)
+
     def reserve(self, input_tokens: int, output_tokens: int) -> VendorReservation:
         """Reserve a call's share until it starts."""
         reservation = VendorReservation(input_tokens, output_tokens)

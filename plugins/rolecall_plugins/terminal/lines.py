@@ -16,6 +16,7 @@ from rolecall import (
     ConsentAsked,
     ConsentDecided,
     DeliverableKept,
+    DeploymentClosed,
     Event,
     FellBack,
     Hedged,
@@ -138,6 +139,8 @@ class ProgressLines:
                 return f"{event.agent}: asked at {event.to} instead of {event.route}: {event.why}"
             case RouteOpened():
                 return f"{event.route}: {event.cause}, circuit open for {event.seconds:g} s"
+            case DeploymentClosed():
+                return f"{event.provider}: {event.cause}, {event.deployment} is not asked any more"
             case RouteClosed():
                 return f"{event.route}: answers again"
             case _:

@@ -16,6 +16,7 @@ from rolecall import (
     Consent,
     ConsentAsked,
     ConsentDecided,
+    DeploymentClosed,
     Event,
     FellBack,
     Hedged,
@@ -128,6 +129,9 @@ class LiveView:
             case RouteOpened():
                 circuit = f"circuit open for {event.seconds:.0f} s"
                 self._note(f"{event.route}: {event.cause}, {circuit}", "yellow")
+            case DeploymentClosed():
+                refused = f"{event.deployment} is not asked any more"
+                self._note(f"{event.provider}: {event.cause}, {refused}", "yellow")
             case RouteClosed():
                 self._note(f"{event.route} answers again", "green")
             case ConsentAsked():
