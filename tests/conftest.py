@@ -27,6 +27,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--fuzz-rounds", type=int, metavar="N", help="change each reply N times at random"
     )
+    parser.addoption(
+        "--kills", type=int, metavar="N", default=4, help="kill runs that act at N moments each"
+    )
 
 
 @pytest.fixture(autouse=True)
