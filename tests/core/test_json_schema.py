@@ -116,14 +116,14 @@ def test_whatever_is_taken_can_be_validated_by(schema: Any) -> None:
 def test_arguments_are_held_against_the_schema() -> None:
     schema = {**of_a(type="array", items={"type": "integer"}), "required": ["a"]}
     assert arguments_fault(schema, {"a": [1]}) == ""
-    assert arguments_fault(schema, {}) == "they: 'a' is a required property"
+    assert arguments_fault(schema, {}) == "it: 'a' is a required property"
     assert arguments_fault(schema, {"a": [1, "b"]}) == "a.1: 'b' is not of type 'integer'"
 
 
 def test_a_schema_that_turns_in_a_circle_below_is_said_of_the_call() -> None:
     schema = of_a(**{"$ref": "#/properties/a"})
     assert schema_fault(schema) == ""
-    assert arguments_fault(schema, {"a": 1}) == "the tool's schema refers to itself without end"
+    assert arguments_fault(schema, {"a": 1}) == "the schema refers to itself without end"
 
 
 def test_arguments_are_held_against_the_draft_that_the_schema_names() -> None:
