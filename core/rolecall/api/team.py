@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from ..config.layers import Layer, Level
 from ..config.loading import load_settings
@@ -106,14 +106,15 @@ class Team(agents.TeamGraph):
         if budget is not None:
             settings = settings.with_layer(Layer(Level.CODE, "Team.load", {"budget": budget}))
         host = host or Host(block=settings.block)
-        options = RunOptions(assign, only, skip)
+        options = RunOptions(assign, only, skip, prefix="")
         with masked_errors(Redactor.of(settings)):
             team = Session(host, settings, options).team
         return cls(team, settings=settings, host=host, options=options, consent=consent)
 
     def plan(self, request: str) -> Estimate:
         """Estimate what a run on a request will take and cost; no call is made."""
-        return self._session(self._options or RunOptions(), self.settings).plan(request)
+        request = _given(request, "request")
+        return self._session(self._options or RunOptions(prefix=""), self.settings).plan(request)
 
     def run(self, request: str, folder: str | Path | None = None) -> "Run":
         """Put the team to work on a request: await the run, or iterate over its events first.
@@ -121,10 +122,12 @@ class Team(agents.TeamGraph):
         folder: of the run, new or empty; by default one among the settings' `runs`.
         """
 
+        request = _given(request, "request")
+
         def begin(session: Session) -> RunFolder:
             return session.begin(request, folder=folder)
 
-        session = self._session(self._options or RunOptions(), self.settings)
+        session = self._session(self._options or RunOptions(prefix=""), self.settings)
         return Run(session, begin, _everybody, self._connections)
 
     def resume(self, folder: str | Path, *, trust: bool = False) -> "Run":
@@ -146,11 +149,10 @@ class Team(agents.TeamGraph):
         trust: as for `resume`. Awaiting raises UsageError where the run is not finished, or no
         agent writes the plan.
         """
-        if not change.strip():
-            raise UsageError("the change is empty")
+        change = _given(change, "change")
 
         def prepare(session: Session, folder: RunFolder) -> Collection[str]:
-            session.update(folder, change.strip(), datetime.now().date().isoformat())
+            session.update(folder, change, datetime.now().date().isoformat())
             return ()
 
         return self._reopen(Path(folder), prepare, trust)
@@ -159,8 +161,8 @@ class Team(agents.TeamGraph):
         self,
         folder: str | Path,
         *,
-        start: Sequence[str] = (),
-        only: Sequence[str] = (),
+        start: str | Sequence[str] = (),
+        only: str | Sequence[str] = (),
         trust: bool = False,
     ) -> "Run":
         """Ask agents of a run again although nothing has changed; names or patterns.
@@ -171,9 +173,10 @@ class Team(agents.TeamGraph):
         """
         if bool(start) == bool(only):
             raise UsageError("which agents? start=[...] with all who need them, or only=[...]")
+        first, alone = [(each,) if isinstance(each, str) else tuple(each) for each in (start, only)]
 
         def prepare(session: Session, folder: RunFolder) -> Collection[str]:
-            again = Rerun.plan(session.team, folder.store, start, only)
+            again = Rerun.plan(session.team, folder.store, first, alone, ("start", "only"))
             folder.store.forget(again.agents)
             return again.frozen
 
@@ -181,11 +184,11 @@ class Team(agents.TeamGraph):
 
     def _reopen(self, path: Path, prepare: "Preparation", trust: bool) -> "Run":
         """Open a run's folder again, as the run was started."""
-        options, settings = RunOptions(), self.settings
+        options, settings = RunOptions(prefix=""), self.settings
         signer = Signer(settings.identity)
         signer.check(path, trust)  # before anything of it counts
         if self._options is not None:
-            options = RunToml.read(path).options
+            options = evolve(RunToml.read(path).options, prefix="")
             settings = settings.with_layer(started_with(path))
 
         def checked(session: Session, folder: RunFolder) -> Collection[str]:
@@ -291,6 +294,15 @@ class Run:
                 frozen = self._prepare(self._session, folder)
                 outcome = await self._session.run(folder, frozen)
                 return _result(self._session, folder, outcome)
+
+
+def _given(text: object, what: str) -> str:
+    """Return a text without the blanks around it; raise UsageError where it is none."""
+    if not isinstance(text, str):
+        raise UsageError(f"the {what} must be a text, not {text!r:.100}")
+    if not text.strip():
+        raise UsageError(f"the {what} is empty")
+    return text.strip()
 
 
 def _everybody(session: Session, folder: RunFolder) -> Collection[str]:

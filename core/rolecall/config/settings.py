@@ -56,7 +56,7 @@ class AgentSettings:
     routes: in order of preference; the key `NAME = ROUTE` sets them alone.
     prompt: the text of the file that the key names. title, goal, needs: as in `Agent`.
     tools: what it may use: tools by name, groups of them, or patterns; None is the agent's own.
-    balance, tier: as in `Agent`; None is the agent's own.
+    balance, tier, plan: as in `Agent`; None is the agent's own.
     schema: the text of the file that the key names. schema_is_part: as in `Agent`.
     off: leave the agent out; `NAME = false` sets that.
     """
@@ -71,6 +71,7 @@ class AgentSettings:
     schema_is_part: bool | None = None
     balance: Balance | None = None
     tier: str | None = None
+    plan: bool | None = None
     off: bool = False
 
 

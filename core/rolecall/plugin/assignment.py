@@ -35,17 +35,19 @@ def assign(
     settings: Settings,
     providers: Collection[str],
     overrides: Mapping[str, Sequence[str]] | None = None,
+    option: str = "--assign",
 ) -> dict[str, Assigned]:
     """Collect the agents and decide where each runs.
 
-    overrides (the command line) win over the environment, that over the settings, the settings over
-    plugins, plugins over the agent's own default; a name wins over patterns, and of these the
-    longest. Unknown agents and providers are errors that name the nearest.
+    overrides (the command line, where `option` is written) win over the environment, that over the
+    settings, the settings over plugins, plugins over the agent's own default; a name wins over
+    patterns, and of these the longest. Unknown agents and providers are errors that name the
+    nearest.
     """
     table = f"{settings.source}: tool.rolecall.agents"
     agents = _members(host, settings, table)
     blocked = {plugin.name for plugin in host.plugins if plugin.blocked} - set(providers)
-    _check(overrides or {}, agents, "--assign", UsageError)
+    _check(overrides or {}, agents, option, UsageError)
     set_routes = {name: own.routes for name, own in settings.agents.items() if own.routes}
     variables = _variables(settings, agents)
     assigned = {}
@@ -53,7 +55,7 @@ def assign(
     for name, (agent, plugin) in agents.items():
         is_chosen = True
         if (key := _matching(name, overrides or {})) is not None:
-            source, answer = _named("--assign", key, name), (overrides or {})[key]
+            source, answer = _named(option, key, name), (overrides or {})[key]
         elif name in variables:
             source, answer = variables[name]
         elif (key := _matching(name, set_routes)) is not None:
@@ -68,7 +70,7 @@ def assign(
         if not is_chosen:
             # The user took a provider away, and did not ask for it here.
             routes = tuple(route for route in routes if route.provider not in blocked) or routes
-        check_routes(name, routes, providers, f" (decided by {source})")
+        check_routes(name, routes, providers, f" (decided by {source})", option)
         off = (key := _matching(name, settings.agents)) is not None and settings.agents[key].off
         source = _place(settings, table, key) if off and key is not None else source
         assigned[name] = Assigned(evolve(agent, routes=routes), plugin, source, off)
@@ -82,7 +84,11 @@ def _place(settings: Settings, table: str, key: str) -> str:
 
 
 def check_routes(
-    name: str, routes: Iterable[Route], providers: Collection[str], decided: str = ""
+    name: str,
+    routes: Iterable[Route],
+    providers: Collection[str],
+    decided: str = "",
+    option: str = "--assign",
 ) -> None:
     """Raise UsageError where an agent's route leads to no provider."""
     for route in routes:
@@ -90,7 +96,7 @@ def check_routes(
             raise UsageError(
                 f"{name} runs on {str(route)!r}{decided}, and there is no "
                 f"provider {route.provider!r}{nearest(route.provider, providers)}; "
-                f"run it elsewhere: --assign {name}=ROUTE"
+                f"run it elsewhere: {option} {name}=ROUTE"
             )
 
 
@@ -138,6 +144,7 @@ def _altered(agent: Agent, own: AgentSettings) -> Agent:
         schema_is_part=agent.schema_is_part if own.schema_is_part is None else own.schema_is_part,
         balance=agent.balance if own.balance is None else own.balance,
         tier=agent.tier if own.tier is None else own.tier,
+        plan=agent.plan if own.plan is None else own.plan,
     )
 
 
@@ -187,15 +194,18 @@ def _named(source: str, key: str, name: str) -> str:
 
 
 def assemble(
-    agents: Iterable[Agent], only: Collection[str] = (), skip: Collection[str] = ()
+    agents: Iterable[Agent],
+    only: Collection[str] = (),
+    skip: Collection[str] = (),
+    prefix: str = "--",
 ) -> tuple[TeamGraph, dict[str, tuple[str, ...]]]:
     """Build the team of a run, and map its agents to those of their needs that are left out.
 
-    only, skip: names or patterns.
+    only, skip: names or patterns. prefix: as in `RunOptions`.
     """
     whole = TeamGraph(agents)
-    chosen = meant(only, whole, "--only") if only else whole.agents
-    skipped = meant(skip, whole, "--skip")
+    chosen = meant(only, whole, f"{prefix}only") if only else whole.agents
+    skipped = meant(skip, whole, f"{prefix}skip")
     kept = [name for name in whole.agents if name in chosen and name not in skipped]
     left_out = {
         name: tuple(need for need in whole.needs(name) if need not in kept) for name in kept

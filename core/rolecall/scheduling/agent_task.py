@@ -1,5 +1,6 @@
 """One agent's part of a run: its deliverable is kept as it stands, or asked for, and saved."""
 
+import logging
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 
@@ -31,6 +32,7 @@ from .toolbox import Toolbox
 from .verification import UNCHECKED, facts, repair, section, without_section
 from .workbench import Workbench
 
+_log = logging.getLogger("rolecall")
 PLAN = "PLAN.md"
 CUT = "> **Cut off.** The output limit ended this deliverable before it was finished.\n\n"
 
@@ -224,6 +226,8 @@ class AgentTask:
         texts = [text for file in self.files if (text := self.folder.read(file)) is not None]
         for text in texts:
             if store.texts.is_edited(name, text):
+                if store.texts.is_new_edit(name, text) and (own := store.own_text(name)):
+                    self.folder.keep_past(self.files[0], own)  # the edit took its place
                 store.record_edit(name, text)
                 return text
         if name not in self.context.frozen:
@@ -240,8 +244,16 @@ class AgentTask:
             self.folder.store.carry_over(step_key(name, 0, request), name, text)
 
     def _save(self, text: str) -> None:
+        before = self.folder.read(self.files[0])
+        texts = self.folder.store.texts
         for file in self.files:
             self.folder.revise(file, text)
+        if before and before.strip() != text.strip() and texts.was_edit(self.agent.name, before):
+            _log.warning(
+                "%s: your edit is revised; it is kept in history (rolecall runs diff %s)",
+                self.folder.path / self.files[0],
+                self.folder.path,
+            )
 
 
 def _fault(written: Written) -> str:

@@ -12,7 +12,7 @@ from ..execution.pricing import Pricing
 from ..storage.history import AgentHistory, expected
 from ..types.agents import Agent, Route, TeamGraph
 from ..types.events import Forecast
-from ..types.messages import Request
+from ..types.messages import Request, context_window
 from ..usage import Usage
 from .prompts import compose
 
@@ -28,7 +28,8 @@ class Expected:
 
     input, output: tokens. low, cost, most: US dollars, None where a price is unknown; `most` is for
     a whole output budget in each call, continued as often as the settings allow. known: whether
-    past runs tell.
+    past runs tell. prompt: tokens of its first prompt. window: the most that its routes read, None
+    where that is unknown of one.
     """
 
     agent: Agent
@@ -41,6 +42,8 @@ class Expected:
     cost: float | None
     most: float | None
     known: bool
+    prompt: int = 0
+    window: int | None = None
 
 
 @frozen
@@ -73,6 +76,20 @@ class Estimate:
     def unpriced(self) -> tuple[str, ...]:
         """List the routes whose price is unknown."""
         return tuple(sorted({str(agent.route) for agent in self.agents if agent.cost is None}))
+
+    @property
+    def too_long(self) -> str:
+        """Describe in one line whose prompts are likely too long for their models; "" if none."""
+        shares = {each.agent.name: each.prompt / each.window for each in self.agents if each.window}
+        names = [name for name, share in shares.items() if share > 1]
+        if not names:
+            return ""
+        worst = max(self.agents, key=lambda each: shares.get(each.agent.name, 0.0))
+        return (
+            f"likely too long for their models: the prompts of {len(names)} of "
+            f"{len(self.agents)} agents, that of {worst.agent.name} with about "
+            f"{worst.prompt:,} tokens of at most {worst.window:,}: {', '.join(names)}"
+        )
 
     def _sum(self, name: str) -> float:
         return sum(getattr(agent, name) or 0.0 for agent in self.agents)
@@ -128,6 +145,8 @@ class _Estimator:
         output = self.written[agent.name]
         routes = [self._pricing.resolve(route) for route in agent.routes]
         most = self._most(first)
+        windows = [context_window(route.provider, route.route.model) for route in routes]
+        known_windows = [window for window in windows if window is not None]
         return Expected(
             agent=agent,
             route=routes[0].route,
@@ -139,6 +158,8 @@ class _Estimator:
             cost=routes[0].cost(_usage(read, output)),
             most=max(filter(None, (route.cost(most) for route in routes)), default=None),
             known=known,
+            prompt=estimate(first),
+            window=max(known_windows) if len(known_windows) == len(windows) else None,
         )
 
     def _first_request(self, agent: Agent) -> Request:

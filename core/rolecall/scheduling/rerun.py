@@ -20,10 +20,18 @@ class Rerun:
 
     @classmethod
     def plan(
-        cls, team: TeamGraph, store: StepStore, start: Collection[str], only: Collection[str]
+        cls,
+        team: TeamGraph,
+        store: StepStore,
+        start: Collection[str],
+        only: Collection[str],
+        words: tuple[str, str] = ("--from", "--only"),
     ) -> "Rerun":
-        """Plan who runs again from `start`, or `only` these; names or patterns."""
-        start, only = meant(start, team, "--from"), meant(only, team, "--only")
+        """Plan who runs again from `start`, or `only` these; names or patterns.
+
+        words: what stood before them, for messages.
+        """
+        start, only = meant(start, team, words[0]), meant(only, team, words[1])
         chosen = {*start, *only}.union(*(team.downstream(name) for name in start))
         agents = tuple(name for name in team.agents if name in chosen)
         others = tuple(name for name in team.agents if name not in chosen) if only else ()
@@ -31,5 +39,5 @@ class Rerun:
         known = [cost for cost in costs if cost is not None]
         unknown = len(costs) - len(known)
         rest = f" and {unknown} of unknown cost" if unknown else ""
-        words = f"to run again, for about ${sum(known):.4f}{rest}: {', '.join(agents)}"
-        return cls(agents, others, words)
+        told = f"to run again, for about ${sum(known):.4f}{rest}: {', '.join(agents)}"
+        return cls(agents, others, told)

@@ -48,6 +48,7 @@ from .toolbox import choose
 from .triage import check_updatable
 
 _log = logging.getLogger("rolecall")
+LONG = 100_000  # characters of a request from which on it is compared with context windows
 
 
 @frozen
@@ -93,7 +94,9 @@ class Session:
         self._providers = shared.providers
         whole, off = _whole(host, settings, self._providers, options, team)
         self._numbers = {agent.name: number for number, agent in enumerate(whole, 1)}
-        self.team, self._left_out = assemble(whole, options.only, (*options.skip, *off))
+        self.team, self._left_out = assemble(
+            whole, options.only, (*options.skip, *off), options.prefix
+        )
         self._limiters = shared.limiters
         self.redact = shared.redact
         self.pricing = Pricing(settings, self._providers)
@@ -163,6 +166,8 @@ class Session:
     ) -> RunFolder:
         """Make the folder of a new run, by default one among the settings' `runs`."""
         request = self.masked(request, "the request")
+        if len(request) > LONG and (line := self.estimate(request, Past()).too_long):
+            _log.warning("%s", line)
         runs, about = Path(self.settings.runs), self.describe(flags)
         return RunFolder.begin(runs, request, about, folder, self.signer)
 
@@ -271,6 +276,7 @@ class Session:
         changes = "\n\n".join(update.section for update in store.updates)
         for agent in self.team:
             # A person's edits are revised like the rest, so they count as the agent's from now on.
+            store.record_edit(agent.name, texts[agent.name])
             store.record_deliverable(agent.name, texts[agent.name])
             if agent.plan:
                 texts[agent.name] = texts[agent.name].strip().removesuffix(changes)
@@ -356,5 +362,5 @@ def _whole(
         for agent in team:
             check_routes(agent.name, agent.routes, providers)
         return tuple(team), ()
-    assigned = assign(host, settings, providers, options.assign)
+    assigned = assign(host, settings, providers, options.assign, f"{options.prefix}assign")
     return [member.agent for member in assigned.values()], switched_off(assigned, options.only)

@@ -104,8 +104,12 @@ class RunFolder:
         """Write a file of the run, and keep what it replaces in the history."""
         before = self.read(name)
         if before is not None and before.strip() != text.strip():
-            self.save(f"{self._past}/{name}", before)
+            self.keep_past(name, before)
         self.save(name, text)
+
+    def keep_past(self, name: str, text: str) -> str:
+        """Keep in the history what a file held before; return where."""
+        return self.save(f"{self._past}/{name}", text)
 
     def read(self, name: str) -> str | None:
         """Read a file of the run; None where there is none."""

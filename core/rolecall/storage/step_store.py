@@ -140,6 +140,15 @@ class StepStore:
         if self.texts.is_new_edit(agent, text):
             self._record(EditRecord(agent=agent, sha256=digest(text)))
 
+    def own_text(self, agent: str) -> str | None:
+        """Return the last deliverable that an agent wrote, where the journal still has it whole."""
+        pieces = [
+            answer.response.text for answer in self._paid.by_step.values() if answer.agent == agent
+        ]
+        ranges = ((start, end) for end in range(len(pieces), 0, -1) for start in range(end))
+        texts = ("".join(pieces[start:end]) for start, end in ranges)
+        return next((text for text in texts if self.texts.is_written(agent, text)), None)
+
     def record_update(self, change: str, date: str, former: Mapping[str, str]) -> Update:
         """Record a change that the operator asks for, with the deliverables before it."""
         number = len(self.updates) + 1

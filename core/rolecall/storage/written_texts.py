@@ -33,6 +33,10 @@ class WrittenTexts:
         """Check whether a text is an edit that no run has noticed yet."""
         return self.is_edited(agent, text) and (agent, digest(text)) not in self._edits
 
+    def was_edit(self, agent: str, text: str) -> bool:
+        """Check whether a text was a person's, also where it counts as the agent's since."""
+        return (agent, digest(text)) in self._edits
+
 
 def digest(text: str) -> str:
     """Hash a text without the blanks around it, which an editor may add."""

@@ -73,7 +73,7 @@ class Agent:
     needs: the agents whose deliverables it gets; `"*"` stands for everyone who does not need it.
     routes: where it runs, in order of preference: routes, or texts like `"gemini"`.
     max_output_tokens, temperature: None takes the settings' value.
-    plan: its deliverable is also the run's PLAN.md.
+    plan: its deliverable is also the run's PLAN.md; one agent of a team may write it.
     balance: how one of its routes is chosen for a step; None takes the settings'.
     tier: the kind of model it needs; balancing leaves its first route only for others of the tier,
         which the settings list.
@@ -124,6 +124,11 @@ class TeamGraph:
                 if need != EVERYONE and need not in self.agents:
                     hint = nearest(need, self.agents)
                     raise TeamError(f"{agent.name} needs {need!r}, which is not in the team{hint}")
+        planners = [agent.name for agent in self if agent.plan]
+        if len(planners) > 1:
+            raise TeamError(
+                f"several agents write the plan: {', '.join(planners)}; leave plan = true to one"
+            )
         self._check_cycles()
 
     def __iter__(self) -> Iterator[Agent]:

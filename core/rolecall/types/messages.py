@@ -164,6 +164,15 @@ class HasCeiling(Protocol):
 
 
 @runtime_checkable
+class HasContextWindow(Protocol):
+    """A provider that knows how long a prompt may be."""
+
+    def context_window(self, model: str) -> int | None:
+        """Return the most tokens that a model reads, None where that is unknown."""
+        ...
+
+
+@runtime_checkable
 class HasPrices(Provider, Protocol):
     """A provider that knows what its models cost."""
 
@@ -236,6 +245,13 @@ def ceiling(provider: Provider, model: str) -> int | None:
     """Return the largest output budget a model takes, or None where it is not known."""
     with _naming(provider):
         known = provider.max_output_tokens(model) if isinstance(provider, HasCeiling) else None
+        return None if known is None else int(known)
+
+
+def context_window(provider: Provider, model: str) -> int | None:
+    """Return the most tokens that a model reads, or None where it is not known."""
+    with _naming(provider):
+        known = provider.context_window(model) if isinstance(provider, HasContextWindow) else None
         return None if known is None else int(known)
 
 

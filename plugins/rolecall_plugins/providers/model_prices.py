@@ -22,6 +22,7 @@ class Model:
     """A vendor's model as litellm's map has it; of one that it lacks, nothing is known.
 
     max_output_tokens: the largest output budget that it takes, or None.
+    context_window: the most tokens that it reads, or None.
     least_cached: tokens of the shortest prompt that the vendor keeps.
     retired: the day on which the vendor switches it off, or None.
     """
@@ -31,6 +32,8 @@ class Model:
         most, least = entry.get("max_output_tokens"), entry.get("prompt_cache_min_tokens")
         until = entry.get("deprecation_date")
         self.max_output_tokens = most if isinstance(most, int) else None
+        window = entry.get("max_input_tokens")
+        self.context_window = window if isinstance(window, int) else None
         self.least_cached = least if isinstance(least, int) else LEAST_CACHED
         self.retired = date.fromisoformat(until) if isinstance(until, str) else None
         tiers = filter(None, map(_TIER.fullmatch, entry))

@@ -441,3 +441,118 @@ def test_a_team_asks_for_consent_to_what_changes_something_outside(settings: Set
 
     asyncio.run(work())
     assert [(question.tool, question.plugin) for question in asked] == [("mail.send", "all")] * 2
+
+
+# Arguments that make no sense.
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        (lambda team: team.run(""), "the request is empty"),
+        (lambda team: team.run(" \n"), "the request is empty"),
+        (lambda team: team.run(None), "the request must be a text, not None"),
+        (lambda team: team.plan(b"x"), "the request must be a text, not b'x'"),
+        (lambda team: team.update("nowhere", ""), "the change is empty"),
+        (lambda team: team.update("nowhere", 7), "the change must be a text, not 7"),
+        (lambda team: team.rerun("nowhere"), r"start=\[...\].*only=\[...\]"),
+    ],
+)
+def test_an_argument_that_makes_no_sense_is_named_at_once(
+    wrong: Any, why: str, settings: Settings
+) -> None:
+    with pytest.raises(UsageError, match=f"^{why}|{why}$"):
+        wrong(Team.load(settings=settings, host=hosting()))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ({"only": "d"}, "^only: no agent is called 'd'"),
+        ({"skip": ["d"]}, "^skip: no agent is called 'd'"),
+        ({"assign": {"d": "one"}}, "^assign: no agent is called 'd'"),
+        ({"assign": {"a": "two"}}, "decided by assign.*run it elsewhere: assign a=ROUTE"),
+    ],
+)
+def test_an_error_names_the_argument_and_no_option(
+    arguments: dict[str, Any], why: str, settings: Settings
+) -> None:
+    with pytest.raises(UsageError, match=why) as raised:
+        Team.load(settings=settings, host=hosting(), **arguments)
+    assert "--" not in str(raised.value)
+
+
+@pytest.mark.parametrize("argument", ["start", "only"])
+def test_agents_of_a_rerun_that_are_not_there_are_named_with_the_argument(
+    argument: str, settings: Settings
+) -> None:
+    async def script() -> None:
+        team = Team.load(settings=settings, host=hosting())
+        result = await team.run("Build it.")
+        with pytest.raises(UsageError, match=f"^{argument}: no agent is called 'd'"):
+            await team.rerun(result.folder, **{argument: "d"})
+
+    asyncio.run(script())
+
+
+def test_one_name_may_stand_alone(settings: Settings) -> None:
+    assert list(Team.load(settings=settings, host=hosting(), only="a").agents) == ["a"]
+
+
+def test_a_request_that_is_likely_too_long_is_told_before_anything_is_spent(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Small(FakeProvider):
+        def context_window(self, model: str) -> int | None:
+            return 20_000
+
+    async def script() -> None:
+        team = Team.load(settings=settings, host=hosting(providers=lambda: [Small("one")]))
+        await team.run("Build it.")
+        assert not [each for each in caplog.messages if "too long" in each]
+        await team.run("x" * 200_000)
+
+    asyncio.run(script())
+    (line,) = (each for each in caplog.messages if "too long" in each)
+    assert line == (
+        "likely too long for their models: the prompts of 3 of 3 agents, "
+        "that of b with about 54,030 tokens of at most 20,000: a, b, c"
+    )
+
+
+def test_an_update_that_revises_an_edit_says_so_and_keeps_it(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def script() -> Path:
+        touched = '{"touched": [{"agent": "b", "change": "it"}]}'
+        script = ["a1", "b1", "c1", "a2", touched, "b2", "c2"]
+        team = Team.load(settings=settings, host=hosting(*script))
+        folder = (await team.run("Build it.")).folder
+        (folder / "deliverables" / "02-b.md").write_text("by hand\n", "utf-8")
+        await team.update(folder, "Otherwise.")
+        return folder
+
+    folder = asyncio.run(script())
+    assert (folder / "deliverables" / "02-b.md").read_text("utf-8") == "b2\n"
+    assert [each.read_text("utf-8") for each in folder.glob("history/*/deliverables/02-b.md")] == [
+        "by hand\n"
+    ]
+    edited = str(folder / "deliverables" / "02-b.md")
+    assert [each for each in caplog.messages if "your edit is revised" in each] == [
+        f"{edited}: your edit is revised; it is kept in history (rolecall runs diff {folder})"
+    ]
+
+
+def test_what_an_agent_wrote_is_kept_beside_an_edit(settings: Settings) -> None:
+    async def script() -> Path:
+        team = Team.load(settings=settings, host=hosting("a1", "b1", "c1", "b2", "c2"))
+        folder = (await team.run("Build it.")).folder
+        (folder / "deliverables" / "01-a.md").write_text("by hand\n", "utf-8")
+        await team.resume(folder)
+        await team.resume(folder)
+        return folder
+
+    folder = asyncio.run(script())
+    assert [each.read_text("utf-8") for each in folder.glob("history/*/deliverables/01-a.md")] == [
+        "a1\n"
+    ]

@@ -275,3 +275,12 @@ def test_routes_that_an_option_set_are_not_laid_to_the_projects_file() -> None:
     assigned = assign(host, settings, ["one"])
     assert assigned["a"].decided_by == "here.toml: tool.agents.a"
     assert assigned["b"].decided_by == "--replay"
+
+
+def test_the_plan_may_be_handed_to_another_agent() -> None:
+    own = {
+        "editor": AgentSettings(routes=("two",), prompt="You edit.", plan=True),
+        "writer": AgentSettings(plan=False),
+    }
+    assigned = assign(hosting(), Settings(agents=own), PROVIDERS)
+    assert [name for name, each in assigned.items() if each.agent.plan] == ["editor"]

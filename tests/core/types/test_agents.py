@@ -204,3 +204,8 @@ def test_an_agents_name_is_fit_for_a_file(name: str) -> None:
 
 def test_an_agents_prompt_is_not_shown_in_messages() -> None:
     assert "secret plan" not in repr(agent(prompt="secret plan"))
+
+
+def test_one_agent_alone_writes_the_plan() -> None:
+    with pytest.raises(TeamError, match="several agents write the plan: a, b; leave plan = true"):
+        Team([agent("a", plan=True), agent("b", plan=True)])

@@ -68,6 +68,7 @@ def agent_json(role: str, current: AssignedTeam, settings: "Settings") -> dict[s
         "needs": [] if assigned.off else list(current.team.needs(role)),
         "needed_by": [] if assigned.off else list(current.team.dependants[role]),
         "tools": list(agent.tools),
+        "plan": agent.plan,
         "characters": len(agent.prompt) + len(agent.shared),
         "shared_characters": len(agent.shared),
         "shared_with": [other.name for other in alike if other.name != role],

@@ -41,6 +41,8 @@ def plan(
     with suppress(UsageError):  # without a key there is nothing to run, but all to plan
         warn(*session.warnings)
     estimate = session.plan(request)
+    if estimate.too_long:
+        warn(estimate.too_long)
     if as_json:
         echo(json.dumps(plan_json(estimate, session.team), indent=2))
         return

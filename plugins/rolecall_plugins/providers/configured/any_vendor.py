@@ -81,6 +81,9 @@ class AnyVendorProvider:
     def max_output_tokens(self, model: str) -> int | None:
         return self._known(model).max_output_tokens
 
+    def context_window(self, model: str) -> int | None:
+        return self._known(model).context_window
+
     def cost(self, model: str, usage: Usage) -> float | None:
         """Price a call by litellm's bundled map; what runs on the user's own machine is free."""
         return 0.0 if self._facts.is_local else self._known(model).price(usage)

@@ -64,6 +64,9 @@ class ChatCompletionsProvider:
     def max_output_tokens(self, model: str) -> int | None:
         return self._known(model).max_output_tokens
 
+    def context_window(self, model: str) -> int | None:
+        return self._known(model).context_window
+
     def cost(self, model: str, usage: Usage) -> float | None:
         """Price a call by litellm's bundled map, where the endpoint is a vendor's own."""
         return self._known(model).price(usage)
