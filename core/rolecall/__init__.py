@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from .execution.context import CallContext
     from .execution.dispatcher import Dispatcher
     from .execution.redaction import Redactor
-    from .observers.ledger import Ledger, Totals
+    from .observers.ledger import Ledger, ToolTotals, Totals
     from .plugin.assignment import current_team
     from .plugin.manager import Host
     from .plugin.rehearsal import Rehearsal
@@ -82,6 +82,8 @@ if TYPE_CHECKING:
         StepReused,
         ToolEnded,
         ToolStarted,
+        WorkspaceChange,
+        WorkspaceLeft,
         WorkspaceVerified,
         WorkTouched,
     )
@@ -245,6 +247,7 @@ __all__ = [
     "ToolResult",
     "ToolSpec",
     "ToolStarted",
+    "ToolTotals",
     "Totals",
     "UntrustedRun",
     "Usage",
@@ -253,6 +256,8 @@ __all__ = [
     "Work",
     "WorkTouched",
     "Workspace",
+    "WorkspaceChange",
+    "WorkspaceLeft",
     "WorkspaceVerified",
     "__version__",
     "current_team",
@@ -286,7 +291,8 @@ _NAMES = {
         "CallStarted CallText CallWaiting CheckStarted ConsentAsked ConsentDecided CostsCompared "
         "DeploymentClosed DeliverableKept Event FellBack Forecast Hedged Observer RepairStarted "
         "Rerouted Retrying RoundStarted RouteClosed RouteOpened RouteProbed RunEnded RunStarted "
-        "StepReused ToolEnded ToolStarted WorkTouched WorkspaceVerified"
+        "StepReused ToolEnded ToolStarted WorkTouched WorkspaceChange WorkspaceLeft "
+        "WorkspaceVerified"
     ),
     "plugin.spec": "hookimpl",
     "scheduling.estimate": "Estimate Expected",
@@ -295,7 +301,7 @@ _NAMES = {
     "plugin.rehearsal": "Rehearsal",
     "plugin.run_option": "CommandContext CommandLine RunOption",
     "plugin.run_setup": "RunSetup",
-    "observers.ledger": "Ledger Totals",
+    "observers.ledger": "Ledger ToolTotals Totals",
     "api.team": "Result Run Team",
     "types.run_options": "RunOptions",
     "types.http_errors": "provider_error",

@@ -55,6 +55,8 @@ from .types.events import (
     StepReused,
     ToolEnded,
     ToolStarted,
+    WorkspaceChange,
+    WorkspaceLeft,
     WorkspaceVerified,
     WorkTouched,
 )
@@ -410,6 +412,11 @@ def sample_events(folder: str = "runs/sample") -> tuple[Event, ...]:
         AgentDone(at=3.0, agent="writer", route=route, file="deliverables/01-writer.md"),
         AgentFailed(at=3.0, agent="tester", error="all routes failed"),
         AgentBlocked(at=3.0, agent="tester", by="writer"),
+        WorkspaceLeft(
+            at=4.0,
+            files=("a",),
+            changes=(WorkspaceChange(agent="writer", files=(("a", "A"),), patch="+text\n"),),
+        ),
         CostsCompared(at=4.0, elsewhere=((route, 0.5),), cached=0.0),
         RunEnded(at=4.0, done=1, failed=1, blocked=0),
     )

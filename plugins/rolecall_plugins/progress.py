@@ -219,8 +219,8 @@ class RunProgress:
         }
         self.providers = {name: ProviderProgress() for name in dict.fromkeys(providers.values())}
         self.forecast = event.forecast
-        for call in event.past:
-            self.ledger.notify(call)
+        for past in (*event.past, *event.acted, *event.verified):
+            self.ledger.notify(past)
 
     def _act(self, event: Event) -> None:
         match event:
@@ -295,20 +295,24 @@ def describe_arguments(arguments: Mapping[str, Any]) -> str:
 def describe_verified(verified: WorkspaceVerified) -> str:
     """Describe in one line what checks came to, those that failed by name."""
     passed = sum(check.has_passed for check in verified.checks)
-    failed = [_describe_failed(check) for check in verified.checks if not check.has_passed]
+    failed = [
+        f"{check.command} ({describe_ending(check)})"
+        for check in verified.checks
+        if not check.has_passed
+    ]
     words = f"{passed} of {len(verified.checks)} checks passed"
     return f"{words}, failed: {', '.join(failed)}" if failed else words
+
+
+def describe_ending(check: Check) -> str:
+    """Describe how the command of a check ended."""
+    return f"limit on {check.stopped}" if check.stopped else f"exit status {check.code}"
 
 
 def shorten(text: str, longest: int) -> str:
     """Make one printable line of a text, cut where it is longer."""
     line = " ".join(printable(text[: 4 * longest]).split())
     return line if len(line) <= longest else f"{line[: longest - 1]}…"
-
-
-def _describe_failed(check: Check) -> str:
-    how = f"limit on {check.stopped}" if check.stopped else f"exit status {check.code}"
-    return f"{check.command} ({how})"
 
 
 def _describe(name: str, value: object, is_first: bool) -> str:

@@ -12,6 +12,7 @@ from rolecall import (
     AgentStarted,
     CallEnded,
     Cause,
+    Check,
     CostsCompared,
     Event,
     FellBack,
@@ -20,7 +21,11 @@ from rolecall import (
     RunEnded,
     RunStarted,
     StepReused,
+    ToolEnded,
     Usage,
+    WorkspaceChange,
+    WorkspaceLeft,
+    WorkspaceVerified,
 )
 from rolecall_plugins.report.record import RunRecord, RunRecorder
 
@@ -121,6 +126,67 @@ def whole_run(
         events.append(ended(name, at=2.0 * number))
         events.append(AgentDone(at=2.0 * number, agent=name, route="claude/m", file=file))
     return (*events, RunEnded(at=2.0 * len(names), done=len(names), failed=0, blocked=0))
+
+
+def tool_ended(agent: str, at: float, tool: str = "workspace.write", **more: Any) -> ToolEnded:
+    values: dict[str, Any] = {
+        "step": f"step-{at:.0f}",
+        "call": f"{at}",
+        "arguments": {"path": "app.py", "content": "one\ntwo\n"},
+        "text": "app.py: 2 lines written",
+        "is_error": False,
+        "took": 0.5,
+    }
+    return ToolEnded(at=at, agent=agent, tool=tool, **{**values, **more})
+
+
+def verified(agent: str, at: float, tree: str, *checks: Check) -> WorkspaceVerified:
+    when = 1_800_000_000.0 + at
+    return WorkspaceVerified(
+        at=at, agent=agent, tree=tree, sandbox="bubblewrap", when=when, checks=checks
+    )
+
+
+def check(code: int = 0, command: str = "pytest -q", output: str = "1 passed") -> Check:
+    return Check(command=command, code=code, output=output, seconds=0.5)
+
+
+EVIL = "</pre><script>alert(4)</script><img src=x onerror=alert(5)>\u202e\x1b[31m"
+PATCH = f"""diff --git a/app.py b/app.py
+index 422c2b7..0f7bc76 100644
+--- a/app.py
++++ b/app.py
+@@ -1,2 +1,2 @@ {EVIL}
+ same {EVIL}
+-before {EVIL}
++after {EVIL}
+"""
+
+
+def acting_run(folder: Path, **more: Any) -> tuple[Event, ...]:
+    """Write what a run leaves whose agents act, with hostile texts; return its events."""
+    started, *rest = whole_run(folder, ("coder", "planner"))
+    *others, over = rest
+    acts: tuple[Event, ...] = (
+        tool_ended("coder", 0.4, "workspace.list", text=EVIL, arguments={"pattern": EVIL}),
+        tool_ended("coder", 1.2, tree="tree-one"),
+        tool_ended("coder", 1.4, EVIL, is_error=True, arguments={EVIL: EVIL}, tree="tree-one"),
+        verified("coder", 1.6, "tree-one", check(1, output=f"1 failed {EVIL}")),
+        tool_ended("coder", 1.8, "workspace.edit", tree="tree-two"),
+        verified("coder", 1.9, "tree-two", check(), check(command=f"lint {EVIL}")),
+        *more.pop("acts", ()),
+    )
+    left = WorkspaceLeft(
+        at=5,
+        files=("app.py", f"docs/{EVIL}.md"),
+        changes=(
+            WorkspaceChange(
+                agent="coder", files=(("app.py", "A"), (f"docs/{EVIL}.md", "A")), patch=PATCH
+            ),
+            WorkspaceChange(agent="planner", files=(("app.py", "M"),), patch=PATCH, cut=True),
+        ),
+    )
+    return (started, *acts, *others, left, over)
 
 
 def recorded(events: Sequence[Event]) -> RunRecord:

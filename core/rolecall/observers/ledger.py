@@ -18,6 +18,8 @@ from ..types.events import (
     Retrying,
     RouteOpened,
     StepReused,
+    ToolEnded,
+    WorkspaceVerified,
 )
 from ..usage import Usage
 
@@ -79,6 +81,22 @@ class Totals:
 
 
 @define
+class ToolTotals:
+    """The sums of some tool calls; took: seconds. changed: how many left other files behind."""
+
+    calls: int = 0
+    failed: int = 0
+    changed: int = 0
+    took: float = 0.0
+
+    def add(self, call: ToolEnded, changed: bool) -> None:
+        self.calls += 1
+        self.failed += call.is_error
+        self.changed += changed
+        self.took += call.took
+
+
+@define
 class Ledger:
     """Listens to a run and keeps its totals.
 
@@ -88,6 +106,7 @@ class Ledger:
     answered: agent to the route that gave its last answer; `reused` are those with answers from
     before, `saved` is what these cost then, in US dollars. `edited` are those whose deliverable a
     person wrote. compared: what the calls compare to, once that is told.
+    tools, acting: sums of tool calls, by tool and by agent. verified: what was verified, in order.
     """
 
     total: Totals = field(factory=Totals)
@@ -106,6 +125,10 @@ class Ledger:
     retries: list[Retrying] = field(factory=list)
     outages: list[RouteOpened] = field(factory=list)
     moves: list[Rerouted] = field(factory=list)
+    tools: dict[str, ToolTotals] = field(factory=dict)
+    acting: dict[str, ToolTotals] = field(factory=dict)
+    verified: list[WorkspaceVerified] = field(factory=list)
+    _tree: str = field(default="", init=False)
 
     def notify(self, event: Event) -> None:
         match event:
@@ -117,6 +140,13 @@ class Ledger:
                 if event.quota:
                     self.quotas.setdefault(event.quota, Totals()).add(event)
                 self.agents.setdefault(event.agent, Totals()).add(event)
+            case ToolEnded():
+                changed = event.tree not in ("", self._tree)
+                self._tree = event.tree or self._tree
+                self.tools.setdefault(event.tool, ToolTotals()).add(event, changed)
+                self.acting.setdefault(event.agent, ToolTotals()).add(event, changed)
+            case WorkspaceVerified():
+                self.verified.append(event)
             case Retrying():
                 self.retries.append(event)
                 self.total.wait(event)

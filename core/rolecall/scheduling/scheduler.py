@@ -98,6 +98,7 @@ class Scheduler:
         except* RunError as group:  # the disk takes nothing more: paying on is no use
             raise group.exceptions[0] from None
         finally:
+            self._describe_workspace()
             context.emit(
                 RunEnded(
                     at=context.at,
@@ -109,6 +110,15 @@ class Scheduler:
             )
         done = tuple(name for name in team.agents if name in self._texts)
         return RunOutcome(done, dict(self._failed), dict(self._blocked), tuple(self._cut))
+
+    def _describe_workspace(self) -> None:
+        try:
+            left = self._workbench.executor.describe()
+        except (RolecallError, OSError) as error:
+            _log.warning("what the agents changed cannot be told: %s", error)
+        else:
+            if left is not None:
+                self._context.emit(left)
 
     async def _take_up_change(self) -> None:
         """Have a change interpreted by those who read the request; ask whose work it touches."""

@@ -14,7 +14,7 @@ from ..storage.acting.agent_files import AgentFiles
 from ..storage.acting.workspace import EMPTY_TREE, OUTPUTS, GitWorkspace, TooLarge
 from ..storage.records import WorkspaceRecord
 from ..storage.step_store import StepStore
-from ..types.events import ToolEnded, ToolStarted
+from ..types.events import ToolEnded, ToolStarted, WorkspaceChange, WorkspaceLeft
 from ..types.parts import ToolCall, ToolResult
 from ..types.tools import ChangesOutside, NeedsSandbox, Repeatable, Tool, Work
 from .toolbox import Toolbox
@@ -22,6 +22,7 @@ from .toolbox import Toolbox
 _log = logging.getLogger("rolecall")
 SHOWN = 16_000  # characters of a result that a model is told
 _NOTE = 200  # of these, for what is said of the rest: what is shortened once stays as it is
+MOST = 500_000  # bytes of all patches that the run's end is told with
 UNKNOWN = (
     "The run was cut off during this call, and it is not known whether it was carried out. "
     "Look before you make it again."
@@ -92,6 +93,22 @@ class ToolExecutor:
                 paths = own if other == agent else others
                 paths.update(self._workspace.changes(before or EMPTY_TREE, after))
         self._workspace.commit(agent, step, title, others - own)
+
+    def describe(self) -> WorkspaceLeft | None:
+        """Describe the workspace as the run leaves it; None where it has none."""
+        changes = self._store.tools.changes()
+        if not self._workspace.is_begun or not changes:
+            return None
+        pairs = [(before or EMPTY_TREE, after) for _, before, after in changes]
+        compared = zip(changes, self._workspace.compare(pairs, MOST), strict=True)
+        return WorkspaceLeft(
+            at=self._context.at,
+            files=tuple(sorted(self._workspace.files())),
+            changes=tuple(
+                WorkspaceChange(agent=agent, files=tuple(files), patch=self._redact(patch), cut=cut)
+                for (agent, _, _), (files, patch, cut) in compared
+            ),
+        )
 
     async def carry_out(
         self, agent: str, step: str, calls: Sequence[ToolCall], toolbox: Toolbox

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from attrs import frozen
+from attrs import field, frozen
 
 from ..usage import Usage
 from .agents import Balance
@@ -421,6 +421,31 @@ class WorkTouched(Event):
 
     touched: tuple[tuple[str, str], ...]
     revise: tuple[str, ...]
+
+
+@frozen(kw_only=True)
+class WorkspaceChange:
+    """What an agent changed in the workspace at a stretch, without another one in between.
+
+    files: path and `A` where it is new, `M` where it is changed, `D` where it is gone.
+    patch: the changes as git writes them, without secrets; `cut` where it is not whole.
+    """
+
+    agent: str
+    files: tuple[tuple[str, str], ...]
+    patch: str = field(repr=False)
+    cut: bool = False
+
+
+@frozen(kw_only=True)
+class WorkspaceLeft(Event):
+    """What the run's agents left in the workspace, in all its processes; told before its end.
+
+    files: all paths, sorted. changes: who changed what, in order.
+    """
+
+    files: tuple[str, ...]
+    changes: tuple[WorkspaceChange, ...]
 
 
 @frozen(kw_only=True)

@@ -12,11 +12,12 @@ from urllib.parse import quote
 
 from attrs import frozen
 
+from .acts import describe_verified, list_changes, list_files, list_tools
 from .graph import draw_graph
 from .markdown import to_html
 from .record import AgentRecord, ProviderRecord, RunRecord
-from .tables import by_agent, by_call, by_provider
-from .timeline import NOTHING, draw_calls, draw_ticks
+from .tables import by_agent, by_call, by_provider, by_tool
+from .timeline import NOTHING, draw_acts, draw_calls, draw_ticks
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 TITLE = 90  # characters of the request that are the page's title
 BEGINNING = 1500  # characters of the request that stand ahead of the plan
-ROOM = 1_500_000  # characters that all deliverables may take in the page
+ROOM = 1_500_000  # characters that all deliverables and tool calls may take in the page
 LARGE = 100  # agents, beyond which a drawing of their needs shows nothing
 COLORS = 6  # of providers, in page.css
 
@@ -43,6 +44,8 @@ STAGES = (
     ("waiting", "waits for a permit"),
     ("sent", "sent, no text yet"),
     ("failed", "failed"),
+    ("acting", "its tools run"),
+    ("checking", "its work is verified"),
 )
 MEASURES: Mapping[str, Callable[[ProviderRecord], float]] = {
     "agents": lambda provider: provider.answered,
@@ -58,8 +61,12 @@ def render_page(run: RunRecord) -> str:
     from markupsafe import Markup
 
     request = run.started.request.strip()
-    length = max([NOTHING, *(call.ended for call in run.calls)])
+    acted = (*(tool.ended for tool in run.tools), *(each.ended for each in run.verified))
+    length = max([NOTHING, *(call.ended for call in run.calls), *acted])
     bars = draw_calls(run.calls, length)
+    acts = draw_acts(run.tools, run.verified, length)
+    tools = list_tools(run.tools)
+    drawn = [*bars.values(), *acts.values()]
     needs = {agent.name: agent.needs for agent in run.agents}
     levels = {agent.name: agent.level for agent in run.agents}
     is_large = len(levels) > LARGE
@@ -70,13 +77,18 @@ def render_page(run: RunRecord) -> str:
         request=request,
         beginning=request[:BEGINNING],
         when=datetime.fromtimestamp(run.started.when, UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        plan=Markup(to_html(run.plan, deeper=2)),
-        texts=_texts(run),
+        plan=Markup(to_html(run.plan_text, deeper=2)),
+        texts=_texts(run, ROOM - sum(each.size for each in tools.values())),
         dependants=_reverse(needs),
         color={provider.name: number % COLORS for number, provider in enumerate(run.providers)},
         bars=bars,
+        acts=acts,
+        tools=tools,
+        verified=describe_verified(run.verified),
+        files=list_files(run),
+        changes=[(change, Markup(change.patch)) for change in list_changes(run)],
         stages=STAGES,
-        used={span.stage for row in bars.values() for bar in row for span in bar.spans},
+        used={span.stage for row in drawn for bar in row for span in bar.spans},
         ticks=draw_ticks(length),
         resumed=round(100 * run.resumed / length, 2),
         graph=None if is_large else draw_graph(needs, levels, run.critical_path),
@@ -84,6 +96,7 @@ def render_page(run: RunRecord) -> str:
         agents={agent.name: agent for agent in run.agents},
         by_provider=by_provider(run),
         by_agent=by_agent(run),
+        by_tool=by_tool(run),
         by_call=by_call(run),
         shares=[share_out(name, measure, run.providers) for name, measure in MEASURES.items()],
         clock=show_seconds,
@@ -136,12 +149,11 @@ def _template() -> "Template":
     return environment.from_string(_file("page.html.j2"))
 
 
-def _texts(run: RunRecord) -> "dict[str, Markup]":
+def _texts(run: RunRecord, room: int) -> "dict[str, Markup]":
     """Render the deliverables but the plan's, as many in the team's order as there is room for."""
     from markupsafe import Markup
 
     texts: dict[str, Markup] = {}
-    room = ROOM
     for agent in run.agents:
         if agent.text and agent.name != run.planner:
             text = to_html(agent.text, deeper=3)

@@ -2,11 +2,11 @@
 
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from attrs import frozen
+from attrs import field, frozen
 
 from rolecall import (
     AgentDone,
@@ -18,12 +18,17 @@ from rolecall import (
     RunError,
     RunStarted,
     SafeFolder,
+    ToolEnded,
     Totals,
+    WorkspaceLeft,
+    WorkspaceVerified,
 )
 
 from ..progress import FINISHED, AgentProgress, RunProgress, State
 
 PLAN = "PLAN.md"
+# Around what rolecall itself wrote into the plan; a page shows no comments.
+MARKS = ("<!-- verified by rolecall -->\n", "<!-- end of verification -->\n")
 NOT_RUN = "not run"
 
 
@@ -51,6 +56,25 @@ class CallRecord:
             first=None if event.first_text is None else permitted + event.first_text,
             ended=event.at - origin,
         )
+
+
+@frozen
+class ToolRecord:
+    """A tool call; times are as in `CallRecord`. changed: whether it left other files behind."""
+
+    event: ToolEnded
+    began: float
+    ended: float
+    changed: bool
+
+
+@frozen
+class VerificationRecord:
+    """Checks of the workspace; times are as in `CallRecord`."""
+
+    event: WorkspaceVerified
+    began: float
+    ended: float
 
 
 @frozen
@@ -95,6 +119,7 @@ class RunRecord:
 
     plan: the text of PLAN.md, empty where there is none. resumed: seconds after the first call at
     which the last process took up the run, 0 where there was only one.
+    left: what the agents left in the workspace, None where none of them changed it.
     """
 
     folder: Path
@@ -106,6 +131,9 @@ class RunRecord:
     providers: tuple[ProviderRecord, ...]
     plan: str
     resumed: float
+    tools: tuple[ToolRecord, ...] = ()
+    verified: tuple[VerificationRecord, ...] = ()
+    left: WorkspaceLeft | None = field(default=None, repr=False)
 
     @property
     def seconds(self) -> float:
@@ -128,9 +156,23 @@ class RunRecord:
         return [agent for agent in self.agents if agent.state == State.CUT]
 
     @property
+    def plan_text(self) -> str:
+        """Return the plan without the marks around what was verified."""
+        text = self.plan
+        for mark in MARKS:
+            text = text.replace(mark, "", 1)
+        return text
+
+    @property
     def planner(self) -> str:
         """Return whose deliverable the plan is; empty for a plan of an earlier state of the run."""
         return next((agent.name for agent in self.agents if agent.text == self.plan != ""), "")
+
+    @property
+    def is_verified_as_left(self) -> bool:
+        """Check whether nothing was changed after the last verification."""
+        trees = [tool.event.tree for tool in self.tools if tool.event.tree]
+        return bool(self.verified) and self.verified[-1].event.tree in trees[-1:]
 
     @property
     def causes(self) -> Sequence[tuple[str, int]]:
@@ -161,6 +203,9 @@ class RunRecorder:
         self._ended: RunEnded | None = None
         self._calls: list[CallEnded] = []
         self._files: dict[str, str] = {}
+        self._tools: list[ToolEnded] = []
+        self._verified: list[WorkspaceVerified] = []
+        self._left: WorkspaceLeft | None = None
 
     def notify(self, event: Event) -> None:
         self._progress.notify(event)
@@ -168,8 +213,16 @@ class RunRecorder:
             case RunStarted():
                 self._started = event
                 self._calls += event.past
+                self._tools += event.acted
+                self._verified += event.verified
             case CallEnded():
                 self._calls.append(event)
+            case ToolEnded():
+                self._tools.append(event)
+            case WorkspaceVerified():
+                self._verified.append(event)
+            case WorkspaceLeft():
+                self._left = event
             case AgentDone() | DeliverableKept():
                 self._files[event.agent] = event.file
             case RunEnded():
@@ -207,7 +260,21 @@ class RunRecorder:
             ),
             plan=_read(folder, PLAN),
             resumed=max(0.0, -origin) if self._started.past else 0.0,
+            tools=tuple(self._tool_records(origin)),
+            verified=tuple(
+                VerificationRecord(each, each.at - origin - _seconds(each), each.at - origin)
+                for each in self._verified
+            ),
+            left=self._left,
         )
+
+    def _tool_records(self, origin: float) -> Iterator[ToolRecord]:
+        tree = ""
+        for event in self._tools:
+            changed = event.tree not in ("", tree)
+            tree = event.tree or tree
+            end = event.at - origin
+            yield ToolRecord(event, end - event.took, end, changed)
 
     def _agent(self, agent: AgentProgress, planned: str, folder: SafeFolder) -> AgentRecord:
         file = self._files.get(agent.name, "")
@@ -224,6 +291,10 @@ class RunRecorder:
             text=_read(folder, file) if file else "",
             totals=self._progress.totals(agent.name),
         )
+
+
+def _seconds(verified: WorkspaceVerified) -> float:
+    return sum(check.seconds for check in verified.checks)
 
 
 def _read(folder: SafeFolder, name: str) -> str:

@@ -6,10 +6,12 @@ from attrs import frozen
 
 from rolecall import Totals
 
-from ..progress import State
+from ..progress import State, shorten
 from .record import RunRecord
+from .timeline import NAME
 
 NOTHING = 0.05  # seconds, less of which is not shown
+CALLS = 3000  # rows of a table
 
 
 @frozen
@@ -79,10 +81,27 @@ def by_agent(run: RunRecord) -> Table:
     return Table(("agent", *names, "answered by"), rows, has_words=True)
 
 
+def by_tool(run: RunRecord) -> Table:
+    """Sum up the tool calls."""
+    rows = [
+        Row(
+            shorten(name, NAME),
+            (
+                f"{sums.calls:,}",
+                _number(sums.failed),
+                _number(sums.changed),
+                f"{sums.took:.1f} s",
+            ),
+        )
+        for name, sums in sorted(run.ledger.tools.items())
+    ]
+    return Table(("tool", "calls", "failed", "changed files", "time"), rows)
+
+
 def by_call(run: RunRecord) -> Table:
-    """List the calls."""
+    """List the calls, the last ones where there are many."""
     rows = []
-    for call in run.calls:
+    for call in run.calls[-CALLS:]:
         event = call.event
         failure = ": ".join(filter(None, (event.cause, event.detail)))
         rows.append(

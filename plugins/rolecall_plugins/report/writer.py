@@ -8,9 +8,11 @@ from urllib.parse import quote
 
 from rolecall import Event, SafeFolder, Totals
 
+from .acts import describe_verified, list_files
 from .markdown import lower_headings
 from .page import render_page
 from .record import RunRecord, RunRecorder
+from .tables import by_tool
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -41,8 +43,12 @@ def render_text(run: RunRecord) -> str:
     return _template().render(
         run=run,
         ledger=run.ledger,
-        plan=lower_headings(run.plan, deeper=2).strip(),
+        plan=lower_headings(run.plan_text, deeper=2).strip(),
         sums=_sums,
+        verified=describe_verified(run.verified),
+        files=list_files(run),
+        by_tool=by_tool(run),
+        code=_code,
         quote=quote,
     )
 
@@ -54,6 +60,12 @@ def _template() -> "Template":
     return Environment(
         undefined=StrictUndefined, keep_trailing_newline=True, trim_blocks=True, lstrip_blocks=True
     ).from_string(files(__package__).joinpath("report.md.j2").read_text("utf-8"))
+
+
+def _code(text: str) -> str:
+    """Write a text as code within a line; what would end it, or a cell of a table, is replaced."""
+    line = " ".join(text.split()).replace("`", "'").replace("|", "¦")
+    return f"`{line}`"
 
 
 def _sums(totals: Totals) -> str:

@@ -21,7 +21,6 @@ from rolecall import (
     FellBack,
     Hedged,
     Redactor,
-    RepairStarted,
     Rerouted,
     Retrying,
     RouteClosed,
@@ -160,8 +159,6 @@ class ProgressLines:
                 return f"{event.agent}: {event.tool} is {fate}{always}"
             case WorkspaceVerified():
                 return f"{event.agent}: {describe_verified(event)}"
-            case RepairStarted():
-                return f"{event.agent}: repair {event.repair} of {event.repairs}"
             case _:
                 return ""
 

@@ -31,6 +31,8 @@ from rolecall import (
     ProviderError,
     RepairStarted,
     RoundStarted,
+    RunEnded,
+    RunError,
     StepReused,
     Text,
     ToolCall,
@@ -40,6 +42,7 @@ from rolecall import (
     UsageError,
     Verbatim,
     Work,
+    WorkspaceLeft,
     WorkspaceVerified,
 )
 from rolecall.scheduling.tool_executor import SHOWN, UNKNOWN
@@ -648,3 +651,46 @@ def test_a_run_that_is_killed_while_it_is_mended_goes_on_there(tmp_path: Path) -
         assert ran.read("deliverables/01-coder.md") == "mended\n"
         assert json.loads(ran.read("verification.json"))["passed"] is True
         assert ran.read("workspace/app.py") == MENDED
+
+
+# What is left.
+
+
+def test_at_its_end_a_run_tells_who_changed_what(tmp_path: Path) -> None:
+    second = agent("second", "writer", tools=("workspace",))
+    script = {"writer": TWO_FILES, "second": [[call("edit", path="a.py", old="one", new="2")], "x"]}
+    ran = act(tmp_path / "run", [WRITER, second], Acting(script))
+    (left,) = ran.events.of(WorkspaceLeft)
+    assert isinstance(ran.events[-1], RunEnded)
+    assert left.files == ("a.py", "b.py")
+    assert [(change.agent, change.files) for change in left.changes] == [
+        ("writer", (("a.py", "A"), ("b.py", "A"))),
+        ("second", (("a.py", "M"),)),
+    ]
+    assert "-one\n+2\n" in left.changes[1].patch
+    again = act(tmp_path / "run", [WRITER, second], Acting({}))
+    assert again.events.of(WorkspaceLeft)[0].changes == left.changes
+
+
+def test_a_run_without_a_workspace_tells_of_none(tmp_path: Path) -> None:
+    ran = act(tmp_path / "run", [agent("writer")], Acting({"writer": ["done"]}))
+    assert ran.events.of(WorkspaceLeft) == []
+
+
+def test_a_history_that_is_unsound_does_not_end_the_run(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Breaking(Acting):
+        async def complete(self, request: Any) -> Any:
+            if any(message.role == "assistant" for message in request.messages):
+                monkey.setattr(GitWorkspace, "compare", broken)
+            return await super().complete(request)
+
+    def broken(*_: Any) -> Any:
+        raise RunError("git is gone")
+
+    with pytest.MonkeyPatch.context() as monkey:
+        ran = act(tmp_path / "run", [WRITER], Breaking({"writer": TWO_FILES}))
+    assert ran.outcome.done == ("writer",)
+    assert ran.events.of(WorkspaceLeft) == []
+    assert "what the agents changed cannot be told: git is gone" in caplog.text

@@ -9,8 +9,19 @@ from pathlib import Path
 
 import pytest
 from attrs import evolve
-from reported import HOSTILE, NAMES, failing_run, recorded, whole_run
+from reported import (
+    HOSTILE,
+    NAMES,
+    acting_run,
+    check,
+    failing_run,
+    recorded,
+    tool_ended,
+    verified,
+    whole_run,
+)
 
+from rolecall import Event, WorkspaceLeft, WorkspaceVerified
 from rolecall_plugins.report.page import BEGINNING, LARGE, ROOM, make_title, render_page
 from rolecall_plugins.report.record import RunRecord
 
@@ -28,6 +39,7 @@ class Page(HTMLParser):
         self.loads: list[str] = []
         self.handlers: list[str] = []
         self.text = ""
+        self.pieces: list[str] = []
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -42,6 +54,7 @@ class Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.text += data
+        self.pieces.append(data)
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +65,11 @@ def failed(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> str:
     return render_page(recorded(whole_run(tmp_path_factory.mktemp("whole"))))
+
+
+@pytest.fixture(scope="module")
+def acted(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return render_page(recorded(acting_run(tmp_path_factory.mktemp("acted"))))
 
 
 def test_the_page_begins_with_the_request_and_the_plan(whole: str) -> None:
@@ -66,8 +84,8 @@ def test_the_plan_is_shown_once(whole: str) -> None:
     assert 'It is the <a href="#plan">plan</a>.' in whole
 
 
-def test_the_page_runs_no_script_and_loads_nothing(failed: str, whole: str) -> None:
-    for html in (failed, whole):
+def test_the_page_runs_no_script_and_loads_nothing(failed: str, whole: str, acted: str) -> None:
+    for html in (failed, whole, acted):
         page = Page(html)
         assert "script" not in page.tags
         assert not page.handlers
@@ -91,8 +109,8 @@ def test_what_models_and_people_wrote_is_shown_as_text(failed: str) -> None:
     assert not any(link.startswith("javascript") for link in page.links)
 
 
-def test_every_link_within_the_page_leads_to_one_place(failed: str, whole: str) -> None:
-    for html in (failed, whole):
+def test_every_link_within_the_page_leads_to_one_place(failed: str, whole: str, acted: str) -> None:
+    for html in (failed, whole, acted):
         page = Page(html)
         within = {link[1:] for link in page.links if link.startswith("#")}
         assert within <= set(page.ids)
@@ -207,6 +225,120 @@ def test_a_large_team_has_a_page_of_bounded_size_that_is_soon_drawn(tmp_path: Pa
     assert 'class="levels"' in html
     assert len(run.agents) > LARGE
     assert len(html) > ROOM
+
+
+# What agents did.
+
+
+def section(html: str, name: str) -> str:
+    """Return the words of a section of the page."""
+    page = Page(html.partition(f'<section id="{name}">')[2].partition("</section>")[0])
+    return " ".join(" ".join(page.pieces).split()).replace(" ,", ",")
+
+
+def test_what_was_verified_comes_right_after_the_plan(acted: str) -> None:
+    order = ['id="plan"', 'id="verification"', 'id="deliverables"', 'id="files"', 'id="timeline"']
+    assert sorted(order, key=acted.index) == order
+    text = section(acted, "verification")
+    first, _, before = text.partition("Before: ")
+    assert "2 of 2 checks passed, in round 2, on a fresh copy of what coder left" in first
+    assert "2027-01-15 08:00:01 UTC, in the sandbox bubblewrap, tree tree-two" in first
+    assert "pytest -q passed 0.5 s output 1 passed" in first
+    assert "0 of 1 checks passed" in before
+    assert "pytest -q failed: exit status 1" in before
+    assert "changed after that" not in text
+
+
+def test_a_change_after_the_last_verification_is_pointed_out(tmp_path: Path) -> None:
+    late = tool_ended("planner", 3.0, tree="tree-three")
+    html = render_page(recorded(acting_run(tmp_path, acts=(late,))))
+    assert "The workspace was changed after that." in section(html, "verification")
+
+
+def test_work_that_was_not_verified_is_said_to_be_so(tmp_path: Path) -> None:
+    events = [event for event in acting_run(tmp_path) if not isinstance(event, WorkspaceVerified)]
+    assert "no check was run on what the agents wrote" in section(
+        render_page(recorded(events)), "verification"
+    )
+
+
+def test_a_run_whose_agents_only_write_has_no_section_on_their_acts(whole: str) -> None:
+    for name in ("verification", "files", "tools"):
+        assert f'id="{name}"' not in whole
+
+
+def test_an_agents_tool_calls_are_listed_with_what_they_came_to(acted: str) -> None:
+    text = section(acted, "deliverables")
+    assert "4 tool calls" in text
+    assert "workspace.write app.py, content: 2 lines changed files: app.py: 2 lines" in text
+    assert "failed: app.py" in text  # it left the files as they were
+    assert "0.5 s tree-two" in text
+
+
+def test_the_files_are_listed_with_who_wrote_them_and_the_changes(acted: str) -> None:
+    text = section(acted, "files")
+    assert "app.py coder, planner" in text
+    assert "coder app.py, docs/" in text
+    assert "There is no room for all of it in this page" in text
+    assert "<ins>+after &lt;/pre&gt;&lt;script&gt;" in acted
+
+
+def test_what_a_tool_was_told_and_said_can_neither_run_nor_reorder_what_is_read(acted: str) -> None:
+    page = Page(acted)
+    assert "<script>alert(4)</script>" in page.text
+    assert "\u202e" not in acted
+    assert "\x1b" not in acted
+    assert "<img src=x onerror=alert(5)>" in page.text
+
+
+def test_rounds_and_checks_are_on_the_timeline(acted: str) -> None:
+    text = section(acted, "timeline")
+    assert "coder calls workspace.write, " in text
+    assert "checks of what coder left, " in text
+    assert 'class="acting"' in acted
+    assert "its tools run" in text
+
+
+def test_the_sums_of_each_tool_are_told(acted: str) -> None:
+    assert "workspace.edit" in section(acted, "tools")
+
+
+def test_acts_of_earlier_processes_are_told_as_well(tmp_path: Path) -> None:
+    started, *rest = whole_run(tmp_path, ("coder", "planner"))
+    past = tool_ended("coder", -1.0, "workspace.read")
+    checked = verified("coder", -0.5, "tree", check())
+    started = evolve(started, acted=(past,), verified=(checked,))
+    html = render_page(recorded([started, *rest]))
+    assert "workspace.read" in section(html, "deliverables")
+    assert "1 of 1 checks passed" in section(html, "verification")
+
+
+def test_long_loops_with_long_results_leave_a_page_of_bounded_size(tmp_path: Path) -> None:
+    result, lines = "<b>&" * 25_000, "+<&>\n" * 20_000
+    acts: list[Event] = []
+    for round_ in range(40):
+        at = 1.0 + round_ / 100
+        acts += [
+            tool_ended("coder", at, text=result, arguments={"content": result}, tree=f"{at}")
+            for _ in range(30)
+        ]
+        acts.append(verified("coder", at, f"{at}", check(1, output=result)))
+    *events, left, over = acting_run(tmp_path, acts=tuple(acts))
+    assert isinstance(left, WorkspaceLeft)
+    changes = [evolve(left.changes[0], patch=lines) for _ in range(40)]
+    left = evolve(left, changes=tuple(changes), files=tuple(f"{n}.py" for n in range(100_000)))
+    html = render_page(recorded([*events, left, over]))
+    assert len(html.encode()) < 4_000_000
+    assert "in between are not shown" in html
+    assert "And 99,000 more." in html
+
+
+def test_a_large_team_that_acts_has_a_page_of_bounded_size(tmp_path: Path) -> None:
+    names = [f"security-architecture-specialist-{number}" for number in range(1000)]
+    started, *rest = whole_run(tmp_path, names, text=HOSTILE * 30)
+    acts = [tool_ended(name, n + 0.1, tree=f"{n}") for n, name in enumerate(names * 9)]
+    html = render_page(recorded([started, *acts, *rest]))
+    assert len(html.encode()) < 4_000_000
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,6 @@ from rolecall import (
     ConsentDecided,
     Event,
     FellBack,
-    RepairStarted,
     Retrying,
     RouteOpened,
     RunStarted,
@@ -105,7 +104,6 @@ def test_a_cut_deliverable_is_said_to_be_cut() -> None:
         (tool_ended(), "architect: workspace.write app.py, content: 2 lines\n"),
         (tool_ended(is_error=True, took=2.0), "app.py, content: 2 lines, failed, 2.0 s\n"),
         (VERIFIED, "architect: 0 of 1 checks passed, failed: pytest (limit on time)"),
-        (RepairStarted(at=1, agent="architect", repair=1, repairs=2), "architect: repair 1 of 2"),
         (decided(Consent.ALWAYS), "architect: tickets.open is allowed, as is every later call"),
         (decided(Consent.REFUSED), "architect: tickets.open is refused\n"),
         (

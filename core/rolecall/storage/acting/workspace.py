@@ -11,7 +11,8 @@ import secrets
 import shutil
 import stat
 import subprocess
-from collections.abc import Callable, Collection, Iterator, Mapping
+import tempfile
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from attrs import frozen
 from ...errors import RunError, UsageError
 from ..safe_folder import DEEPEST, SafeFolder
 from .scratch import remove_folder
+from .tree_changes import Pair, parse_names, parse_patches
 
 FILES = "workspace"
 GIT = "workspace.git"
@@ -242,6 +244,26 @@ class GitWorkspace:
         fields = names.split("\0")[:-1]
         return dict(zip(fields[1::2], fields[::2], strict=True))
 
+    def compare(
+        self, pairs: Sequence[Pair], most: int
+    ) -> list[tuple[list[tuple[str, str]], str, bool]]:
+        """Return for each pair of trees the files that differ, the patch, and whether it is cut.
+
+        most: bytes of all patches, and of all names. Large files count as binary.
+        """
+        content = "".join(f"{old} {new}\n" for old, new in pairs)
+        names, _ = self._beginning("-z", "--name-status", content=content, most=most)
+        plain = ("--no-ext-diff", "--no-textconv", "--no-color")
+        text, cut = self._beginning("-p", *plain, content=content, most=most)
+        patches = parse_patches(text, pairs)
+        last = max((number for number, patch in enumerate(patches) if patch), default=-1)
+        return [
+            (files, patch, cut and number >= last)
+            for number, (files, patch) in enumerate(
+                zip(parse_names(names, pairs), patches, strict=True)
+            )
+        ]
+
     def diff(self, old: str, new: str) -> str:
         """Return how two trees differ, as a patch."""
         return self._git("diff-tree", "-r", "-p", "--no-ext-diff", "--no-textconv", old, new)
@@ -301,16 +323,40 @@ class GitWorkspace:
     def _plain(self, error: Exception) -> str:
         return str(error).replace(f"{self._folder.path}{os.sep}", "")
 
-    def _git(
-        self, *arguments: str, content: str = "", variables: Mapping[str, str] | None = None
-    ) -> str:
+    def _beginning(self, *options: str, content: str, most: int) -> tuple[str, bool]:
+        """Return what git writes of pairs of trees, up to so many bytes, and whether it is cut."""
+        arguments = ("-c", f"core.bigFileThreshold={most}", "diff-tree", "--stdin", "-r")
+        with tempfile.TemporaryFile() as pairs:
+            pairs.write(content.encode())
+            pairs.seek(0)
+            with subprocess.Popen(
+                self._command(*arguments, "--no-renames", *options),
+                env={**self._environment, **_ALONE},
+                cwd=self._folder.path,
+                stdin=pairs,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            ) as process:
+                assert process.stdout is not None
+                data = process.stdout.read(most + 1)
+                if len(data) > most:
+                    process.kill()  # there may be gigabytes of it
+        return data[:most].decode("utf-8", "replace"), len(data) > most
+
+    def _command(self, *arguments: str) -> list[str]:
         program = shutil.which("git", path=self._environment.get("PATH"))
         if program is None:
             raise UsageError("a workspace needs git, and git is not installed")
         places = (f"--git-dir={self._git_dir}", f"--work-tree={self._folder.path}")
+        return [program, *places, *_SAFE, *arguments]
+
+    def _git(
+        self, *arguments: str, content: str = "", variables: Mapping[str, str] | None = None
+    ) -> str:
+        command = self._command(*arguments)
         try:
             done = subprocess.run(
-                [program, *places, *_SAFE, *arguments],
+                command,
                 input=content.encode("utf-8", "surrogateescape"),
                 env={**self._environment, **_ALONE, **(variables or {})},
                 cwd=self._folder.path,
