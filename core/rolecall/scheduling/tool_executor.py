@@ -192,7 +192,10 @@ class ToolExecutor:
             return known or ToolResult(NOT_RECORDED, is_error=True)
         try:
             result = await tool.call(begun.arguments, work)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task and task.cancelling():
+                raise  # the run ends; else something within the tool was cancelled, not the agent
             why = f"{type(error).__name__}: {error}"
             _log.warning("the tool %r broke: %s", tool.name, self._context.redact(why))
             result = ToolResult(f"the tool broke: {why}", is_error=True)

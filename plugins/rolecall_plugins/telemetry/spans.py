@@ -6,8 +6,10 @@ Source: https://github.com/open-telemetry/semantic-conventions-genai, gen-ai-spa
 
 import asyncio
 import json
+import time
 from contextvars import Token
 from pathlib import Path
+from typing import Any
 
 from attrs import fields
 from opentelemetry.context import Context, attach, detach
@@ -23,11 +25,14 @@ from rolecall import (
     CallEnded,
     CallHeld,
     CallStarted,
+    CheckStarted,
+    ConsentDecided,
     DeliverableKept,
     DeploymentClosed,
     Event,
     FellBack,
     Hedged,
+    RepairStarted,
     Rerouted,
     Retrying,
     RouteClosed,
@@ -37,7 +42,12 @@ from rolecall import (
     RunStarted,
     StepReused,
     Stop,
+    Text,
+    ToolCall,
+    ToolEnded,
+    ToolStarted,
     Usage,
+    WorkspaceVerified,
 )
 
 from ..providers.trace_headers import trace_headers
@@ -50,7 +60,10 @@ STOPS = {
     Stop.SAFETY: "content_filter",
     Stop.REFUSAL: "refusal",
     Stop.BAD_TOOL_CALL: "tool_call",
+    Stop.TOOL_USE: "tool_call",
 }
+TOOL_ERROR = "tool_error"
+NAME = 64  # characters of the name of a tool that does not exist: a model made it up
 # Moments within a span: its agent's, or else the run's.
 MOMENTS = {
     CallHeld: "rolecall.held",
@@ -65,13 +78,16 @@ MOMENTS = {
     StepReused: "rolecall.step_reused",
     DeliverableKept: "rolecall.deliverable_kept",
     AgentBlocked: "rolecall.agent_blocked",
+    ConsentDecided: "rolecall.consent_decided",
+    RepairStarted: "rolecall.repair_started",
 }
 
 
 class RunSpans:
     """A span for the run, one within it for each agent, and one within that for each call.
 
-    content: whether spans hold what the models wrote.
+    So have tool calls, and verifications, which hold one for each check.
+    content: whether spans hold what the models wrote, and what tools were told and said.
     """
 
     def __init__(self, tracer: Tracer, content: bool = False) -> None:
@@ -80,6 +96,8 @@ class RunSpans:
         self._run: Span | None = None
         self._agents: dict[str, Span] = {}
         self._calls: dict[int, tuple[Span, Token[Context]]] = {}
+        self._tools: dict[tuple[str, str], tuple[Span, Token[Context]]] = {}
+        self._checks: dict[str, list[int]] = {}  # when each began, by agent
 
     def notify(self, event: Event) -> None:
         match event:
@@ -93,6 +111,14 @@ class RunSpans:
                 self._start(event)
             case CallEnded():
                 self._end(event)
+            case ToolStarted():
+                self._start_tool(event)
+            case ToolEnded():
+                self._end_tool(event)
+            case CheckStarted():
+                self._checks.setdefault(event.agent, []).append(time.time_ns())
+            case WorkspaceVerified():
+                self._verified(event)
             case AgentDone():
                 if span := self._agents.pop(event.agent, None):
                     span.set_attributes({"rolecall.route": event.route, "rolecall.cut": event.cut})
@@ -124,13 +150,81 @@ class RunSpans:
     def _end(self, event: CallEnded) -> None:
         span, token = self._calls.pop(event.call)
         span.set_attributes(_reply(event))
-        if self._content and event.text:
+        if self._content and (event.text or event.parts):
             span.set_attribute("gen_ai.output.messages", _messages(event))
         if event.cause is None:
             span.end()
         else:
             _fail(span, event.cause, event.detail)
         detach(token)
+
+    def _start_tool(self, event: ToolStarted) -> None:
+        span = self._tracer.start_span(
+            f"execute_tool {event.tool}",
+            _within(self._agents.get(event.agent, self._run)),
+            attributes=_tool(event),
+        )
+        if self._content:
+            arguments = json.dumps(dict(event.arguments), ensure_ascii=False)
+            span.set_attribute("gen_ai.tool.call.arguments", arguments)
+        key = event.step, event.call
+        self._tools[key] = span, attach(set_span_in_context(span))
+        task = asyncio.current_task()
+        assert task is not None
+        task.add_done_callback(lambda _: self._abandon_tool(key))
+
+    def _end_tool(self, event: ToolEnded) -> None:
+        started = self._tools.pop((event.step, event.call), None)
+        if started is None:  # it was not made
+            if span := self._agents.get(event.agent, self._run):
+                span.add_event("rolecall.tool_refused", {"rolecall.tool": event.tool[:NAME]})
+            return
+        span, token = started
+        if event.tree:
+            span.set_attribute("rolecall.tree", event.tree)
+        if self._content:
+            span.set_attribute("gen_ai.tool.call.result", event.text)
+        if event.is_error:
+            _fail(span, TOOL_ERROR, event.text if self._content else "")
+        else:
+            span.end()
+        detach(token)
+
+    def _abandon_tool(self, key: tuple[str, str]) -> None:
+        if key in self._tools:
+            span, _ = self._tools.pop(key)
+            _fail(span, OTHER, "given up before its end")
+
+    def _verified(self, event: WorkspaceVerified) -> None:
+        """Tell of a verification that is over: only now is known what each check came to."""
+        now = time.time_ns()
+        began = self._checks.pop(event.agent, [])
+        whole = self._tracer.start_span(
+            "rolecall.verify",
+            _within(self._agents.get(event.agent, self._run)),
+            attributes={
+                "rolecall.tree": event.tree,
+                "rolecall.sandbox": event.sandbox,
+                "rolecall.passed": event.has_passed,
+            },
+            start_time=began[0] if began else now,
+        )
+        for start, check in zip(began, event.checks, strict=False):
+            command = {"rolecall.command": check.command} if self._content else {}
+            span = self._tracer.start_span(
+                "rolecall.check",
+                _within(whole),
+                attributes={"rolecall.exit_status": check.code, **command},
+                start_time=start,
+            )
+            if not check.has_passed:
+                span.set_attribute("error.type", check.stopped or "check_failed")
+                span.set_status(StatusCode.ERROR)
+            span.end(start + round(check.seconds * 1e9))
+        if not event.has_passed:
+            whole.set_attribute("error.type", "check_failed")
+            whole.set_status(StatusCode.ERROR)
+        whole.end(now)
 
     def _abandon(self, call: int) -> None:
         if call in self._calls:
@@ -140,6 +234,8 @@ class RunSpans:
     def _close(self, event: RunEnded) -> None:
         for call in list(self._calls):
             self._abandon(call)
+        for key in list(self._tools):
+            self._abandon_tool(key)
         for span in self._agents.values():
             _fail(span, OTHER, "given up before its end")
         self._agents.clear()
@@ -201,10 +297,29 @@ def _reply(event: CallEnded) -> dict[str, AttributeValue]:
     return {**reasons, **{name: value for name, value in attributes.items() if value is not None}}
 
 
+def _tool(event: ToolStarted) -> Attributes:
+    return {
+        "gen_ai.operation.name": "execute_tool",
+        "gen_ai.tool.name": event.tool,
+        "gen_ai.tool.type": "function",
+        "gen_ai.tool.call.id": event.call,
+        "gen_ai.agent.name": event.agent,
+    }
+
+
 def _messages(event: CallEnded) -> str:
-    text = {"type": "text", "content": event.text}
-    message = {"role": "assistant", "parts": [text], "finish_reason": STOPS[event.stop]}
+    parts = [_part(part) for part in event.parts if isinstance(part, Text | ToolCall)]
+    if not any(isinstance(part, Text) for part in event.parts) and event.text:
+        parts.insert(0, {"type": "text", "content": event.text})
+    message = {"role": "assistant", "parts": parts, "finish_reason": STOPS[event.stop]}
     return json.dumps([message], ensure_ascii=False)
+
+
+def _part(part: Text | ToolCall) -> dict[str, Any]:
+    if isinstance(part, Text):
+        return {"type": "text", "content": part.text}
+    arguments: Any = part.malformed or dict(part.arguments)
+    return {"type": "tool_call", "id": part.id, "name": part.name, "arguments": arguments}
 
 
 def _moment(event: Event) -> dict[str, AttributeValue]:

@@ -167,6 +167,28 @@ def test_a_tool_that_breaks_is_told_to_the_model_without_a_secret(tmp_path: Path
     assert (result.text, result.is_error) == ("the tool broke: KeyError: '[secret]'", True)
 
 
+def test_a_tool_within_which_something_is_cancelled_ends_neither_its_agent_nor_the_run(
+    tmp_path: Path,
+) -> None:
+    class Cancelling(Send):
+        name = "cancelling"
+        outside = False
+
+        async def call(self, arguments: Any, work: Any) -> ToolResult:
+            waiting = asyncio.ensure_future(asyncio.sleep(60))
+            asyncio.get_running_loop().call_soon(waiting.cancel)
+            await waiting
+            raise AssertionError
+
+    provider = Acting({"writer": [[ToolCall("1", "cancelling")], "done"]})
+    worker = agent("writer", tools=("cancelling",))
+    tools = {"cancelling": Cancelling()}
+    ran = act(tmp_path / "run", [worker], provider, tools=tools)
+    (result,) = provider.results(1)
+    assert (result.text, result.is_error) == ("the tool broke: CancelledError: ", True)
+    assert ran.outcome.done == ("writer",)
+
+
 def test_a_long_result_is_shortened_and_kept_whole_where_tools_can_read_it(tmp_path: Path) -> None:
     class Long(Send):
         name = "long"

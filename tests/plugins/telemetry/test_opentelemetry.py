@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from acting import SETTINGS, TOOLS, Acting, Send, Shell, act, call, write
+from attrs import evolve
 from building import agent, failing, plugin, run
 from opentelemetry import trace
 from opentelemetry.sdk.metrics import MeterProvider
@@ -23,7 +25,19 @@ from opentelemetry.semconv._incubating.attributes import gen_ai_attributes
 from opentelemetry.trace import SpanKind, StatusCode
 from receiving import receiving
 
-from rolecall import LLM, Host, Observer, Request, Response, Settings, Stop, Usage
+from rolecall import (
+    LLM,
+    Host,
+    Observer,
+    Request,
+    Response,
+    Settings,
+    Stop,
+    Text,
+    ToolCall,
+    ToolResult,
+    Usage,
+)
 from rolecall.observers.event_bus import EventBus
 from rolecall.scheduling.session import Session
 from rolecall.storage.run_folder import RunFolder
@@ -218,6 +232,156 @@ def test_what_models_write_is_told_only_where_it_is_asked_for(tmp_path: Path) ->
         "parts": [{"type": "text", "content": "a secret plan"}],
         "finish_reason": "stop",
     }
+
+
+# Tools.
+
+
+def acted(
+    folder: Path, *turns: Any, tools: Any = None, content: bool = False, **more: Any
+) -> Memory:
+    """Run an agent that calls tools, and return what was reported of it."""
+    memory = Memory(content)
+    tools = {**TOOLS, **(tools or {})}
+    worker = agent("a", tools=tuple(tools), verify="sandbox" in more)
+    provider = Acting({"You are the a": turns})
+    act(folder, [worker], provider, tools=tools, keepers=memory.observers, **more)
+    return memory
+
+
+class Looks(Send):
+    """A tool that keeps which span is current while it works."""
+
+    name = "looks"
+    read_only = True
+    outside = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[Any] = []
+
+    async def call(self, arguments: Any, work: Any) -> ToolResult:
+        self.seen.append(trace.get_current_span().get_span_context())
+        await asyncio.sleep(0)
+        self.seen.append(trace.get_current_span().get_span_context())
+        return ToolResult("seen")
+
+
+def test_a_tool_call_is_told_in_the_words_of_the_conventions(tmp_path: Path) -> None:
+    memory = acted(tmp_path, [write("a.py", "planted text")], "done")
+    tool = memory.one("execute_tool workspace.write")
+    assert tool.parent == memory.one("invoke_agent a").context
+    assert tool.kind is SpanKind.INTERNAL
+    tree = tool.attributes["rolecall.tree"]
+    assert tool.attributes == {
+        "gen_ai.operation.name": "execute_tool",
+        "gen_ai.tool.name": "workspace.write",
+        "gen_ai.tool.type": "function",
+        "gen_ai.tool.call.id": "1",
+        "gen_ai.agent.name": "a",
+        "rolecall.tree": tree,
+    }
+    first, _ = memory.named("chat ")
+    assert first.attributes
+    assert first.attributes["gen_ai.response.finish_reasons"] == ("tool_call",)
+    assert "planted text" not in "".join(span.to_json() for span in memory.spans)
+
+
+def test_what_tools_are_told_and_say_is_told_where_it_is_asked_for(tmp_path: Path) -> None:
+    turn = (Text("I write."), write("a.py", "text"), ToolCall("2", "x", malformed="{pa"))
+    memory = acted(tmp_path, turn, "done", content=True)
+    tool = memory.one("execute_tool workspace.write")
+    arguments = {"path": "a.py", "content": "text"}
+    assert json.loads(tool.attributes["gen_ai.tool.call.arguments"]) == arguments
+    assert tool.attributes["gen_ai.tool.call.result"] == "a.py: 1 lines written"
+    call = memory.named("chat ")[0]
+    assert call.attributes
+    (message,) = json.loads(str(call.attributes["gen_ai.output.messages"]))
+    assert message["finish_reason"] == "tool_call"
+    assert message["parts"] == [
+        {"type": "text", "content": "I write."},
+        {"type": "tool_call", "id": "1", "name": "workspace_write", "arguments": arguments},
+        {"type": "tool_call", "id": "2", "name": "x", "arguments": "{pa"},
+    ]
+
+
+@pytest.mark.parametrize("content", [False, True])
+def test_a_tool_that_failed_is_an_error(tmp_path: Path, content: bool) -> None:
+    memory = acted(tmp_path, [call("read", path="missing")], "done", content=content)
+    tool = memory.one("execute_tool workspace.read")
+    assert tool.attributes["error.type"] == "tool_error"
+    assert tool.status.status_code is StatusCode.ERROR
+    assert ("missing" in (tool.status.description or "")) is content
+
+
+def test_a_call_that_was_not_made_is_a_moment_of_its_agent(tmp_path: Path) -> None:
+    memory = acted(tmp_path, [ToolCall("1", "fly" * 100)], "done")
+    assert not [span for span in memory.spans if span.name.startswith("execute_tool")]
+    (moment,) = memory.one("invoke_agent a").events
+    assert moment.name == "rolecall.tool_refused"
+    assert moment.attributes == {"rolecall.tool": ("fly" * 100)[:64]}
+
+
+def test_an_answer_of_the_operator_is_a_moment_of_the_agent(tmp_path: Path) -> None:
+    async def consent(question: Any) -> bool:
+        return True
+
+    tools = {"mail.send": Send()}
+    turns = ([ToolCall("1", "mail_send", {"to": "a"})], "done")
+    memory = acted(tmp_path, *turns, tools=tools, consent=consent)
+    (moment,) = memory.one("invoke_agent a").events
+    assert moment.name == "rolecall.consent_decided"
+    assert moment.attributes["rolecall.consent"] == "once"
+
+
+def test_what_a_tool_does_is_within_its_span(tmp_path: Path) -> None:
+    tool = Looks()
+    turns = ([ToolCall("1", "looks"), ToolCall("2", "looks")], "done")
+    memory = acted(tmp_path, *turns, tools={"looks": tool})
+    spans = {span.context for span in memory.named("execute_tool looks")}
+    assert len(spans) == 2
+    assert set(tool.seen) == spans
+
+
+def test_a_tool_that_is_cancelled_leaves_no_span_behind(tmp_path: Path) -> None:
+    class Stuck(Looks):
+        async def call(self, arguments: Any, work: Any) -> ToolResult:
+            for task in asyncio.all_tasks() - {asyncio.current_task()}:
+                task.cancel()
+            await asyncio.sleep(60)
+            raise AssertionError
+
+    memory = Memory()
+    worker = agent("a", tools=("looks",))
+    provider = Acting({"You are the a": ([ToolCall("1", "looks")], "done")})
+    with pytest.raises(asyncio.CancelledError):
+        act(tmp_path, [worker], provider, tools={"looks": Stuck()}, keepers=memory.observers)
+    tool = memory.one("execute_tool looks")
+    assert tool.status.description == "given up before its end"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the checks are a POSIX shell's")
+@pytest.mark.parametrize("content", [False, True])
+def test_a_verification_holds_its_checks(tmp_path: Path, content: bool) -> None:
+    more = {"settings": evolve(SETTINGS, verify=("true", "exit 3"), repairs=0)}
+    turns = ([write("a.py", "text")], "done")
+    memory = acted(tmp_path, *turns, content=content, sandbox=Shell(), **more)
+    whole = memory.one("rolecall.verify")
+    assert whole.parent == memory.one("invoke_agent a").context
+    assert whole.attributes["rolecall.sandbox"] == "shell"
+    assert (whole.attributes["rolecall.passed"], whole.attributes["error.type"]) == (
+        False,
+        "check_failed",
+    )
+    first, second = memory.named("rolecall.check")
+    assert first.parent == second.parent == whole.context
+    assert first.attributes
+    assert second.attributes
+    assert first.attributes["rolecall.exit_status"] == 0
+    assert second.attributes["rolecall.exit_status"] == 3
+    assert second.status.status_code is StatusCode.ERROR
+    assert second.attributes.get("rolecall.command") == ("exit 3" if content else None)
+    assert whole.start_time == first.start_time <= second.start_time <= whole.end_time
 
 
 def test_a_resumed_run_does_not_tell_again_what_was_asked_before(tmp_path: Path) -> None:
