@@ -25,7 +25,7 @@ GONE = (errno.EPIPE, errno.EINVAL)  # the reader of a pipe closed it; EINVAL is 
 # are laid out before they are encoded, so each but the last two is as wide as what it stands for.
 LOOKALIKES = {
     **{"–": "-", "—": "-", "·": "-", "✓": "v", "✗": "x", "✂": "x", "×": "x"},
-    **{"●": "*", "○": "o", "◔": "o", "↻": "~", "�": "?"},
+    **{"●": "*", "○": "o", "◔": "o", "↻": "~", "◆": "#", "◎": "@", "�": "?"},
     **{"→": "->", "…": "..."},
 }
 

@@ -1,13 +1,18 @@
 """What a run came to, as lines and JSON values; nothing here prints."""
 
+import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from attrs import asdict
+
 from ..errors import BudgetReached
-from ..observers.ledger import Ledger, Totals
+from ..observers.ledger import Ledger, ToolTotals, Totals
 from ..scheduling.scheduler import RunOutcome
 from ..types.agents import TeamGraph
+from ..types.events import WorkspaceVerified
+from .render import counted
 
 SHORTEST = 1.0  # seconds of waiting that are shown
 
@@ -33,6 +38,7 @@ def run_json(folder: str, team: TeamGraph, outcome: RunOutcome, ledger: Ledger) 
         "distribution": dict(ledger.distribution),
         "moves": moves_json(ledger),
         "total": sums_json(ledger.total),
+        **acts_json(ledger),
         **comparison_json(ledger),
     }
 
@@ -60,6 +66,68 @@ def moves_json(ledger: Ledger) -> list[dict[str, Any]]:
         {"agent": move.agent, "from": move.route, "to": move.to, "why": move.why}
         for move in ledger.moves
     ]
+
+
+def describe_tools(sums: ToolTotals) -> str:
+    """Describe an agent's tool calls in a line."""
+    failed = f", {sums.failed} failed" if sums.failed else ""
+    return f"{counted(sums.calls, 'tool call')}{failed}, {sums.took:.1f} s"
+
+
+def verification(verified: Sequence[WorkspaceVerified]) -> str:
+    """Describe what was verified last, and what failed of it; empty where nothing was."""
+    if not verified:
+        return ""
+    last = verified[-1]
+    passed = sum(check.has_passed for check in last.checks)
+    which = f", in round {len(verified)}" if len(verified) > 1 else ""
+    sandbox = "without a sandbox" if last.sandbox == "none" else f"in {last.sandbox}"
+    when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(last.when))
+    passed_all = f"{passed} of {len(last.checks)} checks passed{which}"
+    lines = [f"Verified: {passed_all}, on what {last.agent} left, {sandbox}, {when}"]
+    for check in last.checks:
+        if not check.has_passed:
+            how = f"limit on {check.stopped}" if check.stopped else f"exit status {check.code}"
+            lines.append(f"  {check.command}: {how}")
+    return "\n".join(lines)
+
+
+def acts_json(ledger: Ledger) -> dict[str, Any]:
+    """Return for programs what agents did: by tool, each agent's loop, and what was verified."""
+    return {
+        "tools": {name: asdict(sums) for name, sums in ledger.tools.items()},
+        "loops": {
+            agent: {
+                "rounds": rounds(ledger, agent),
+                "tool_calls": sums.calls,
+                "failed_tool_calls": sums.failed,
+                "changes": sums.changed,
+                "tool_seconds": round(sums.took, 3),
+                "cost_usd": sums_json(ledger.agents.get(agent, Totals()))["cost_usd"],
+            }
+            for agent, sums in ledger.acting.items()
+        },
+        "verified": [
+            {
+                "passed": each.has_passed,
+                "agent": each.agent,
+                "sandbox": each.sandbox,
+                "when": each.when,
+                "tree": each.tree,
+                "checks": [
+                    {"command": check.command, "exit_status": check.code, "seconds": check.seconds}
+                    for check in each.checks
+                ],
+            }
+            for each in ledger.verified
+        ],
+    }
+
+
+def rounds(ledger: Ledger, agent: str) -> int:
+    """Count how often an agent with tools was asked and answered."""
+    totals = ledger.agents.get(agent, Totals())
+    return totals.calls - totals.failed
 
 
 def waiting(ledger: Ledger) -> str:

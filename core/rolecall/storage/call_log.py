@@ -109,6 +109,12 @@ def past_calls(path: Path) -> list[CallEnded]:
     return [record for record in read_records(path) if isinstance(record, CallEnded)]
 
 
+def past_acts(path: Path) -> list[ToolEnded | WorkspaceVerified]:
+    """Read from a run's folder the ends of all tool calls, and what was verified."""
+    kinds = (ToolEnded, WorkspaceVerified)
+    return [record for record in read_records(path) if isinstance(record, kinds)]
+
+
 def past_moves(path: Path) -> list[Rerouted]:
     """Read from a run's folder what balancing moved."""
     return [record for record in read_records(path) if isinstance(record, Rerouted)]

@@ -202,7 +202,7 @@ def screen() -> Any:
             [STARTED, ROUND, CALLING, evolve(ENDED, stop=Stop.TOOL_USE)],
             "round 3: waits for its turn",
         ),
-        ([STARTED, ROUND, tool(command="ls")], "⚒ architect claude round 3: run ls"),
+        ([STARTED, ROUND, tool(command="ls")], "◆ architect claude round 3: run ls"),
         (
             [STARTED, ROUND, tool(command="ls"), tool(3.0, "2", path="b")],
             "round 3: run and 1 more (2 s) ls",
@@ -210,7 +210,7 @@ def screen() -> Any:
         ([STARTED, ROUND, tool(), tool(1, "2", path="b"), ended()], "round 3: run b"),
         ([STARTED, ROUND, tool(), ended()], "○ architect claude round 3: begins"),
         ([STARTED, REPAIR, ROUND, CALLING], "repair 1/2, round 3: asked"),
-        ([STARTED, CHECK], "⚖ architect claude verified: 2 of 3: pytest -q"),
+        ([STARTED, CHECK], "◎ architect claude verified: 2 of 3: pytest -q"),
         ([STARTED, ASKED], "? architect claude waits for your consent: tickets.open Deploy"),
     ],
 )

@@ -18,7 +18,7 @@ from ..render import Grid, grid
 from ..trust import remark
 
 if TYPE_CHECKING:
-    from ...observers.ledger import Ledger, Totals
+    from ...observers.ledger import Ledger, ToolTotals, Totals
     from ...types.events import CallEnded
 
 
@@ -33,10 +33,10 @@ def report(app: App, name: str | None, as_json: bool, as_csv: bool) -> None:
     from ...observers.cost_comparison import CostComparison
     from ...observers.ledger import Ledger
     from ...plugin.manager import supplied
-    from ...storage.call_log import past_calls, past_moves
+    from ...storage.call_log import past_acts, past_calls, past_moves
     from ...storage.run_paths import find_run
     from ...types.agents import Route
-    from ..summary import comparison, distribution, moves, waiting
+    from ..summary import comparison, distribution, moves, verification, waiting
 
     path = find_run(Path(app.settings.runs), name)
     calls = past_calls(path)
@@ -53,8 +53,8 @@ def report(app: App, name: str | None, as_json: bool, as_csv: bool) -> None:
         savings.notify(call)
     if all(call.provider in providers for call in calls):
         ledger.notify(savings.compared())
-    for move in past_moves(path):
-        ledger.notify(move)
+    for event in (*past_moves(path), *past_acts(path)):
+        ledger.notify(event)
     answered = {call.agent: call.provider for call in calls if call.cause is None}
     if as_json:
         shares = {"distribution": dict(Counter(answered.values()))}
@@ -63,6 +63,7 @@ def report(app: App, name: str | None, as_json: bool, as_csv: bool) -> None:
     planned = _planned(path) or answered
     show_tables(report_tables(ledger))
     lines = (
+        verification(ledger.verified),
         waiting(ledger),
         distribution(planned, Counter(answered.values())),
         moves(ledger),
@@ -84,7 +85,7 @@ def _planned(path: Path) -> dict[str, str]:
 
 def report_json(ledger: "Ledger", calls: "Sequence[CallEnded]") -> dict[str, Any]:
     """Return the sums for programs, and each call without its text."""
-    from ..summary import comparison_json, moves_json, sums_json
+    from ..summary import acts_json, comparison_json, moves_json, sums_json
 
     def by_name(totals: "Mapping[str, Totals]") -> dict[str, Any]:
         return {name: sums_json(sums) for name, sums in totals.items()}
@@ -96,18 +97,51 @@ def report_json(ledger: "Ledger", calls: "Sequence[CallEnded]") -> dict[str, Any
         "models": by_name(ledger.models),
         "calls": [_row(call) for call in calls],
         "moves": moves_json(ledger),
+        **acts_json(ledger),
         **comparison_json(ledger),
     }
 
 
 def report_tables(ledger: "Ledger") -> list[Grid]:
-    """Show the sums by agent and by model."""
+    """Show the sums by agent and by model; where agents called tools, by tool as well."""
     columns = "calls> failed> in> cached> out> thought> cost_$> time_s> first_s> wait_s>"
     total = ("all", *_cells(ledger.total))
-    return [
+    tables = [
         grid("By agent", f"agent~ {columns}", _rows(ledger.agents.items())),
         grid("By model", f"model~ {columns}", _rows(ledger.models.items()), total),
     ]
+    return [*tables, *_tool_tables(ledger)] if ledger.tools else tables
+
+
+def _tool_tables(ledger: "Ledger") -> list[Grid]:
+    """Show what each agent's conversation with tools took, and the sums of each tool."""
+    from ...observers.ledger import Totals
+    from ..summary import rounds
+
+    columns = "calls> failed> changed> time_s>"
+    loops = (
+        (
+            agent,
+            f"{rounds(ledger, agent)}",
+            *_tool_cells(sums),
+            ledger.agents.get(agent, Totals()).money.replace("$", ""),
+        )
+        for agent, sums in ledger.acting.items()
+    )
+    tools = ((name, *_tool_cells(sums)) for name, sums in sorted(ledger.tools.items()))
+    return [
+        grid("Agents with tools", f"agent~ rounds> {columns} cost_$>", loops),
+        grid("By tool", f"tool~ {columns}", tools),
+    ]
+
+
+def _tool_cells(sums: "ToolTotals") -> tuple[str, ...]:
+    return (
+        f"{sums.calls}",
+        f"{sums.failed or '–'}",
+        f"{sums.changed or '–'}",
+        f"{sums.took:.1f}",
+    )
 
 
 def _rows(totals: "Iterable[tuple[str, Totals]]") -> Iterable[tuple[str, ...]]:

@@ -47,21 +47,29 @@ def list_(app: App, as_json: bool) -> None:
 @RUN
 @click.pass_obj
 def show_(app: App, name: str | None) -> None:
-    """Show a run: its request, its state, and what each agent cost."""
+    """Show a run: its request, its state, what each agent cost and did, and what was verified."""
+    from ...observers.ledger import Ledger
     from ...storage.call_log import CallLog
     from ...storage.journal import read_records
     from ...storage.run_folder import read_request
     from ...storage.run_index import read_state
     from ...storage.run_paths import find_run
+    from ..summary import describe_tools, verification
 
     path = find_run(Path(app.settings.runs), name)
     state, request, calls = read_state(path), read_request(path), CallLog(read_records(path))
+    ledger = Ledger()
+    for event in (*calls.acted, *calls.verified):
+        ledger.notify(event)
     remark(app, path)
     echo(f"{path}: {state.state}, {state.done} of {state.agents} agents done\n")
     echo(request)
     for agent, spent in calls.spent.items():
         unit = "call " if spent.calls == 1 else "calls"
-        echo(f"{agent:34}{spent.calls:4} {unit}  ${spent.cost:.4f}")
+        acts = f"  {describe_tools(ledger.acting[agent])}" if agent in ledger.acting else ""
+        echo(f"{agent:34}{spent.calls:4} {unit}  ${spent.cost:.4f}{acts}")
+    if ledger.verified:
+        echo(verification(ledger.verified))
 
 
 @runs.command(cls=Command)
