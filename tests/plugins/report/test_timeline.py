@@ -5,11 +5,11 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from reported import ended
+from reported import check, ended, tool_ended, verified
 
 from rolecall import CallEnded, Cause
-from rolecall_plugins.report.record import CallRecord
-from rolecall_plugins.report.timeline import TICKS, draw_calls, draw_ticks
+from rolecall_plugins.report.record import CallRecord, ToolRecord, VerificationRecord
+from rolecall_plugins.report.timeline import BARS, TICKS, draw_acts, draw_calls, draw_ticks
 
 
 def spans(event: CallEnded, seconds: float = 10.0) -> list[tuple[str, float, float]]:
@@ -62,3 +62,34 @@ def test_ticks_are_few_round_and_evenly_spaced(seconds: float) -> None:
 )
 def test_a_tick_is_labelled_in_the_unit_of_its_line(seconds: float, label: str) -> None:
     assert draw_ticks(seconds)[1].label == label
+
+
+# What agents did.
+
+
+def test_the_tool_calls_of_a_round_are_one_bar_and_checks_another() -> None:
+    calls = [
+        tool_record("writer", 2.0, step="one"),
+        tool_record("writer", 3.0, step="one"),
+        tool_record("writer", 5.0, "workspace.read", step="two"),
+    ]
+    checks = VerificationRecord(verified("writer", 6.0, "t", check()), 5.5, 6.0)
+    first, second, third = draw_acts(calls, [checks], 10.0)["writer"]
+    assert first.words == "writer calls 2 × workspace.write, 1.5 s to 3.0 s"
+    assert [(span.stage, span.left, span.width) for span in first.spans] == [("acting", 15, 15)]
+    assert second.words == "writer calls workspace.read, 4.5 s to 5.0 s"
+    assert [(span.stage, span.left, span.width) for span in third.spans] == [("checking", 55, 5)]
+
+
+def test_more_than_can_be_seen_is_drawn_in_one_bar() -> None:
+    many = [ended("writer", at=float(number)) for number in range(2, BARS + 12)]
+    bars = draw_calls([CallRecord.of(event, 0.0) for event in many], 4000.0)["writer"]
+    assert len(bars) == BARS + 1
+    assert bars[0].words == "writer: 10 calls, 0.5 s to 11.0 s"
+    tools = [tool_record("writer", 1.0 + number, step=str(number)) for number in range(BARS + 1)]
+    (bar,) = draw_acts(tools, [], 4000.0)["writer"]
+    assert f"{BARS + 1} × workspace.write" in bar.words
+
+
+def tool_record(agent: str, at: float, tool: str = "workspace.write", **more: str) -> ToolRecord:
+    return ToolRecord(tool_ended(agent, at, tool, **more), at - 0.5, at, changed=False)
