@@ -185,8 +185,7 @@ class RunProgress:
             case CallEnded(at=at, agent=agent):
                 self._provider(event.provider).under_way -= 1
                 self.agent(agent).reused = False
-                acts = event.stop is Stop.TOOL_USE
-                self.agent(agent).enter(State.READY, at, "waits for its turn" if acts else "")
+                self.agent(agent).enter(State.READY, at, _follows(event))
             case Retrying(at=at, agent=agent):
                 self.agent(agent).enter(State.RETRYING, at + event.delay, event.cause)
             case FellBack(agent=agent):
@@ -276,6 +275,13 @@ class RunProgress:
 
     def _provider(self, name: str) -> ProviderProgress:
         return self.providers.setdefault(name, ProviderProgress())
+
+
+def _follows(call: CallEnded) -> str:
+    """Describe what an agent does after a call."""
+    if call.cause is not None:
+        return ""
+    return "waits for its turn" if call.stop is Stop.TOOL_USE else "answered"
 
 
 def printable(text: str) -> str:

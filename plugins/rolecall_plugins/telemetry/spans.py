@@ -196,7 +196,7 @@ class RunSpans:
             _fail(span, OTHER, "given up before its end")
 
     def _verified(self, event: WorkspaceVerified) -> None:
-        """Tell of a verification that is over: only now is known what each check came to."""
+        """Report a verification that is over: only now is known what each check came to."""
         now = time.time_ns()
         began = self._checks.pop(event.agent, [])
         whole = self._tracer.start_span(

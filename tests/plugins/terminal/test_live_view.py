@@ -198,10 +198,8 @@ def screen() -> Any:
             "asked, fell back from gemini: safety",
         ),
         ([STARTED, ROUND, CALLING], "● architect claude round 3: asked"),
-        (
-            [STARTED, ROUND, CALLING, evolve(ENDED, stop=Stop.TOOL_USE)],
-            "round 3: waits for its turn",
-        ),
+        ([STARTED, ROUND, CALLING, ENDED], "○ architect claude round 3: answered"),
+        ([STARTED, ROUND, CALLING, WANTS], "○ architect claude round 3: waits for its turn"),
         ([STARTED, ROUND, tool(command="ls")], "◆ architect claude round 3: run ls"),
         (
             [STARTED, ROUND, tool(command="ls"), tool(3.0, "2", path="b")],
