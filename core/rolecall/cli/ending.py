@@ -10,7 +10,6 @@ from attrs import frozen
 from ..observers.ledger import Ledger
 from ..scheduling.agent_task import PLAN
 from ..scheduling.scheduler import RunOutcome
-from ..scheduling.verification import verdict, without_section
 from ..storage.run_folder import HISTORY
 from ..storage.safe_folder import SafeFolder
 from ..types.agents import TeamGraph
@@ -29,15 +28,13 @@ NOTES = {"done": "", "reused": "kept", "as it stands": "kept"}  # of a deliverab
 class RunEnding:
     """The end of a run.
 
-    made: files within its folder, each with what is particular about it.
-    verified: lines on what rolecall verified; summary, questions: the plan's. All three are empty
-    where this run made no plan. money, seconds: what this process took; money is US dollars, in
-    words.
+    made: files within its folder, each with what is particular about it. summary, questions: the
+    plan's, empty where this run made none. money, seconds: what this process took; money is US
+    dollars, in words.
     """
 
     folder: Path
     made: tuple[tuple[str, str], ...]
-    verified: tuple[str, ...]
     summary: str
     questions: tuple[str, ...]
     done: int
@@ -61,15 +58,13 @@ class RunEnding:
         deliverables = [(file_of(name), NOTES.get(state, state)) for name, state in states.items()]
         files = SafeFolder(folder)
         has_plan = any(agent.plan for agent in done)  # else one there is of an earlier state
-        written = files.read_text(PLAN) or "" if has_plan else ""
-        plan = without_section(written)
+        plan = files.read_text(PLAN) or "" if has_plan else ""
         others = [
             (name, "") for name in files.files() if _is_made(name) and (has_plan or name != PLAN)
         ]
         return cls(
             folder=folder,
             made=(*deliverables, *others),
-            verified=tuple(verdict(written)),
             summary=summarize(plan),
             questions=tuple(list_questions(plan)),
             done=len(done),
@@ -101,11 +96,6 @@ class RunEnding:
             yield "Made"
             for name, note in _few(self.made):
                 yield f"  {name}{f' ({note})' if note else ''}"
-            yield ""
-        if self.verified:
-            yield "Verified"
-            for line in self.verified:
-                yield from _wrapped(line, width, "  ", "    " if line.startswith("- ") else "  ")
             yield ""
         if self.summary:
             yield "In short"

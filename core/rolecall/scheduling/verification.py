@@ -160,13 +160,6 @@ def without_section(plan: str) -> str:
     return plan.replace(END, "").strip()
 
 
-def verdict(plan: str) -> list[str]:
-    """List the lines of the section that rolecall wrote into a plan, without its heading."""
-    _, begin, rest = plan.partition(BEGIN)
-    lines = rest.partition(END)[0].splitlines() if begin else []
-    return [line for line in lines if line and not line.startswith("## ")]
-
-
 def _verdict(verifications: Sequence[WorkspaceVerified]) -> str:
     last = verifications[-1]
     passed = sum(check.has_passed for check in last.checks)

@@ -1,5 +1,6 @@
 """What a report says of a run, gathered from its events and its folder."""
 
+import re
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -28,7 +29,7 @@ from ..progress import FINISHED, AgentProgress, RunProgress, State
 
 PLAN = "PLAN.md"
 # Around what rolecall itself wrote into the plan; a page shows no comments.
-MARKS = ("<!-- verified by rolecall -->\n", "<!-- end of verification -->\n")
+_MARK = re.compile(r"^<!-- (?:\w+ by rolecall|end of [\w' ]+) -->\n?", re.MULTILINE)
 NOT_RUN = "not run"
 
 
@@ -158,10 +159,7 @@ class RunRecord:
     @property
     def plan_text(self) -> str:
         """Return the plan without the marks around what was verified."""
-        text = self.plan
-        for mark in MARKS:
-            text = text.replace(mark, "", 1)
-        return text
+        return _MARK.sub("", self.plan)
 
     @property
     def planner(self) -> str:

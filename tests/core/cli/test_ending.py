@@ -133,16 +133,3 @@ def test_an_unknown_price_is_not_free(tmp_path: Path, cost: float | None) -> Non
     answer = Response(PLAN, Usage(1000, 50), cost=cost)
     shown = done(tmp_path, answer, answer)
     assert shown.money == ("unknown" if cost is None else "$0.5000")
-
-
-def test_what_was_verified_stands_before_the_plans_own_summary(tmp_path: Path) -> None:
-    section = (
-        "<!-- verified by rolecall -->\n## Verified by rolecall\n\n1 of 1 checks passed.\n\n"
-        "- `pytest -q`: passed\n\n<!-- end of verification -->\n\n"
-    )
-    agents = team("writer")
-    ran = run(tmp_path, agents, FakeProvider("one", default=PLAN))
-    (tmp_path / "PLAN.md").write_text(section + PLAN, "utf-8")
-    text = ending(ran, agents).text()
-    assert "\nVerified\n  1 of 1 checks passed.\n  - `pytest -q`: passed\n\nIn short\n  You" in text
-    assert "<!--" not in text

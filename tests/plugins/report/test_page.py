@@ -255,6 +255,18 @@ def test_a_change_after_the_last_verification_is_pointed_out(tmp_path: Path) -> 
     assert "The workspace was changed after that." in section(html, "verification")
 
 
+def test_the_marks_around_rolecalls_own_words_in_a_plan_are_not_shown(tmp_path: Path) -> None:
+    events = acting_run(tmp_path)
+    for begin, end in (
+        ("<!-- verified by rolecall -->", "<!-- end of verification -->"),
+        ("<!-- written by rolecall -->", "<!-- end of rolecall's words -->"),
+    ):
+        plan = f"# Plan\n\n{begin}\n## Start here\n\nNow.\n{end}\n\nMore <!-- of it -->"
+        (tmp_path / "PLAN.md").write_text(plan, "utf-8")
+        text = section(render_page(recorded(events)), "plan")
+        assert text == "Plan Plan Start here Now. More <!-- of it -->"
+
+
 def test_work_that_was_not_verified_is_said_to_be_so(tmp_path: Path) -> None:
     events = [event for event in acting_run(tmp_path) if not isinstance(event, WorkspaceVerified)]
     assert "no check was run on what the agents wrote" in section(
