@@ -105,6 +105,7 @@ if TYPE_CHECKING:
         HasCeiling,
         HasModel,
         HasPrices,
+        KnownModel,
         Message,
         NeedsSetup,
         Preparable,
@@ -188,6 +189,7 @@ __all__ = [
     "Hedged",
     "Host",
     "JournalCorrupt",
+    "KnownModel",
     "Ledger",
     "Limiter",
     "Message",
@@ -318,8 +320,8 @@ _NAMES = {
         "Tool Work Workspace"
     ),
     "types.messages": (
-        "CallProgress Closeable Diagnosable HasCeiling HasModel HasPrices Message NeedsSetup "
-        "Preparable Provider Request Response Stop"
+        "CallProgress Closeable Diagnosable HasCeiling HasModel HasPrices KnownModel Message "
+        "NeedsSetup Preparable Provider Request Response Stop"
     ),
     "usage": "Usage",
     "plugin.assignment": "current_team",

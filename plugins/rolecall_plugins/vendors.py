@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from rolecall import SettingsError, hookimpl
+from rolecall import SettingsError, Usage, hookimpl
 
 if TYPE_CHECKING:
-    from rolecall import Provider, Settings
+    from rolecall import KnownModel, Provider, Settings
 
     from .providers.vendors import Vendor
 
@@ -30,6 +30,23 @@ def rolecall_providers(settings: "Settings") -> "Iterable[Provider]":
         for name, own in settings.providers.items()
         if own.litellm or own.wire
     ]
+
+
+@hookimpl
+def rolecall_known_models() -> "Iterable[KnownModel]":
+    from rolecall import KnownModel
+
+    from .providers.model_prices import MILLION, known, models, vendors
+
+    for vendor in sorted(vendors()):
+        setting = f'litellm = "{vendor}"'
+        names = models().get(vendor, ())
+        for name in names:
+            entry = known(vendor, name)
+            read, written = entry.price(Usage(MILLION, 0)), entry.price(Usage(0, MILLION))
+            yield KnownModel(vendor, name, setting, read, written, entry.max_output_tokens)
+        if not names:
+            yield KnownModel(vendor, "", setting)
 
 
 def _provider(name: str, settings: "Settings") -> "Provider":

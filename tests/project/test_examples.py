@@ -23,7 +23,6 @@ EXAMPLES = ROOT / "examples"
 ADDS = {
     "rolecall-budget-limiter": ("plugins", {"budget-limiter"}),
     "rolecall-ollama": ("providers", {"ollama"}),
-    "rolecall-openai-compatible": ("providers", {"openai-compatible"}),
     "rolecall-webteam": (
         "agents",
         {

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ..types.agents import Agent
     from ..types.events import Observer
     from ..types.limits import Limiter
-    from ..types.messages import Provider
+    from ..types.messages import KnownModel, Provider
     from ..types.tools import RecordedWork, Sandbox, Tool
     from .rehearsal import Rehearsal
 
@@ -145,12 +145,26 @@ class Host:
             if name not in providers:
                 raise SettingsError(
                     f"{settings.source}: tool.rolecall.providers.{name}: "
-                    f"no such provider{nearest(name, providers)}"
+                    f"no such provider{nearest(name, providers)}; to make one of a vendor, "
+                    "say litellm or wire in it"
                 )
         if self._rehearsal is not None:
             stand_in = self._rehearsal.provider
             return {name: (stand_in(item), plugin) for name, (item, plugin) in providers.items()}
         return providers
+
+    def known_models(self) -> "list[KnownModel]":
+        """Collect the models that settings can make providers of, in the order of the plugins."""
+        from ..types.messages import KnownModel
+
+        models = []
+        for plugin, item in self._collect("rolecall_known_models"):
+            if not isinstance(item, KnownModel):
+                raise broken_contract(
+                    plugin, f"rolecall_known_models gave {item!r}, not a KnownModel"
+                )
+            models.append(item)
+        return models
 
     def limiters(self, settings: "Settings") -> "dict[str, tuple[Limiter, str]]":
         """Collect the limiters: name to the limiter and the plugin that supplied it."""

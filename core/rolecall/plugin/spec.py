@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ..types.agents import Agent, Route
     from ..types.events import Observer
     from ..types.limits import Limiter
-    from ..types.messages import Provider
+    from ..types.messages import KnownModel, Provider
     from ..types.tools import Sandbox, Tool
 
 hookspec = pluggy.HookspecMarker("rolecall")
@@ -28,6 +28,14 @@ def rolecall_providers(settings: "Settings") -> "Iterable[Provider]":  # type: i
     settings: what applies to this run; `settings.provider(NAME)` is a provider's own table,
     `settings.variable(NAME)` an environment variable. Every plugin is asked; two providers of
     one name are an error that names both plugins.
+    """
+
+
+@hookspec
+def rolecall_known_models() -> "Iterable[KnownModel]":  # type: ignore[empty-body]
+    """List vendors' models that settings can make providers of, for `rolecall providers --known`.
+
+    Every plugin is asked, and only by that command; it may take its time.
     """
 
 

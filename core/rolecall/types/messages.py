@@ -135,6 +135,23 @@ class Response:
         return tuple(part for part in self.parts if isinstance(part, ToolCall))
 
 
+@frozen
+class KnownModel:
+    """A model that a provider's table could name.
+
+    vendor: as the table has it. setting: the line that makes a provider of that vendor.
+    input, output: US dollars per million tokens, None where they are unknown.
+    max_output_tokens: None where it is unknown.
+    """
+
+    vendor: str
+    model: str
+    setting: str
+    input: float | None = None
+    output: float | None = None
+    max_output_tokens: int | None = None
+
+
 class Provider(Protocol):
     """A vendor behind a name.
 

@@ -13,6 +13,7 @@ from rolecall import Usage
 
 MAP = "model_prices_and_context_window_backup.json"
 _ALIASES = {"bedrock_converse": "bedrock", "codestral": "mistral"}
+MILLION = 1_000_000  # tokens, that prices are told of
 LEAST_CACHED = 4096  # tokens; what the most demanding models want
 _VENDOR = re.compile(r"""^    [A-Z0-9_]+ = ["'](\w+)["']""", re.MULTILINE)
 _TIER = re.compile(r"input_cost_per_token(_above_(\d+)k_tokens)")

@@ -38,7 +38,7 @@ def _offline(_: bool, setup: "RunSetup") -> "Iterator[RunSetup]":
     with serve_in_thread(_scenario(None, {"faults": faults})) as served:
         if not setup.settings.quiet:
             warn(f"offline, every reply is simulated by {served.url}")
-        yield setup.rehearsing(OFFLINE.name, simulated(served))
+        yield setup.rehearsing(OFFLINE.name, simulated(served, setup.settings))
 
 
 OFFLINE = RunOption(
@@ -75,23 +75,25 @@ FAULT = RunOption(
 @click.option("--seed", type=int, help="Of latencies and of faults by percentage.")
 @click.option("--scenario", metavar="FILE", help="A TOML file with all of these.")
 def simulator(port: int, scenario: str | None, **flags: Any) -> None:
-    """Serve both vendors' wire formats on this machine."""
+    """Serve the wire formats of Anthropic, Gemini and OpenAI on this machine."""
     import asyncio
     import errno
 
+    from .faults import PROVIDERS
     from .server import Simulator
 
     given = {name: value for name, value in flags.items() if value not in (None, ())}
     limits = {name: given.pop(name) for name in LIMITS if name in given}
     if limits:
-        given["limits"] = {"claude": limits, "gemini": limits}
+        given["limits"] = dict.fromkeys(PROVIDERS, limits)
     chosen = _scenario(scenario, given)
 
     async def serve() -> None:
         async with Simulator(chosen, port=port) as served:
             echo(f"ANTHROPIC_API_BASE={served.anthropic_base}")
             echo(f"GEMINI_API_BASE={served.gemini_base}")
-            warn("put these two lines and any two keys in .env; Ctrl-C ends")
+            echo(f"OPENAI_API_BASE={served.openai_base}")
+            warn("put these lines and any keys in .env; Ctrl-C ends")
             await asyncio.Event().wait()
 
     try:

@@ -8,8 +8,10 @@ from .cases import Case
 from .exchange import Framing, HttpReply
 from .gemini import service as gemini
 from .gemini.faults import FAULTS as GEMINI
+from .openai import service as openai
+from .openai.faults import FAULTS as OPENAI
 
-PROVIDERS = ("claude", "gemini")
+PROVIDERS = ("claude", "gemini", "openai")
 CAUSES = tuple(CLAUDE)
 
 _OPTIONS: Mapping[str, tuple[str, ...]] = {
@@ -28,10 +30,14 @@ _OPTIONS: Mapping[str, tuple[str, ...]] = {
 
 def variants(provider: str, cause: str) -> Sequence[str]:
     """List a cause's forms, the default first; "*" has those that every provider has."""
-    tables: dict[str, Mapping[str, object]] = {"claude": CLAUDE[cause], "gemini": GEMINI[cause]}
+    tables: dict[str, Mapping[str, object]] = {
+        "claude": CLAUDE[cause],
+        "gemini": GEMINI[cause],
+        "openai": OPENAI[cause],
+    }
     if provider in tables:
         return list(tables[provider])
-    return [name for name in tables["claude"] if name in tables["gemini"]]
+    return [name for name in tables["claude"] if all(name in each for each in tables.values())]
 
 
 def options(cause: str) -> Sequence[str]:
@@ -46,4 +52,6 @@ def failure(framing: Framing, cause: str, case: Case) -> HttpReply:
         return CLAUDE[cause][variant or next(iter(CLAUDE[cause]))](framing, case)
     if isinstance(framing, gemini.GeminiFraming):
         return GEMINI[cause][variant or next(iter(GEMINI[cause]))](framing, case)
+    if isinstance(framing, openai.OpenAIFraming):
+        return OPENAI[cause][variant or next(iter(OPENAI[cause]))](framing, case)
     raise TypeError(f"no faults are known in the framing of {framing!r}")

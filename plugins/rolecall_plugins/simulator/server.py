@@ -1,4 +1,4 @@
-"""Serve both wire formats on a local port; the only module here that knows HTTP."""
+"""Serve three wire formats on a local port; the only module here that knows HTTP."""
 
 import asyncio
 import ipaddress
@@ -25,8 +25,9 @@ from .service import Service
 __all__ = ["Arrival", "Simulator", "serve_in_thread"]
 
 _ABOUT = (
-    "rolecall's simulator: the Anthropic Messages API at /v1/messages and the Gemini API at "
-    "/v1beta/models/MODEL:generateContent. Every reply is simulated; no language model is here.\n"
+    "rolecall's simulator: the Anthropic Messages API at /v1/messages, the Gemini API at "
+    "/v1beta/models/MODEL:generateContent and OpenAI's at /v1/chat/completions. "
+    "Every reply is simulated; no language model is here.\n"
 )
 _LARGEST_BODY = 64 * 1024 * 1024
 # Seconds that answers on their way get to finish when the server closes.
@@ -87,6 +88,11 @@ class Simulator:
         """Where a client of the Gemini API is to be pointed."""
         return f"{self.url}/v1beta"
 
+    @property
+    def openai_base(self) -> str:
+        """Where a client of OpenAI's chat completions is to be pointed."""
+        return f"{self.url}/v1"
+
     async def __aenter__(self) -> "Simulator":
         app = web.Application(client_max_size=_LARGEST_BODY)
         versions = r"/{version:v1|v1beta|v1alpha}"
@@ -99,6 +105,7 @@ class Simulator:
                 web.get("/", self._about),
                 web.get("/arrivals", self._list),
                 web.post("/v1/messages", self._anthropic),
+                web.post("/v1/chat/completions", self._openai),
                 web.post(versions + "/models/{call:[^/]+}", self._gemini),
                 web.post("/models/{call:[^/]+}", self._gemini),
             ]
@@ -155,6 +162,10 @@ class Simulator:
                 form=form,
             ),
         )
+
+    async def _openai(self, request: web.Request) -> web.StreamResponse:
+        key = request.headers.get("authorization", "").removeprefix("Bearer ").strip()
+        return await self._serve(request, Incoming(provider="openai", body=b"", key=key))
 
     async def _serve(self, request: web.Request, incoming: Incoming) -> web.StreamResponse:
         ordinal = self._service.arrive(incoming.provider)

@@ -22,6 +22,8 @@ from .gemini import service as gemini
 from .gemini import turns as gemini_turns
 from .injection import Injector
 from .limits import BucketLevel, Limits, QuotaMeter
+from .openai import requests as openai_requests
+from .openai import service as openai
 from .scenario import Scenario
 
 
@@ -138,12 +140,15 @@ class Service:
 _READ: dict[str, Callable[[Incoming], Query]] = {
     "claude": anthropic_requests.read,
     "gemini": gemini_requests.read,
+    "openai": openai_requests.read,
 }
 _VERIFY: dict[str, Callable[[Query], None]] = {
     "claude": anthropic_turns.check_signatures,
     "gemini": gemini_turns.check_signatures,
+    "openai": openai_requests.check,
 }
 _FRAMING: dict[str, Callable[[Incoming, str, float, tuple[BucketLevel, ...]], Framing]] = {
     "claude": anthropic.framing,
     "gemini": gemini.framing,
+    "openai": openai.framing,
 }

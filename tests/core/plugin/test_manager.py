@@ -16,6 +16,7 @@ from rolecall import (
     Call,
     CommandResult,
     Host,
+    KnownModel,
     Outcome,
     PluginError,
     ProviderSettings,
@@ -484,6 +485,18 @@ class Box:
 
     async def run(self, command: object, folder: object, limits: object) -> CommandResult:
         return CommandResult(0, "", 0.0)
+
+
+def test_known_models_are_collected_of_all_plugins() -> None:
+    one, two = (KnownModel(vendor, "m", f'litellm = "{vendor}"') for vendor in ("one", "two"))
+    host = hosting(first=plugin(known_models=[one]), second=plugin(known_models=[two]))
+    assert host.known_models() == [one, two]
+
+
+def test_what_is_no_known_model_is_laid_at_the_door_of_its_plugin() -> None:
+    host = hosting(first=plugin(known_models=["gpt"]))
+    with pytest.raises(PluginError, match="'first'.*'gpt', not a KnownModel"):
+        host.known_models()
 
 
 def test_two_tools_or_sandboxes_of_one_name_name_both_plugins() -> None:

@@ -21,11 +21,12 @@ HOOKS = {
 }
 
 
-def test_there_are_nine_hooks() -> None:
+def test_there_are_ten_hooks() -> None:
     assert sorted(name.removeprefix("rolecall_") for name in HOOKS) == [
         "agents",
         "assign",
         "commands",
+        "known_models",
         "limiters",
         "observers",
         "providers",

@@ -24,6 +24,7 @@ from speaking import (
 from rolecall import (
     Attachment,
     CallProgress,
+    DeploymentSettings,
     Message,
     Provider,
     ProviderError,
@@ -518,3 +519,56 @@ def test_limits_in_headers_are_handed_on(server: SpeakingServer) -> None:
     told = {"x-ratelimit-limit-requests": "60", "x-ratelimit-remaining-requests": "59"}
     server.says = [evolve(completion(), headers={**completion().headers, **told})]
     assert ask(made("mistral", server), stream=False).headers == told
+
+
+@pytest.mark.parametrize("name", ["claude", "gemini"])
+def test_each_key_of_claude_and_gemini_is_sent_where_its_deployment_is_asked(
+    server: SpeakingServer, name: str
+) -> None:
+    from importlib import import_module
+
+    own = ProviderSettings(keys=("ONE_KEY", "TWO_KEY"), api_base=server.url)
+    environment = {"ONE_KEY": "first-first", "TWO_KEY": "second-second"}
+    plugin = import_module(f"rolecall_plugins.{name}")
+    settings = Settings(providers={name: own}, environment=environment)
+    (provider,) = plugin.rolecall_providers(settings)
+    deployments = [each.name for each in provider.deployments]
+    assert deployments == ["ONE_KEY", "TWO_KEY"]
+    server.says = [error(429, **refused("slow down"))]
+    for deployment in deployments:
+        failure(provider, stream=False, deployment=deployment)
+    sent = [
+        heard.headers.get("x-api-key") or heard.headers.get("x-goog-api-key")
+        for heard in server.heard
+    ]
+    assert sent == ["first-first", "second-second"]
+
+
+def test_a_deployment_that_lacks_its_key_is_left_out() -> None:
+    own = ProviderSettings(litellm="mistral", model="mistral-large-latest", keys=("A", "B"))
+    (provider,) = rolecall_providers(Settings(providers={"x": own}, environment={"B": KEY}))
+    assert provider.missing() is None  # type: ignore[attr-defined]
+    assert [each.name for each in provider.deployments] == ["B"]  # type: ignore[attr-defined]
+    assert "A is not set" in list(provider.diagnose(()))  # type: ignore[attr-defined]
+
+
+def test_a_key_under_two_names_is_used_once() -> None:
+    own = ProviderSettings(litellm="mistral", model="mistral-large-latest", keys=("A", "B"))
+    environment = {"A": KEY, "B": KEY}
+    (provider,) = rolecall_providers(Settings(providers={"x": own}, environment=environment))
+    assert [each.name for each in provider.deployments] == ["A"]  # type: ignore[attr-defined]
+    assert "B holds the same key as A; it is used once" in list(provider.diagnose(()))  # type: ignore[attr-defined]
+
+
+def test_each_deployment_is_asked_at_its_own_address_for_its_own_model() -> None:
+    with speaking() as eu, speaking() as us:
+        deployments = {
+            "eu": DeploymentSettings(api_base=f"{eu.url}/v1"),
+            "us": DeploymentSettings(api_base=f"{us.url}/v1", model="m-us", options={"top_k": 1}),
+        }
+        own = ProviderSettings(wire="openai", model="m", deployments=deployments)
+        (provider,) = rolecall_providers(Settings(providers={"x": own}))
+        for name in deployments:
+            ask(provider, stream=False, deployment=name)
+        assert [heard.body["model"] for heard in (*eu.heard, *us.heard)] == ["m", "m-us"]
+        assert us.heard[0].body["top_k"] == 1

@@ -38,7 +38,6 @@ BY_CODE: Mapping[str, Cause] = {
     "rate_limit_error": Cause.RATE_LIMITED,
     "engine_overloaded": Cause.OVERLOADED,
     "overloaded_error": Cause.OVERLOADED,
-    "server_error": Cause.SERVER_ERROR,
     "NoCapacity": Cause.OVERLOADED,
 }
 # What a limit is about, by how refusals write it: "on tokens per min (TPM): Limit 30000".
