@@ -495,7 +495,7 @@ def test_known_models_are_collected_of_all_plugins() -> None:
 
 def test_what_is_no_known_model_is_laid_at_the_door_of_its_plugin() -> None:
     host = hosting(first=plugin(known_models=["gpt"]))
-    with pytest.raises(PluginError, match="'first'.*'gpt', not a KnownModel"):
+    with pytest.raises(PluginError, match=r"'first'.*'gpt', not a KnownModel"):
         host.known_models()
 
 
