@@ -49,8 +49,9 @@ class RunFolder:
             self._files.sweep()
             self._past = f"{HISTORY}/{len(self._files.folders(HISTORY)) + 1:03}"
             note_holder(path)
-            self._journal = Journal(path / JOURNAL)
+            # Before there is a journal: a folder that has one is a run, and asked whose it is.
             signer.sign(path)
+            self._journal = Journal(path / JOURNAL)
         except BaseException:
             self._lock.release()
             raise

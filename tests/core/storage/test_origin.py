@@ -83,6 +83,18 @@ def test_a_run_in_its_place_is_ones_own_also_when_edited_or_broken_off(
     assert signer.doubt(take(run)) == ""
 
 
+def test_a_run_is_signed_before_it_has_a_journal(tmp_path: Path) -> None:
+    begun = []
+
+    class Watching(Signer):
+        def sign(self, run: Path, *, closed: bool = False) -> None:
+            begun.append((run / "journal.jsonl").exists())
+            super().sign(run, closed=closed)
+
+    RunFolder.create(tmp_path / "run", "Build it.", {}, Watching(str(tmp_path / "state"))).close()
+    assert begun == [False, True]
+
+
 @pytest.mark.parametrize("take", [copy, unpack])
 def test_a_copy_is_ones_own_until_it_is_changed(
     run: Path, signer: Signer, take: Callable[[Path], Path]
