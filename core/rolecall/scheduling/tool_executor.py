@@ -200,7 +200,9 @@ class ToolExecutor:
             _log.warning("the tool %r broke: %s", tool.name, self._context.redact(why))
             result = ToolResult(f"the tool broke: {why}", is_error=True)
         result = known or result
-        return evolve(result, text=self._shown(begun, self._redact(result.text)))
+        # Half a surrogate pair, as in the name of a file, is no text that a vendor takes.
+        text = result.text.encode("utf-8", "backslashreplace").decode()
+        return evolve(result, text=self._shown(begun, self._redact(text)))
 
     def _shown(self, begun: ToolStarted, text: str) -> str:
         """Shorten a long result in its middle; the whole of it is put where tools can read it."""

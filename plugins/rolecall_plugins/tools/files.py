@@ -1,6 +1,7 @@
 """The tools that read and write the workspace's files."""
 
 import asyncio
+import json
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
@@ -61,7 +62,12 @@ def _list(workspace: Workspace, arguments: Arguments) -> str:
     pattern = arguments.get("pattern", "*")
     names = [name for name in workspace.files() if fnmatchcase(name, pattern)]
     more = f"\n[{len(names) - LISTED} more]" if len(names) > LISTED else ""
-    return "\n".join(names[:LISTED]) + more if names else "no file"
+    return "\n".join(map(_plain, names[:LISTED])) + more if names else "no file"
+
+
+def _plain(name: str) -> str:
+    """Write an odd name, of several lines for instance, as JSON has it."""
+    return name if name.isprintable() else json.dumps(name)
 
 
 def _read(workspace: Workspace, arguments: Arguments) -> str:
@@ -87,7 +93,7 @@ def _search(workspace: Workspace, arguments: Arguments) -> str:
         except ValueError:
             continue  # no text, or too large to be searched
         found += [
-            f"{name}:{number}: {line.strip()[:LONG]}"
+            f"{_plain(name)}:{number}: {line.strip()[:LONG]}"
             for number, line in enumerate(lines, 1)
             if wanted in line
         ]

@@ -250,6 +250,11 @@ def test_what_is_too_large_to_be_kept_is_undone(tmp_path: Path) -> None:
     assert workspace(ran.folder).files() == ["a"]
 
 
+def test_a_result_that_is_no_text_is_made_one(tmp_path: Path) -> None:
+    result, _ = leaving(tmp_path / "run", lambda root: "a\udcffb")
+    assert result.text == "a\\udcffb"
+
+
 def test_a_long_result_is_told_although_its_place_is_taken(tmp_path: Path) -> None:
     def leave(root: Path) -> str:
         (root / ".rolecall").write_text("taken")

@@ -65,6 +65,16 @@ def test_files_are_listed_by_pattern() -> None:
     assert use("list", files=many).text.endswith("\n[3 more]")
 
 
+def test_a_name_cannot_pass_for_several() -> None:
+    odd = {"a\nREADME.md": "text", "\u202etxt.exe": "text", "caf\u00e9.md": "text"}
+    assert use("list", files=odd).text.split("\n") == [
+        '"a\\nREADME.md"',
+        "caf\u00e9.md",
+        '"\\u202etxt.exe"',
+    ]
+    assert use("search", files=odd, text="text").text.startswith('"a\\nREADME.md":1: text\n')
+
+
 def test_a_long_file_is_read_in_parts() -> None:
     text = "\n".join(map(str, range(1, LINES + 11)))
     first = use("read", files={"a": text}, path="a").text

@@ -399,6 +399,7 @@ def _clean(root: Path) -> int:
     the rights of its owner.
     """
     total = 0
+    _open_up(root)
     for folder, names, files in os.walk(root):
         depth = len(Path(folder).relative_to(root).parts)
         for name in [*names, *files]:

@@ -302,6 +302,7 @@ def _locked(root: Path) -> None:
     (root / "locked" / "inner" / "file").chmod(0)
     (root / "locked" / "inner").chmod(0o500)
     (root / "locked").chmod(0)
+    root.chmod(0)
 
 
 def _odd_names(root: Path) -> None:
@@ -348,6 +349,7 @@ def test_whatever_a_command_leaves_can_be_kept_restored_and_handed_out(
     workspace.restore(tree)
     assert workspace.files() == files
     assert workspace.keep() == tree
+    assert not list(tmp_path.rglob("mark"))
     modes = [path.stat().st_mode for path in (tmp_path / "out").rglob("*") if path.is_file()]
     assert modes
     assert not [mode for mode in modes if mode & 0o6000]
