@@ -36,6 +36,7 @@ class Ollama:
     """Calls the models that `ollama serve` has."""
 
     name = "ollama"
+    takes_tools = False
 
     def __init__(self, settings: Settings) -> None:
         own = settings.provider(self.name)

@@ -1,5 +1,6 @@
 """What a run ends with: what was made, the plan's summary and questions, and where to look."""
 
+import shlex
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from textwrap import wrap
@@ -9,6 +10,7 @@ from attrs import frozen
 
 from ..observers.ledger import Ledger
 from ..scheduling.agent_task import PLAN
+from ..scheduling.checks.plan_head import split_head
 from ..scheduling.scheduler import RunOutcome
 from ..storage.run_folder import HISTORY
 from ..storage.safe_folder import SafeFolder
@@ -16,6 +18,7 @@ from ..types.agents import TeamGraph
 from .digest import list_questions, summarize
 from .summary import agent_state
 
+OUT = "program"  # folder that the commands hand the files out to
 MANY = 20  # files of a folder, beyond which they are counted and not listed
 WIDEST = 100  # columns that text is wrapped to
 # What a run's folder holds that nobody asked for, and deliverables, which are listed by agent.
@@ -28,13 +31,16 @@ NOTES = {"done": "", "reused": "kept", "as it stands": "kept"}  # of a deliverab
 class RunEnding:
     """The end of a run.
 
-    made: files within its folder, each with what is particular about it. summary, questions: the
-    plan's, empty where this run made none. money, seconds: what this process took; money is US
-    dollars, in words.
+    made: files within its folder, each with what is particular about it. start: commands that hand
+    out the files, check and start them. verified: what rolecall verified, in lines. summary,
+    questions: the plan's; all empty where this run made none. money, seconds: what this process
+    took; money is US dollars, in words.
     """
 
     folder: Path
     made: tuple[tuple[str, str], ...]
+    start: tuple[str, ...]
+    verified: tuple[str, ...]
     summary: str
     questions: tuple[str, ...]
     done: int
@@ -58,13 +64,16 @@ class RunEnding:
         deliverables = [(file_of(name), NOTES.get(state, state)) for name, state in states.items()]
         files = SafeFolder(folder)
         has_plan = any(agent.plan for agent in done)  # else one there is of an earlier state
-        plan = files.read_text(PLAN) or "" if has_plan else ""
+        head, plan = split_head(files.read_text(PLAN) or "" if has_plan else "")
+        start, verified = _started(head, folder)
         others = [
             (name, "") for name in files.files() if _is_made(name) and (has_plan or name != PLAN)
         ]
         return cls(
             folder=folder,
             made=(*deliverables, *others),
+            start=start,
+            verified=verified,
             summary=summarize(plan),
             questions=tuple(list_questions(plan)),
             done=len(done),
@@ -83,6 +92,8 @@ class RunEnding:
         """Return it for programs."""
         return {
             "files": [name for name, _ in self.made],
+            "start": list(self.start),
+            "verified": list(self.verified),
             "plan": {"summary": self.summary, "questions": list(self.questions)},
             "elapsed_seconds": round(self.seconds, 3),
         }
@@ -96,6 +107,14 @@ class RunEnding:
             yield "Made"
             for name, note in _few(self.made):
                 yield f"  {name}{f' ({note})' if note else ''}"
+            yield ""
+        if self.start:
+            yield "Start it"
+            yield from (f"  {command}" for command in self.start)
+            yield ""
+        for line in self.verified:
+            yield from _wrapped(line, width, "", "  ")
+        if self.verified:
             yield ""
         if self.summary:
             yield "In short"
@@ -111,6 +130,19 @@ class RunEnding:
         yield f"{took}; rolecall report shows calls, tokens and costs"
         yield from (str(self.folder / name) for name in self.pages)
         yield str(self.folder)
+
+
+def _started(head: str, folder: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Read the head of a plan: its commands, as they are given here, and what was verified."""
+    lines = head.splitlines()
+    commands = [line.strip() for line in lines if line.startswith("    ")]
+    if commands:
+        commands[:2] = [f"rolecall files {shlex.quote(str(folder))} -o {OUT}", f"cd {OUT}"]
+    said = head.partition("**")[2].splitlines()
+    # Of the checks only those that failed: the plan lists all.
+    passed = [line for line in said if line.startswith("- ") and line.endswith(": passed")]
+    verified = [line.replace("**", "") for line in said if line and line not in passed]
+    return tuple(commands), tuple(verified)
 
 
 def _is_made(name: str) -> bool:

@@ -28,6 +28,7 @@ UNSET = {
     "rehearsal_speed",
     "source",
     "sources",
+    "trusts_commands",
 }
 
 
@@ -134,6 +135,7 @@ class Settings:
     continuations: how often a cut answer is asked to go on.
     max_output_tokens, temperature, timeout, idle_timeout, stream: see `Request`.
     first_byte_timeout: see `Request`; None is as `timeout`.
+    tools: whether agents may use tools at all.
     max_rounds: how often an agent that has tools is asked before it must end.
     sandbox: where commands run, by the sandbox's name; empty takes the first that works here, and
         "none" runs them unconfined.
@@ -150,6 +152,7 @@ class Settings:
     state: folder of what the user's processes share; empty shares nothing.
     identity: folder of the secret that the user's runs are signed with; no table sets it, as a
         project may be somebody else's. With "" every run counts as the user's own.
+    trusts_commands: what agents run is no model's, and may run where there is no sandbox.
     hides_secrets: `variable` returns a placeholder for each variable that holds a secret.
     environment: variables, those of `.env` beneath those of the process; never shown.
     source: the file the settings came from, for messages.
@@ -179,6 +182,7 @@ class Settings:
     first_byte_timeout: float | None = field(default=None, validator=at_least(0, above=True))
     idle_timeout: float = field(default=60.0, validator=at_least(0, above=True))
     stream: bool = True
+    tools: bool = True
     max_rounds: int = field(default=40, validator=at_least(1))
     sandbox: str = ""
     sandbox_image: str = ""
@@ -194,6 +198,7 @@ class Settings:
     quiet: bool = False
     rehearsal: bool = False
     rehearsal_speed: float = field(default=1.0, validator=at_least(0, above=True))
+    trusts_commands: bool = False
     hides_secrets: bool = False
     environment: Mapping[str, str] = field(factory=dict, repr=False)
     source: str = "the settings"

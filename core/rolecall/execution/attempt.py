@@ -1,6 +1,7 @@
 """One HTTP attempt: permits, the provider's call, and what its reply is worth."""
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -77,6 +78,8 @@ def estimate(request: Request) -> int:
     characters = len(request.system) + sum(
         len(message.text) + size(message.parts) for message in request.messages
     )
+    for tool in request.tools:
+        characters += len(tool.description) + len(json.dumps(dict(tool.parameters)))
     return characters // CHARACTERS_PER_TOKEN + 1
 
 

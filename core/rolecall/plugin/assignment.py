@@ -73,7 +73,8 @@ def assign(
         check_routes(name, routes, providers, f" (decided by {source})", option)
         off = (key := _matching(name, settings.agents)) is not None and settings.agents[key].off
         source = _place(settings, table, key) if off and key is not None else source
-        assigned[name] = Assigned(evolve(agent, routes=routes), plugin, source, off)
+        tools = agent.tools if settings.tools else ()
+        assigned[name] = Assigned(evolve(agent, routes=routes, tools=tools), plugin, source, off)
     return assigned
 
 

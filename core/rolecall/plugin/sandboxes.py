@@ -21,8 +21,8 @@ class PickedSandbox:
 def pick_sandbox(host: Host, settings: Settings) -> PickedSandbox:
     """Pick the sandbox that the settings name, else the first that works on this machine.
 
-    One that confines nothing is picked by its name alone, or where calls are simulated: then what
-    runs is no model's. Raises SettingsError for an unknown name, UsageError where it does not work.
+    One that confines nothing is picked by its name alone, or where what runs is no model's, nor
+    anybody's cassette. Raises SettingsError for an unknown name, UsageError where it does not work.
     """
     if (recorded := host.recorded_work) is not None:
         return PickedSandbox(recorded.sandbox, "" if recorded.sandbox else "none was recorded")
@@ -43,6 +43,6 @@ def pick_sandbox(host: Host, settings: Settings) -> PickedSandbox:
         if missing is None:
             return PickedSandbox(sandbox)
         lacking[name] = missing
-    if settings.rehearsal and UNCONFINED in found:
+    if settings.trusts_commands and UNCONFINED in found:
         return PickedSandbox(found[UNCONFINED])
     return PickedSandbox(None, "; ".join(f"{name}: {why}" for name, why in lacking.items()))

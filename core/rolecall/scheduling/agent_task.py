@@ -10,6 +10,7 @@ from ..errors import AllRoutesFailed, ProviderError, RunError
 from ..execution.context import RunContext
 from ..execution.dispatcher import Dispatcher
 from ..json_schema import answer_fault
+from ..storage.acting.workspace import EMPTY_TREE
 from ..storage.run_folder import RunFolder, deliverable_file
 from ..storage.step_store import step_key
 from ..types.agents import Agent, Route
@@ -25,11 +26,12 @@ from ..types.events import (
     WorkspaceVerified,
 )
 from ..types.messages import Request, Stop
-from .prompts import Continuation, compose, mend
+from .checks.plan_head import headed, write_head
+from .prompts import Continuation, compose, describe_tools, mend
 from .revisions import Revisions
 from .tool_loop import ToolLoop, Written
 from .toolbox import Toolbox
-from .verification import UNCHECKED, facts, repair, section, without_section
+from .verification import UNCHECKED, facts, repair
 from .workbench import Workbench
 
 _log = logging.getLogger("rolecall")
@@ -75,19 +77,19 @@ class AgentTask:
             self._save(text)
             context.emit(DeliverableKept(at=context.at, agent=name, file=self.files[0]))
             return Deliverable(text)
-        request = self._request()
+        if self.agent.plan:
+            await self.workbench.verifier.verify_all(name)
+        toolbox = self.workbench.toolbox(self.agent)
+        request = self._request(toolbox)
         if self.revisions.is_unaffected(self.agent):
             self._carry_over(request)
         context.emit(AgentStarted(at=context.at, agent=name))
-        toolbox = self.workbench.toolbox(self.agent)
         working = self._act(request, toolbox) if toolbox.specs else self.write(request)
         written = await working
         text, answer = written.text, written.answer
         cut = answer.response.stop is Stop.LENGTH
         if self.agent.plan:
-            verified = section(self._verifications(self.context.team.agents))
-            plan = self.revisions.with_changes(without_section(text))
-            text = f"{verified}\n\n{plan}" if verified else plan
+            text = self.revisions.with_changes(headed(text, self._head()))
         text = context.redact.known(text)  # a secret may come in pieces that only now are together
         deliverable = Deliverable(CUT + text if cut else text, cut)
         # On the disk before the file is: after a crash it would look like a person's edit.
@@ -203,7 +205,7 @@ class AgentTask:
             )
         return answer
 
-    def _request(self) -> Request:
+    def _request(self, toolbox: Toolbox) -> Request:
         team = self.context.team
         needs = {
             name: (team.agents[name].title, self.texts[name])
@@ -211,11 +213,31 @@ class AgentTask:
         }
         left_out = self.context.left_out.get(self.agent.name, ())
         template = self.context.settings.template
-        upstream = self._verifications(self.context.team.upstream(self.agent.name))
+        upstream = self.context.team.upstream(self.agent.name)
+        if self.agent.plan:
+            upstream |= {self.agent.name}  # for whom all was verified once more
         request = compose(
-            self.agent, self.context.request, needs, left_out, template, facts(upstream)
+            self.agent,
+            self.context.request,
+            needs,
+            left_out,
+            template,
+            facts(self._verifications(upstream)),
+            describe_tools(toolbox.names, toolbox.left_out),
         )
         return self.revisions.revise(request, self.agent)
+
+    def _head(self) -> str:
+        """Write what rolecall says at the head of a plan; "" where agents left no file."""
+        tools, verifier = self.folder.store.tools, self.workbench.verifier
+        if not tools.tree or tools.tree == EMPTY_TREE:
+            return ""
+        if not verifier.registered.checks:
+            why_not = "no check was registered"
+        else:
+            why_not = "there is no sandbox to run checks in; the commands above run them"
+        verified = self._verifications(self.context.team.agents)
+        return write_head(verifier.registered, verified, tools.tree, why_not)
 
     def _verifications(self, agents: Collection[str]) -> list[WorkspaceVerified]:
         return self.folder.store.tools.verifications(agents)

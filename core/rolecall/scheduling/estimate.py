@@ -18,6 +18,8 @@ from .prompts import compose
 
 # Of an agent of which nothing is known.
 OUTPUT = 4000  # tokens
+ROUNDS = 6  # calls of one that has tools
+RESULTS = 1500  # tokens that tools add to its conversation, each time
 LOW = 0.5  # of the expected tokens
 MATERIAL = "x" * 4  # a token of a deliverable that is not written yet
 
@@ -141,16 +143,18 @@ class _Estimator:
         past = self._past.get(agent.name, AgentHistory())
         known = past.calls > 0
         first = self._first_request(agent)
-        read = past.input if known else estimate(first)
+        calls = past.calls if known else float(ROUNDS if agent.tools else 1)
+        growth = RESULTS * sum(range(round(calls))) if agent.tools else 0
+        read = past.input if known else calls * estimate(first) + growth
         output = self.written[agent.name]
         routes = [self._pricing.resolve(route) for route in agent.routes]
-        most = self._most(first)
+        most = self._most(first, calls)
         windows = [context_window(route.provider, route.route.model) for route in routes]
         known_windows = [window for window in windows if window is not None]
         return Expected(
             agent=agent,
             route=routes[0].route,
-            calls=past.calls if known else 1.0,
+            calls=calls,
             input=read,
             output=output,
             seconds=self.seconds[agent.name],
@@ -170,10 +174,13 @@ class _Estimator:
         }
         return compose(agent, self._request, needs, (), self._settings.template)
 
-    def _most(self, first: Request) -> Usage:
-        """Count the most tokens of an answer whose every piece is as long as it may be."""
+    def _most(self, first: Request, calls: float) -> Usage:
+        """Count the most tokens of so many answers, each as long as it may be, the last in pieces.
+
+        An agent that has tools may be asked still more often: `max_rounds` and a budget bound that.
+        """
         worst = worst_case(first)
-        pieces = 1 + self._settings.continuations
+        pieces = max(1, round(calls)) + self._settings.continuations
         return Usage(
             # Each piece is asked for with all those before it.
             input=pieces * worst.input + sum(range(pieces)) * worst.output,

@@ -36,19 +36,21 @@ def compose(
     left_out: Sequence[str] = (),
     template: Request | None = None,
     facts: str = "",
+    tools: str = "",
 ) -> Request:
     """Build what an agent is asked.
 
     deliverables: of the agents it needs, in the team's order: name to (title, text).
     left_out: names of needs that are not part of this run.
     template: the settings' limits; the agent's own win.
-    facts: what rolecall found out itself, in a block of its own.
+    facts: what rolecall found out itself, in a block of its own. tools: what it may do, in words.
     """
     parts = [material(request, deliverables, left_out), *filter(None, [facts])]
     if agent.tools:
         parts.append(RETURNED)
     if agent.shared:
         parts.append(agent.prompt.strip())
+    parts += filter(None, [tools])
     parts.append(f"Write the deliverable of {agent.title} now.")
     if agent.schema is not None:
         parts.append(_form(agent.schema, agent.schema_is_part))
@@ -63,6 +65,19 @@ def compose(
         schema=agent.schema,
         schema_is_part=agent.schema_is_part,
     )
+
+
+def describe_tools(names: Sequence[str], left_out: Sequence[str]) -> str:
+    """Return what an agent is told of its tools; "" where it has none.
+
+    left_out: those that it goes without since there is no sandbox.
+    """
+    if not names:
+        return ""
+    lines = [f"Your tools in this run: {', '.join(names)}."]
+    if left_out:
+        lines.append(f"There is no sandbox, so you go without {', '.join(left_out)}: run nothing.")
+    return " ".join(lines)
 
 
 def _form(schema: Mapping[str, Any], is_part: bool) -> str:

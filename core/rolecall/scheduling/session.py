@@ -30,6 +30,7 @@ from ..plugin.assignment import (
 )
 from ..plugin.manager import Host, supplied
 from ..plugin.sandboxes import PickedSandbox, pick_sandbox
+from ..plugin.tool_use import fit_tools
 from ..storage.history import Past, expected
 from ..storage.origin import Signer
 from ..storage.run_folder import RunFolder, deliverable_file
@@ -94,8 +95,12 @@ class Session:
         self._providers = shared.providers
         whole, off = _whole(host, settings, self._providers, options, team)
         self._numbers = {agent.name: number for number, agent in enumerate(whole, 1)}
-        self.team, self._left_out = assemble(
+        assembled, self._left_out = assemble(
             whole, options.only, (*options.skip, *off), options.prefix
+        )
+        tools = host.tools(settings) if any(agent.tools for agent in assembled) else {}
+        self.team, self._without_tools = fit_tools(
+            assembled, self._providers, settings, supplied(tools)
         )
         self._limiters = shared.limiters
         self.redact = shared.redact
@@ -106,8 +111,7 @@ class Session:
                 for route in agent.routes:
                     check(self.pricing.resolve(route))
         self._observers = host.observers(settings)
-        tools = host.tools(settings) if any(agent.tools for agent in self.team) else {}
-        self._tools = supplied(tools)
+        self._tools = supplied(tools) if any(agent.tools for agent in self.team) else {}
         self._tool_plugins = {name: plugin for name, (_, plugin) in tools.items()}
         self._consent = consent
         self._sandbox = pick_sandbox(host, settings) if self._tools else PickedSandbox(None)
@@ -134,6 +138,7 @@ class Session:
                 warnings.append(
                     f"{agent.name} needs everyone, but goes without {waiting}, who need it"
                 )
+        warnings += self._without_tools
         if self._tools and self._sandbox.sandbox is None:
             warnings.append(f"no command can be run, nothing verified: {self._sandbox.why}")
         return warnings

@@ -7,14 +7,18 @@ from ..errors import UsageError, nearest
 from ..types.agents import Agent
 from ..types.parts import ToolSpec
 from ..types.tools import NeedsSandbox, Tool
-from .check_registration import RegisterChecks
+from .checks.registration import RegisterChecks
 
 
 class Toolbox:
-    """The tools of one agent, by the names that models see: vendors take no dots in them."""
+    """The tools of one agent, by the names that models see: vendors take no dots in them.
 
-    def __init__(self, tools: Iterable[Tool] = ()) -> None:
+    left_out: names of those that it goes without since there is no sandbox.
+    """
+
+    def __init__(self, tools: Iterable[Tool] = (), left_out: Iterable[Tool] = ()) -> None:
         self._tools = {_shown(tool.name): tool for tool in tools}
+        self.left_out = [_shown(tool.name) for tool in left_out]
 
     @property
     def tools(self) -> tuple[Tool, ...]:
@@ -61,12 +65,13 @@ def choose(
                     f"{agent.name} is to have {twin.name!r} and {name!r}, which models could not "
                     "tell apart; leave one out"
                 )
-    offered = [tool for tool in chosen.values() if has_sandbox or not _needs_sandbox(tool)]
+    left_out = [tool for tool in chosen.values() if not has_sandbox and _needs_sandbox(tool)]
+    offered = [tool for tool in chosen.values() if tool not in left_out]
     if not (offered and agent.verify and registers):
-        return Toolbox(offered)
+        return Toolbox(offered, left_out)
     if RegisterChecks.name in chosen:
         raise UsageError(f"{agent.name}: {RegisterChecks.name!r} is rolecall's own tool; rename it")
-    return Toolbox([*offered, RegisterChecks()])
+    return Toolbox([*offered, RegisterChecks()], left_out)
 
 
 def _shown(name: str) -> str:

@@ -14,7 +14,7 @@ from ..storage.acting.workspace import GitWorkspace
 from ..storage.run_folder import RunFolder
 from ..types.events import CheckStarted, WorkspaceVerified
 from ..types.tools import Sandbox, Work
-from ..types.verification import REGISTER_CHECKS, Check
+from ..types.verification import REGISTER_CHECKS, Check, Registration
 from .blocks import block
 
 FILE = "verification.json"
@@ -23,7 +23,6 @@ UNCHECKED = (
     f"You changed the workspace and registered no check of it. Call {REGISTER_CHECKS} with the "
     "commands that show that it is right, then write your whole deliverable again."
 )
-BEGIN, END = "<!-- verified by rolecall -->", "<!-- end of verification -->"
 
 
 class Verifier:
@@ -43,10 +42,25 @@ class Verifier:
         """Remove what a process that was killed left of its checks."""
         self._scratch.sweep()
 
+    async def verify_all(self, agent: str) -> WorkspaceVerified | None:
+        """Check the files as all agents left them, for the one that writes the plan."""
+        tree = self._folder.store.tools.tree
+        return await self._verify(agent, tree, self.registered.checks) if tree else None
+
     async def verify(self, agent: str, tree: str) -> WorkspaceVerified | None:
         """Check what an agent left; None where there is nothing to check, or no sandbox."""
+        return await self._verify(agent, tree, self.commands(agent))
+
+    @property
+    def registered(self) -> Registration:
+        """Return the checks that count, the user's first, and how the program is started."""
+        found = self._folder.store.tools.registered(self._context.team.agents) or Registration(())
+        return evolve(found, checks=self._context.settings.verify or found.checks)
+
+    async def _verify(
+        self, agent: str, tree: str, commands: tuple[str, ...]
+    ) -> WorkspaceVerified | None:
         sandbox, store = self._context.sandbox, self._folder.store
-        commands = self.commands(agent)
         if sandbox is None or not commands:
             return None
         found = store.tools.verified(tree, commands)
@@ -61,7 +75,7 @@ class Verifier:
             store.remember(found)
             await store.flush()
             self._context.emit(found)
-        self._folder.save(FILE, as_json(store.tools.verifications({agent})))
+        self._folder.save(FILE, as_json(store.tools.verifications(self._context.team.agents)))
         return found
 
     def commands(self, agent: str) -> tuple[str, ...]:
@@ -139,31 +153,16 @@ def facts(verifications: Sequence[WorkspaceVerified]) -> str:
     """Describe for agents what the machine found, in one block; "" where nothing was verified."""
     if not verifications:
         return ""
-    lines = [_line(check) for check in verifications[-1].checks]
-    return block("verification", "\n".join([_verdict(verifications), *lines]))
+    lines = [check_line(check) for check in verifications[-1].checks]
+    return block("verification", "\n".join([verdict(verifications), *lines]))
 
 
-def section(verifications: Sequence[WorkspaceVerified]) -> str:
-    """Write the first section of a plan: what was verified, by the machine's word."""
-    if not verifications:
-        return ""
-    lines = [f"- {_line(check)}" for check in verifications[-1].checks]
-    head = f"## Verified by rolecall\n\n{_verdict(verifications)}"
-    return "\n".join([BEGIN, head, "", *lines, "", END])
-
-
-def without_section(plan: str) -> str:
-    """Take out of a plan what claims to be rolecall's own section."""
-    while BEGIN in plan:
-        before, _, rest = plan.partition(BEGIN)
-        plan = before + rest.partition(END)[2]
-    return plan.replace(END, "").strip()
-
-
-def _verdict(verifications: Sequence[WorkspaceVerified]) -> str:
+def verdict(verifications: Sequence[WorkspaceVerified]) -> str:
+    """Describe what the last of these came to."""
     last = verifications[-1]
     passed = sum(check.has_passed for check in last.checks)
-    rounds = "" if len(verifications) == 1 else f", in round {len(verifications)}"
+    failed = sum(not each.has_passed for each in verifications[:-1])
+    rounds = f", in round {failed + 1}" if failed else ""
     where = f"in the sandbox {last.sandbox}" if last.sandbox != "none" else "without a sandbox"
     when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(last.when))
     return (
@@ -172,7 +171,8 @@ def _verdict(verifications: Sequence[WorkspaceVerified]) -> str:
     )
 
 
-def _line(check: Check) -> str:
+def check_line(check: Check) -> str:
+    """Return what became of one check."""
     fate = "passed" if check.has_passed else f"FAILED ({_ending(check)})"
     return f"`{check.command}`: {fate}"
 

@@ -190,6 +190,14 @@ class HasContextWindow(Protocol):
 
 
 @runtime_checkable
+class KnowsTools(Protocol):
+    """A provider that says whether it can offer its models tools; of others that is expected."""
+
+    @property
+    def takes_tools(self) -> bool: ...
+
+
+@runtime_checkable
 class HasPrices(Provider, Protocol):
     """A provider that knows what its models cost."""
 

@@ -116,10 +116,62 @@ def test_many_files_of_a_folder_are_counted(tmp_path: Path) -> None:
     ]
 
 
+HEADED = """\
+# Plan
+
+<!-- written by rolecall -->
+## Start here
+
+In the folder of this page these commands hand out the files, check them and start the program:
+
+    rolecall files . -o ../program
+    cd ../program
+    python3 -m unittest
+    python3 app.py
+
+**Verified by rolecall:** 1 of 2 checks passed, without a sandbox, today.
+
+- `python3 -m unittest`: passed
+- `ruff check`: FAILED (exit status 1)
+<!-- end of rolecall's words -->
+
+## What you have
+
+An app.
+"""
+
+
+def test_a_run_ends_with_how_to_start_what_there_is_and_what_was_verified(tmp_path: Path) -> None:
+    shown = done(tmp_path, "text", HEADED)
+    # What the model wrote of it is no word of rolecall's, and was taken out.
+    assert (shown.start, shown.verified, shown.summary) == ((), (), "An app.")
+    (tmp_path / "PLAN.md").write_text(HEADED, "utf-8")
+    agents = team("writer")
+    ran = run(tmp_path, agents, FakeProvider("one"), frozen=["planner"])
+    shown = ending(ran, agents)
+    text = shown.text()
+    assert (
+        "Start it\n"
+        f"  rolecall files {tmp_path} -o program\n"
+        "  cd program\n"
+        "  python3 -m unittest\n"
+        "  python3 app.py\n"
+        "\n"
+        "Verified by rolecall: 1 of 2 checks passed, without a sandbox, today.\n"
+        "- `ruff check`: FAILED (exit status 1)\n"
+        "\n"
+        "In short\n"
+        "  An app.\n"
+    ) in text
+    assert shown.json()["start"][-1] == "python3 app.py"
+
+
 def test_programs_are_told_the_same(tmp_path: Path) -> None:
     told = done(tmp_path).json()
     assert told == {
         "files": ["deliverables/01-writer.md", "deliverables/02-planner.md", "PLAN.md"],
+        "start": [],
+        "verified": [],
         "plan": {
             "summary": PLAN.splitlines()[4],
             "questions": ["Which one?"],

@@ -16,6 +16,7 @@ from ..options import ASSIGN, JSON, Command
 
 if TYPE_CHECKING:
     from ...config.settings import Settings
+    from ...types.tools import Tool
 
 FOLDER = "prompts"  # of prompts that are written out, beside pyproject.toml
 
@@ -36,18 +37,24 @@ def show_agent(
     if eject:
         _eject(role, current.agents[role].agent.prompt, app.settings)
         return
-    row = agent_json(role, current, app.settings)
+    row = agent_json(role, current, app.settings, app.host.tools(app.settings))
     if as_json:
         echo(json.dumps(row, indent=2))
     else:
         echo(_text(row))
 
 
-def agent_json(role: str, current: AssignedTeam, settings: "Settings") -> dict[str, Any]:
+def agent_json(
+    role: str,
+    current: AssignedTeam,
+    settings: "Settings",
+    tools: "Mapping[str, tuple[Tool, str]]",
+) -> dict[str, Any]:
     """Return all that is known of an agent; a cost that nobody knows is null."""
     from ...execution.attempt import estimate
     from ...execution.pricing import Pricing
     from ...plugin.manager import supplied
+    from ...scheduling.toolbox import choose
     from ...types.messages import Request
     from ...usage import Usage
 
@@ -55,7 +62,9 @@ def agent_json(role: str, current: AssignedTeam, settings: "Settings") -> dict[s
     agent = assigned.agent
     prices = Pricing(settings, supplied(current.providers))
     routes = [prices.resolve(route) for route in agent.routes]
-    tokens = round(estimate(Request(f"{agent.shared}{agent.prompt}", ())))
+    known = supplied(tools) if agent.tools else {}
+    box = choose(agent, known, has_sandbox=True, registers=not settings.verify)
+    tokens = round(estimate(Request(f"{agent.shared}{agent.prompt}", (), tools=box.specs)))
     alike = [other for other in current.team if other.shared and other.shared == agent.shared]
     return {
         "agent": role,
@@ -67,7 +76,7 @@ def agent_json(role: str, current: AssignedTeam, settings: "Settings") -> dict[s
         "decided_by": assigned.decided_by,
         "needs": [] if assigned.off else list(current.team.needs(role)),
         "needed_by": [] if assigned.off else list(current.team.dependants[role]),
-        "tools": list(agent.tools),
+        "tools": [tool.name for tool in box.tools],
         "plan": agent.plan,
         "characters": len(agent.prompt) + len(agent.shared),
         "shared_characters": len(agent.shared),
@@ -93,7 +102,7 @@ def _text(row: Mapping[str, Any]) -> str:
         "needed by": ", ".join(row["needed_by"]),
         "tools": ", ".join(row["tools"]),
         "prompt": f"{row['characters']:,} characters{alike}",
-        "costs": f"about {row['tokens']:,} tokens, {money}",
+        "costs": f"about {row['tokens']:,} tokens with its tools, {money}",
     }
     head = [f"{name:12}{value}" for name, value in lines.items() if value]
     parts = [f"{row['agent']}: {row['title']}", *head]

@@ -41,7 +41,7 @@ def tools_json(
 
     registers: whether agents name the checks of their work themselves.
     """
-    from ...scheduling.check_registration import RegisterChecks
+    from ...scheduling.checks.registration import RegisterChecks
     from ...scheduling.toolbox import choose
 
     known = {name: tool for name, (tool, _) in tools.items()}

@@ -97,5 +97,6 @@ class ToolResults:
         return self._verified.get((tree, commands))
 
     def verifications(self, agents: Collection[str]) -> list[WorkspaceVerified]:
-        """List the verifications of what these agents left, in their order."""
-        return [each for each in self._verified.values() if each.agent in agents]
+        """List the verifications of what these agents left, in order; the present state's last."""
+        found = [each for each in self._verified.values() if each.agent in agents]
+        return sorted(found, key=lambda each: each.tree == self.tree)

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ..types.parts import ToolResult
-from ..types.tools import Work
-from ..types.verification import REGISTER_CHECKS, Registration
+from ...types.parts import ToolResult
+from ...types.tools import Work
+from ...types.verification import REGISTER_CHECKS, Registration
 
 MOST = 20  # checks
 LONGEST = 500  # characters of a command
