@@ -27,6 +27,20 @@ WRITER = "technical-writer"
 COORDINATOR = "plan-update-coordinator"
 SPECIALISTS = (SECURITY, DATABASE, FRONTEND, INFRASTRUCTURE)
 
+# Tools of the workspace. Who does not stand in TOOLS works before there is anything in it.
+READ = ("workspace.list", "workspace.read", "workspace.search")
+WRITE = ("workspace",)
+TOOLS = {
+    ARCHITECT: READ,
+    SECURITY: READ,
+    DATABASE: WRITE,
+    INFRASTRUCTURE: WRITE,
+    IMPLEMENTER: WRITE,
+    QUALITY: WRITE,
+    WRITER: WRITE,
+    COORDINATOR: READ,
+}
+
 # name, routes, needs, goal
 TABLE = (
     (INTENT, GEMINI, (), "say what is wanted, by whom, and what was left open"),
@@ -38,10 +52,10 @@ TABLE = (
     (DATABASE, GEMINI, (ARCHITECT,), "design schema, indexes and migrations"),
     (FRONTEND, GEMINI, (ARCHITECT, FEATURES), "design what the users see and touch"),
     (INFRASTRUCTURE, GEMINI, (ARCHITECT,), "say how it is built, deployed and watched"),
-    (IMPLEMENTER, CLAUDE, (ARCHITECT, *SPECIALISTS), "write the skeleton that runs"),
-    (QUALITY, CLAUDE, (FEATURES, IMPLEMENTER), "review the code and lay out its tests"),
+    (IMPLEMENTER, CLAUDE, (ARCHITECT, *SPECIALISTS), "build the product, and its checks"),
+    (QUALITY, CLAUDE, (FEATURES, IMPLEMENTER), "review the code and add the tests it lacks"),
     (WRITER, GEMINI, (FEATURES, ARCHITECT, IMPLEMENTER), "write what users and operators read"),
-    (COORDINATOR, CLAUDE, ("*",), "reconcile it all into the plan"),
+    (COORDINATOR, CLAUDE, ("*",), "say what there is, what is open and what comes next"),
 )
 
 
@@ -62,6 +76,7 @@ def rolecall_agents() -> "Iterable[Agent]":
             routes=routes,
             needs=needs,
             plan=name == COORDINATOR,
+            tools=TOOLS.get(name, ()),
             verify=name == IMPLEMENTER,
             tier="complex" if routes == CLAUDE else "",
         )
