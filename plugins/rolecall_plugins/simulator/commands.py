@@ -27,15 +27,19 @@ def rolecall_commands(cli: CommandLine) -> None:
 
 @contextmanager
 def _offline(_: bool, setup: "RunSetup") -> "Iterator[RunSetup]":
+    from attrs import evolve
+
     if setup.kept is not None and OFFLINE.name not in setup.kept:
         raise click.UsageError(
             "this run was not started offline, and its rest would be simulated; start another one"
         )
+    from .content.offline import offline_scripts
     from .rehearsal import simulated
     from .server import serve_in_thread
 
     faults = FAULT.value_in(setup) or ()
-    with serve_in_thread(_scenario(None, {"faults": faults})) as served:
+    scenario = evolve(_scenario(None, {"faults": faults}), scripts=offline_scripts())
+    with serve_in_thread(scenario) as served:
         if not setup.settings.quiet:
             warn(f"offline, every reply is simulated by {served.url}")
         yield setup.rehearsing(OFFLINE.name, simulated(served, setup.settings))
