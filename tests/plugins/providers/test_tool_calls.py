@@ -21,12 +21,14 @@ from rolecall import (
     ProviderError,
     Request,
     Response,
+    Settings,
     Stop,
     ToolCall,
     ToolEnded,
     ToolResult,
     ToolSpec,
     Verbatim,
+    WorkspaceVerified,
 )
 from rolecall.execution.attempt import judge
 from rolecall.testing import FakeClock
@@ -91,9 +93,15 @@ def at(served: Simulator, name: str) -> Any:
     return provider(name, **bases)
 
 
-def act(folder: Path, *providers: Spied, request: str = "Build it.") -> Ran:
+def act(
+    folder: Path,
+    *providers: Spied,
+    request: str = "Build it.",
+    settings: Settings = SETTINGS,
+    **more: Any,
+) -> Ran:
     routes = [each.name for each in providers]
-    coder = agent("coder", tools=("workspace",), routes=routes)
+    coder = agent("coder", tools=("workspace",), routes=routes, **more)
 
     def within(_: FakeClock, running: Coroutine[Any, Any, Any]) -> Any:
         async def closing() -> Any:
@@ -109,7 +117,7 @@ def act(folder: Path, *providers: Spied, request: str = "Build it.") -> Ran:
         folder,
         [coder],
         *providers,
-        settings=SETTINGS,
+        settings=settings,
         tools=TOOLS,
         request=request,
         within=within,
@@ -214,6 +222,57 @@ def test_two_calls_of_one_id_are_two_calls(name: str) -> None:
         results = tuple(ToolResult("A", False, call.id, call.name) for call in calls)
         turns = (Message("assistant", parts=calls), Message("user", parts=results))
         assert ask(served, name, evolve(ASK, messages=(*ASK.messages, *turns))).text
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("name", VENDORS)
+def test_an_agent_that_never_stops_calling_is_ended_by_its_rounds(
+    tmp_path: Path, name: str, stream: bool
+) -> None:
+    fault = Fault.parse(f"{name}:bad_tool_call@variant=endless")
+    with serve_in_thread(Scenario(faults=(fault,))) as served:
+        spied = Spied(at(served, name), stream=stream)
+        ran = act(tmp_path / "run", spied, settings=evolve(SETTINGS, max_rounds=5))
+    assert len(spied.requests) == 5
+    assert "it wanted tools in all of its 5 rounds" in str(ran.outcome.failed["coder"])
+    assert [event.tool for event in ran.events.of(ToolEnded)] == ["workspace.list"] * 5
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("name", VENDORS)
+def test_many_calls_of_one_answer_are_all_made_and_each_is_answered(
+    tmp_path: Path, name: str, stream: bool
+) -> None:
+    fault = Fault.parse(f"{name}:bad_tool_call:1@variant=parallel")
+    with serve_in_thread(Scenario(faults=(fault,))) as served:
+        spied = Spied(at(served, name), stream=stream)
+        ran = act(tmp_path / "run", spied)
+    assert ran.outcome.done == ("coder",)
+    said, told = spied.requests[1].messages[-2:]
+    calls = [part for part in said.parts if isinstance(part, ToolCall)]
+    results = [part for part in told.parts if isinstance(part, ToolResult)]
+    assert len(calls) == 24
+    assert len({call.id for call in calls}) == 24
+    assert [result.call for result in results] == [call.id for call in calls]
+    assert {event.tool for event in ran.events.of(ToolEnded)} == set(TOOLS)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("name", VENDORS)
+def test_a_call_with_its_result_that_is_only_written_down_was_never_made(
+    tmp_path: Path, name: str, stream: bool
+) -> None:
+    fault = Fault.parse(f"{name}:bad_tool_call@variant=written_out")
+    with serve_in_thread(Scenario(faults=(fault,))) as served:
+        spied = Spied(at(served, name), stream=stream)
+        settings = evolve(SETTINGS, verify=("exit 0",))
+        ran = act(tmp_path / "run", spied, settings=settings, verify=True, plan=True)
+    assert len(spied.requests) == 1
+    assert ran.events.of(ToolEnded) == ran.events.of(WorkspaceVerified) == []
+    plan = ran.read("PLAN.md")
+    assert "All tests passed" in plan  # its words stand, and nothing of rolecall's bears them out
+    assert "by rolecall" not in plan
+    assert not (ran.folder / "workspace").exists()
 
 
 @pytest.mark.parametrize("variant", ["malformed", "unexpected"])

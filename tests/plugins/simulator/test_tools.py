@@ -301,6 +301,14 @@ def test_calls_and_results_count_as_tokens(vendor: Vendor) -> None:
         ("uninvited", [{"name": "a_tool_nobody_offered", "arguments": {"path": "README.md"}}]),
         ("unfitting", [{"name": "list", "arguments": {"an_argument_nobody_knows": True}}]),
         ("endless", [{"name": "list", "arguments": {}}]),
+        (
+            "parallel",
+            12
+            * [
+                {"name": "list", "arguments": {}},
+                {"name": "read", "arguments": {"path": "simulated", "lines": 0}},
+            ],
+        ),
         ("same_id", 2 * [{"name": "list", "arguments": {}}]),
         ("written_out", []),
     ],

@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 
 from attrs import field, frozen
 
-from ..exchange import FunctionCall, Query
+from ..exchange import FunctionCall, OfferedTool, Query
 from .replies import agent_of, is_triage, reply
 from .sample import sample
 from .scripts import Round, Script, scripted
 
+MANY = 24  # calls of one answer that makes as many as it likes
 UNINVITED = FunctionCall("a_tool_nobody_offered", {"path": "README.md"})
 
 
@@ -39,7 +40,10 @@ class Answers:
 
 def fitting_call(query: Query) -> FunctionCall:
     """Make up a call of the first tool that is offered."""
-    tool = query.tools[0]
+    return _fitting(query.tools[0])
+
+
+def _fitting(tool: OfferedTool) -> FunctionCall:
     arguments = sample(tool.parameters)
     return FunctionCall(tool.name, arguments if isinstance(arguments, dict) else {})
 
@@ -47,6 +51,12 @@ def fitting_call(query: Query) -> FunctionCall:
 def some_call(query: Query) -> FunctionCall:
     """Make up a call of a tool that is offered, or of one that nobody offered."""
     return fitting_call(query) if query.tools else UNINVITED
+
+
+def many_calls(query: Query) -> list[FunctionCall]:
+    """Make up calls of all tools that are offered, in turn, for one answer."""
+    tools = query.tools or (OfferedTool(UNINVITED.name),)
+    return [_fitting(tools[number % len(tools)]) for number in range(MANY)]
 
 
 def unfitting_call(query: Query) -> FunctionCall:
