@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 import click
 
 from ..errors import UsageError
-from ..types.agents import Balance
 from . import completion
 
 
@@ -100,11 +99,15 @@ def with_block(params: Sequence[click.Parameter], place: int) -> list[click.Para
     return [*params[:place], BLOCK, *params[place:]]
 
 
-class _Rule(click.Choice[str]):
-    """A rule of balancing."""
+class _Rule(click.ParamType[Any]):
+    """A rule of balancing; what they are is asked for once one is given, for that takes long."""
+
+    name = "rule"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        return Balance(super().convert(value, param, ctx))
+        from ..types.agents import Balance
+
+        return Balance(click.Choice([str(rule) for rule in Balance]).convert(value, param, ctx))
 
 
 class Dollars(click.FloatRange):
@@ -174,7 +177,8 @@ BUDGET = _setting(
 BALANCE = _setting(
     "--balance",
     setting="balance",
-    type=_Rule([str(rule) for rule in Balance]),
+    type=_Rule(),
+    metavar="[fixed|spill|fastest|cheapest]",
     help="Which of its routes an agent is asked at.",
 )
 ONLY = click.option(

@@ -31,7 +31,10 @@ class Scratch:
 
     def sweep(self) -> None:
         """Remove what a process that was killed left; nobody else may be at work on the run."""
-        for path in Path(tempfile.gettempdir()).glob(f"{self._prefix}*"):
+        # Not by `glob`, which keeps each pattern it was ever given.
+        for path in list(Path(tempfile.gettempdir()).iterdir()):
+            if not path.name.startswith(self._prefix):
+                continue
             found = path.lstat()
             if stat.S_ISDIR(found.st_mode) and found.st_uid == _user(found.st_uid):
                 remove_folder(path)
