@@ -1,5 +1,6 @@
 """Write a cassette as a conversation."""
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 
 from rolecall import ProviderError
@@ -54,8 +55,12 @@ def _reply_text(interaction: Interaction) -> str:
         response = reading.finish()
     except ProviderError as error:
         return f"[{error.cause}] {error}"
+    calls = [
+        f"[calls {call.name} {json.dumps(dict(call.arguments), ensure_ascii=False, indent=1)}]"
+        for call in response.tool_calls
+    ]
     note = f"[{response.detail}]" if response.detail else "[empty]"
-    return response.text or note
+    return "\n".join([response.text, *calls]).strip() if calls else response.text or note
 
 
 def _rule(word: str) -> str:

@@ -414,6 +414,14 @@ def test_what_tools_and_checks_came_to_is_replayed_and_no_command_runs_again(she
     assert not (shell.folder / "replayed/workspace/made.txt").exists()
 
 
+def test_calls_of_tools_and_their_results_are_shown(shell: Shell) -> None:
+    run_acting_team(shell)
+    shown = shell("cassettes", "show", "team.yaml").out
+    assert '[calls workspace_write {\n "path": "app.py",\n "content": "print(1)\\n"\n}]' in shown
+    assert "app.py: 1 lines written" in shown
+    assert "Your tools in this run: workspace_list, " in shown
+
+
 def test_a_call_that_was_not_recorded_is_not_made(shell: Shell) -> None:
     run_acting_team(shell)
     (shell.folder / ".env").unlink()

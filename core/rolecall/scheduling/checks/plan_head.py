@@ -49,11 +49,12 @@ def write_head(
     """
     commands = [f"rolecall files . -o {FOLDER}", f"cd {FOLDER}", *registered.checks]
     commands += filter(None, [registered.start])
-    does = " and ".join(
+    *first, last = (
         ["hand out the files"]
         + ["check them"] * bool(registered.checks)
         + ["start the program"] * bool(registered.start)
     )
+    does = f"{', '.join(first)} and {last}" if first else last
     lines = [
         f"## {TITLE}",
         "",
