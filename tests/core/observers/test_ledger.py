@@ -16,6 +16,8 @@ from rolecall import (
     Retrying,
     RouteOpened,
     StepReused,
+    ToolEnded,
+    ToolTotals,
     Totals,
     Usage,
 )
@@ -113,3 +115,26 @@ def test_what_was_paid_for_before_is_saved() -> None:
 def test_whose_deliverable_a_person_wrote_is_kept() -> None:
     kept = DeliverableKept(at=1.0, agent="a", file="deliverables/01-a.md")
     assert heard(kept).edited == {"a"}
+
+
+def tool_ended(agent: str, tool: str, tree: str = "", **more: Any) -> ToolEnded:
+    values = {"step": "k", "call": "1", "arguments": {}, "text": "", "is_error": False, "took": 0.5}
+    return ToolEnded(at=1.0, agent=agent, tool=tool, tree=tree, **{**values, **more})
+
+
+def test_tool_calls_are_summed_up_by_tool_and_by_agent() -> None:
+    ledger = heard(
+        tool_ended("a", "write", "one"),
+        tool_ended("a", "read", is_error=True, took=2.0),
+        tool_ended("b", "write", "two"),
+        tool_ended("b", "run", "two"),  # it left the files as they were
+    )
+    assert ledger.tools == {
+        "write": ToolTotals(calls=2, failed=0, changed=2, took=1.0),
+        "read": ToolTotals(calls=1, failed=1, changed=0, took=2.0),
+        "run": ToolTotals(calls=1, failed=0, changed=0, took=0.5),
+    }
+    assert ledger.acting == {
+        "a": ToolTotals(calls=2, failed=1, changed=1, took=2.5),
+        "b": ToolTotals(calls=2, failed=0, changed=1, took=1.0),
+    }
