@@ -80,11 +80,12 @@ def verification(verified: Sequence[WorkspaceVerified]) -> str:
         return ""
     last = verified[-1]
     passed = sum(check.has_passed for check in last.checks)
-    which = f", in round {len(verified)}" if len(verified) > 1 else ""
+    failed = sum(not each.has_passed for each in verified[:-1])
+    which = f", in round {failed + 1}" if failed else ""
     sandbox = "without a sandbox" if last.sandbox == "none" else f"in {last.sandbox}"
     when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(last.when))
     passed_all = f"{passed} of {len(last.checks)} checks passed{which}"
-    lines = [f"Verified: {passed_all}, on what {last.agent} left, {sandbox}, {when}"]
+    lines = [f"Verified: {passed_all}, for {last.agent}, {sandbox}, {when}"]
     for check in last.checks:
         if not check.has_passed:
             how = f"limit on {check.stopped}" if check.stopped else f"exit status {check.code}"

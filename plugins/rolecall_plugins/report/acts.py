@@ -59,7 +59,7 @@ class CheckRow:
 
 @frozen
 class Verified:
-    """A verification in words. agent: who left the workspace so."""
+    """A verification in words. agent: for whom the checks were run."""
 
     agent: str
     words: str
@@ -96,8 +96,9 @@ def describe_verified(verified: Sequence[VerificationRecord]) -> list[Verified]:
     """Describe what was verified, the last first: it is what counts."""
     described = []
     room = OUTPUTS
-    for number, record in reversed(list(enumerate(verified, 1))):
+    for number, record in reversed(list(enumerate(verified))):
         event = record.event
+        failed = sum(not each.event.has_passed for each in verified[:number])
         checks = []
         for check in event.checks:
             output = plain(check.output[:room])
@@ -113,7 +114,7 @@ def describe_verified(verified: Sequence[VerificationRecord]) -> list[Verified]:
                 )
             )
         passed = sum(check.has_passed for check in event.checks)
-        round = f", in round {number}" if number > 1 else ""
+        round = f", in round {failed + 1}" if failed else ""
         no_sandbox = event.sandbox == "none"
         sandbox = "without a sandbox" if no_sandbox else f"in the sandbox {event.sandbox}"
         when = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(event.when))

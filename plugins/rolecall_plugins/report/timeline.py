@@ -91,7 +91,7 @@ def draw_acts(
             Bar(_describe_round(agent, calls), (_span("acting", start, end, seconds),))
         )
     for each in verified:
-        words = f"checks of what {each.event.agent} left, {each.began:.1f} s to {each.ended:.1f} s"
+        words = f"checks for {each.event.agent}, {each.began:.1f} s to {each.ended:.1f} s"
         bars.setdefault(each.event.agent, []).append(
             Bar(words, (_span("checking", each.began, each.ended, seconds),))
         )

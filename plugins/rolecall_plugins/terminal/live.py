@@ -143,7 +143,7 @@ class LiveView:
                 self._note(f"{event.tool} by {event.agent} is {fate}{always}", "cyan")
             case WorkspaceVerified():
                 style = "green" if event.has_passed else "red"
-                self._note(f"verified what {event.agent} left: {describe_verified(event)}", style)
+                self._note(f"{event.agent}: {describe_verified(event)}", style)
             case WorkTouched():
                 touched = ", ".join(name for name, _ in event.touched) or "nobody's work"
                 self._note(f"the change touches {touched}", "cyan")

@@ -157,7 +157,7 @@ def test_the_conversations_with_tools_are_summed_up_with_what_was_verified(acted
     assert loops[1].split()[:5] == ["coder", "3", "3", "1", "1"]
     assert loops[1].split()[-1] == "0.7500"
     assert "By tool\n" in shown
-    assert "\nVerified: 0 of 1 checks passed, on what coder left, without a sandbox, 20" in shown
+    assert "\nVerified: 0 of 1 checks passed, for coder, without a sandbox, 20" in shown
     assert " a.py: exit status 3\n" in shown
 
 

@@ -241,8 +241,8 @@ def test_what_was_verified_comes_right_after_the_plan(acted: str) -> None:
     assert sorted(order, key=acted.index) == order
     text = section(acted, "verification")
     first, _, before = text.partition("Before: ")
-    assert "2 of 2 checks passed, in round 2, on a fresh copy of what coder left" in first
-    assert "2027-01-15 08:00:01 UTC, in the sandbox bubblewrap, tree tree-two" in first
+    assert "2 of 2 checks passed, in round 2, on a fresh copy of the workspace" in first
+    assert "For coder, 2027-01-15 08:00:01 UTC, in the sandbox bubblewrap, tree tree-two" in first
     assert "pytest -q passed 0.5 s output 1 passed" in first
     assert "0 of 1 checks passed" in before
     assert "pytest -q failed: exit status 1" in before
@@ -306,7 +306,7 @@ def test_what_a_tool_was_told_and_said_can_neither_run_nor_reorder_what_is_read(
 def test_rounds_and_checks_are_on_the_timeline(acted: str) -> None:
     text = section(acted, "timeline")
     assert "coder calls workspace.write, " in text
-    assert "checks of what coder left, " in text
+    assert "checks for coder, " in text
     assert 'class="acting"' in acted
     assert "its tools run" in text
 

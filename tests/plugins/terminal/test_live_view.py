@@ -287,8 +287,8 @@ def test_arguments_that_a_model_wrote_drive_no_terminal_and_show_no_secret(scree
 
 def test_what_was_verified_stays_above_as_a_line(screen: Any) -> None:
     shown = screen(STARTED, verified(0), verified(1))
-    assert "verified what architect left: 1 of 1 checks passed" in shown.above
-    line = "verified what architect left: 0 of 1 checks passed, failed: pytest -q (exit status 1)"
+    assert "architect: 1 of 1 checks passed" in shown.above
+    line = "architect: 0 of 1 checks passed, failed: pytest -q (exit status 1)"
     assert line in " ".join(shown.above.split())
 
 
