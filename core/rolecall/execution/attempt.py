@@ -12,6 +12,7 @@ from ..errors import PluginError, ProviderError, RolecallError
 from ..json_schema import answer_fault
 from ..types.agents import Agent
 from ..types.causes import Cause
+from ..types.charge import believable
 from ..types.limits import Call, Limiter, Outcome, SendLimiter
 from ..types.messages import (
     Provider,
@@ -181,7 +182,8 @@ class Attempts:
                 _end(limiter, call, outcome)
             if outcome.started:
                 self._speeds.ended(call.number, outcome.usage.output, recorder.first_text)
-                self._budget.reconcile(reserved, result.cost, outcome.cause)
+                has_begun = recorder.first_text is not None or result.usage not in (None, Usage())
+                self._budget.reconcile(reserved, result.cost, outcome.cause, has_begun=has_begun)
             else:
                 self._budget.release(reserved)
 
@@ -230,7 +232,9 @@ class Attempts:
             cost = _cost(target, error.usage)
         if response is not None:
             response = redacted(response, self._redact)
-            cost = response.cost
+            if response.usage is not None and not response.usage.output and response.text.strip():
+                response = evolve(response, usage=None, cost=None)  # no text takes no token
+            cost = believable(response.cost)
             if cost is None or target.own_price is not None:
                 cost = _cost(target, response.usage)
                 response = evolve(response, cost=cost)

@@ -73,9 +73,19 @@ class Budget:
         self._reserved.append(worst)
         return worst
 
-    def reconcile(self, reserved: float, cost: float | None, cause: Cause | None) -> None:
-        """Replace what was reserved for a call by what it counts as now that it has ended."""
-        self._spent += charge(cost, cause, reserved)
+    def reconcile(
+        self,
+        reserved: float,
+        cost: float | None,
+        cause: Cause | None,
+        *,
+        has_begun: bool = False,
+    ) -> None:
+        """Replace what was reserved for a call by what it counts as now that it has ended.
+
+        has_begun: as in `charge`.
+        """
+        self._spent += charge(cost, cause, reserved, has_begun=has_begun)
         self.release(reserved)
 
     def release(self, reserved: float) -> None:
@@ -95,4 +105,5 @@ def worst_case(request: Request) -> Usage:
     size = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
     size += sum(parts_size(message.parts) for message in request.messages)
     size += sum(len(repr(tool)) for tool in request.tools)
+    size += len(repr(request.schema)) if request.schema else 0
     return Usage(input=size // BYTES_PER_TOKEN + 1, output=request.max_output_tokens)

@@ -6,7 +6,7 @@ from pathlib import Path
 from attrs import define, evolve
 
 from ..types.causes import Cause
-from ..types.charge import charge
+from ..types.charge import believable, charge
 from ..types.events import CallEnded, CallStarted, Rerouted, ToolEnded, WorkspaceVerified
 from .journal import read_records
 from .records import ProcessRecord, Record
@@ -31,8 +31,8 @@ class Spent:
     def add(self, call: CallEnded, worst: float) -> None:
         """Add a call. worst: what it counted as while it was under way."""
         self.calls += 1
-        self.cost += call.cost or 0.0
-        self.charged += charge(call.cost, call.cause, worst) - worst
+        self.cost += believable(call.cost) or 0.0
+        self.charged += charge(call.cost, call.cause, worst, has_begun=call.has_begun) - worst
         if call.cause is None:
             self.answer = call.cost
 

@@ -158,6 +158,11 @@ class CallEnded(CallEvent):
     request_id: str | None = None
     parts: tuple[Part, ...] = ()
 
+    @property
+    def has_begun(self) -> bool:
+        """Check whether some of an answer, or of its tokens, was told."""
+        return self.first_text is not None or self.usage != Usage()
+
 
 @frozen(kw_only=True)
 class RoundStarted(Event):

@@ -1,6 +1,7 @@
 """One HTTP attempt: permits, the provider's call, and what its reply is worth."""
 
 import asyncio
+import math
 import threading
 from collections.abc import Coroutine
 from typing import Any
@@ -167,6 +168,15 @@ def test_an_answer_that_tells_no_tokens_has_an_unknown_cost() -> None:
     result = calling.call()
     assert (result.usage, result.cost) == (None, None)
     assert (calling.ended.text, calling.ended.cost) == ("text", None)
+
+
+@pytest.mark.parametrize(
+    "response",
+    [Response("text", Usage(3, 0)), Response("text", cost=-1.0), Response("text", cost=math.nan)],
+)
+def test_tokens_or_costs_that_no_answer_can_have_are_unknown(response: Response) -> None:
+    result = Calling(Priced("one", [response])).call()
+    assert (result.usage, result.cost) == (None, None)
 
 
 def test_a_providers_cost_counts_where_its_answer_names_none() -> None:

@@ -1,6 +1,7 @@
 """Whatever vendors reply, what is counted never falls below what may have been spent."""
 
 import json
+import math
 from math import isclose
 from pathlib import Path
 
@@ -37,6 +38,18 @@ def test_a_call_that_broke_off_counts_as_its_most_whatever_it_told(cause: Cause)
 @pytest.mark.parametrize("cause", sorted(UNBILLED))
 def test_a_call_that_was_refused_costs_what_it_told(cause: Cause) -> None:
     assert charge(None, cause, 2.0) == 0.0
+
+
+@pytest.mark.parametrize("cause", sorted(UNBILLED))
+def test_a_call_that_failed_after_it_had_begun_to_answer_counts_as_its_most(cause: Cause) -> None:
+    assert charge(None, cause, 2.0, has_begun=True) == 2.0
+    assert charge(0.5, cause, 2.0, has_begun=True) == 2.0
+
+
+@pytest.mark.parametrize("cost", [-1.0, math.nan, math.inf, -math.inf])
+def test_a_cost_that_no_call_can_have_is_none(cost: float) -> None:
+    assert charge(cost, None, 2.0) == 2.0
+    assert charge(cost, Cause.AUTH, 2.0) == 0.0
 
 
 @given(st.lists(ENDS, max_size=8), st.sets(st.integers(0, 8)))
