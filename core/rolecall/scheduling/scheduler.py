@@ -89,6 +89,7 @@ class Scheduler:
             _log.warning("%s", line)
         self._dispatcher.prepare(route.provider for agent in team for route in agent.routes)
         interrupted = True
+        failure: RunError | None = None
         try:
             if self._revisions.pending is not None:
                 await self._take_up_change()
@@ -96,7 +97,7 @@ class Scheduler:
                 await self._walk(team.agents)
             interrupted = False
         except* RunError as group:  # the disk takes nothing more: paying on is no use
-            raise group.exceptions[0] from None
+            failure = _first(group)  # raised here, some Pythons would wrap it in a group again
         finally:
             self._describe_workspace()
             context.emit(
@@ -108,6 +109,8 @@ class Scheduler:
                     interrupted=interrupted,
                 )
             )
+        if failure is not None:
+            raise failure
         done = tuple(name for name in team.agents if name in self._texts)
         return RunOutcome(done, dict(self._failed), dict(self._blocked), tuple(self._cut))
 
@@ -212,3 +215,9 @@ class Scheduler:
         if name not in self._blocked:
             self._blocked[name] = by
             self._context.emit(AgentBlocked(at=self._context.at, agent=name, by=by))
+
+
+def _first(group: ExceptionGroup[RunError]) -> RunError:
+    """Return the first error of a group, whose groups may lie within each other."""
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, ExceptionGroup) else error

@@ -119,7 +119,7 @@ class ToolExecutor:
         """
         ended: list[ToolEnded] = []
         for changes, group in groupby(calls, lambda call: _changes(toolbox.find(call.name))):
-            making = [self._remembered(agent, step, call, toolbox) for call in group]
+            making = (self._remembered(agent, step, call, toolbox) for call in group)
             if changes:
                 ended += [await each for each in making]
             else:

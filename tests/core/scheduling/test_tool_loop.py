@@ -1,6 +1,7 @@
 """Agents call tools, each call is remembered, and what is on record is never done again."""
 
 import asyncio
+import gc
 import json
 import os
 import shutil
@@ -212,6 +213,15 @@ def test_a_long_result_is_shortened_and_kept_whole_where_tools_can_read_it(tmp_p
     assert path.startswith(OUTPUTS)
     assert "middle" in workspace(ran.folder).read(path)
     assert workspace(ran.folder).files() == ["a"]
+
+
+def test_changes_behind_one_that_fails_are_not_begun(tmp_path: Path) -> None:
+    settings = evolve(SETTINGS, environment={"PATH": str(tmp_path)})
+    provider = Acting({"writer": TWO_FILES})
+    ran = act(tmp_path / "run", [WRITER], provider, settings=settings)
+    gc.collect()  # what was begun and never awaited would be warned of
+    assert "git is not installed" in str(ran.outcome.failed["writer"])
+    assert ran.events.of(ToolStarted) == []
 
 
 class Leaving(Send):
