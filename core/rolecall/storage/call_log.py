@@ -78,14 +78,16 @@ class CallLog:
         match record:
             case CallStarted():
                 self.last = max(self.last, record.call)
-                self._open[record.call] = record
+                # A stranger's record must not make room in a budget.
+                begun = evolve(record, worst=max(0.0, record.worst))
+                self._open[record.call] = begun
                 for spent in self._of(record.agent):
-                    spent.charged += record.worst
+                    spent.charged += begun.worst
             case CallEnded():
                 self._ended.add(record.call)
-                begun = self._open.pop(record.call, None)
+                open_ = self._open.pop(record.call, None)
                 for spent in self._of(record.agent):
-                    spent.add(record, begun.worst if begun else 0.0)
+                    spent.add(record, open_.worst if open_ else 0.0)
                 if record.cause is Cause.THINKING_ONLY:
                     most = max(record.max_output_tokens, self.exhausted_budget(record.step))
                     self._exhausted[record.step] = most

@@ -71,6 +71,7 @@ class Signer:
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
+        self._has_warned = False
 
     def doubt(self, run: Path) -> str:
         """Return why a run cannot be taken for the user's own, or "" where it can.
@@ -121,7 +122,9 @@ class Signer:
             signature = _Signature.make(self._made_secret(), place, _seal(run) if closed else "")
             files.write(ORIGIN, json.dumps(asdict(signature)).encode())
         except RunError as error:
-            _log.warning("%s cannot be signed as yours: %s", run, error)
+            if not self._has_warned:
+                _log.warning("%s cannot be signed as yours: %s", run, error)
+            self._has_warned = True
 
     def _is_in_place(self, run: Path) -> bool:
         secret = self._secret()

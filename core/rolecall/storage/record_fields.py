@@ -13,6 +13,8 @@ from ..types.parts import Part, from_json
 from ..types.verification import Check
 from ..usage import Usage
 
+LARGEST = 1e15  # of a number: beyond it floats count no longer in ones
+
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
@@ -21,15 +23,25 @@ def _text(value: object) -> str:
 
 
 def _whole(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise ValueError(f"must be a whole number, not {value!r}")
+    if not isinstance(value, int) or isinstance(value, bool) or not _is_sane(value):
+        raise ValueError(f"must be a whole number, not {str(value)[:50]!r}")
     return value
 
 
 def _number(value: object) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        raise ValueError(f"must be a number, not {value!r}")
+    if not isinstance(value, int | float) or isinstance(value, bool) or not _is_sane(value):
+        raise ValueError(f"must be a number, not {str(value)[:50]!r}")
     return value
+
+
+def _positive_or_none(value: object) -> float | None:
+    """Take what nothing can have cost or taken for unknown; vendors' replies once led to such."""
+    number = None if value is None else _number(value)
+    return number if number is None or number >= 0 else None
+
+
+def _is_sane(number: float) -> bool:
+    return -LARGEST < number < LARGEST  # what is no number or infinite is not
 
 
 def _cause(value: object) -> Cause:
@@ -131,7 +143,7 @@ PARSERS: Mapping[Any, Callable[[object], Any]] = {
     Balance: _balance,
     Usage: _usage,
     str | None: _or_none(_text),
-    float | None: _or_none(_number),
+    float | None: _positive_or_none,
     Cause | None: _or_none(_cause),
     tuple[str, ...]: _texts,
     Mapping[str, str]: _text_by_name,

@@ -37,6 +37,16 @@ class ProcessRecord:
 
 
 @frozen(kw_only=True)
+class TrustedRecord:
+    """Who received the run from somebody else made it theirs; `when` is in seconds since 1970.
+
+    What its operator had allowed, and what rolecall had verified for them, counts no longer.
+    """
+
+    when: float
+
+
+@frozen(kw_only=True)
 class StepRecord:
     """A step was answered by a call whose end is on record."""
 
@@ -147,11 +157,13 @@ Record = (
     | ToolStarted
     | ToolEnded
     | ConsentDecided
+    | TrustedRecord
     | WorkspaceRecord
     | WorkspaceVerified
 )
 _TYPES: Mapping[str, type[Record]] = {
     "run": ProcessRecord,
+    "trusted": TrustedRecord,
     "call_started": CallStarted,
     "call_ended": CallEnded,
     "rerouted": Rerouted,

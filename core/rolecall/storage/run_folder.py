@@ -1,5 +1,6 @@
 """A run's folder: what is in it, who may write it, and where it is found."""
 
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
@@ -45,17 +46,19 @@ class RunFolder:
         self._files = SafeFolder(path)
         self._lock = take_lock(path)
         try:
+            is_foreign = trust and bool(signer.doubt(path))
             signer.check(path, trust)
             self._files.sweep()
             self._past = f"{HISTORY}/{len(self._files.folders(HISTORY)) + 1:03}"
             note_holder(path)
-            # Before there is a journal: a folder that has one is a run, and asked whose it is.
-            signer.sign(path)
             self._journal = Journal(path / JOURNAL)
+            self.store = StepStore(self._journal)
+            if is_foreign:  # on record before it counts as one's own
+                self.store.trust(time.time())
+            signer.sign(path)
         except BaseException:
             self._lock.release()
             raise
-        self.store = StepStore(self._journal)
         self.torn = self._journal.torn
 
     @classmethod
@@ -73,6 +76,8 @@ class RunFolder:
         content = request.rstrip() + "\n"
         files.write(REQUEST, content.encode("utf-8", "backslashreplace"))
         files.write(RUN_TOML, tomli_w.dumps(about).encode())
+        # Before there is a journal: a folder that has one is a run, and asked whose it is.
+        signer.sign(path)
         return cls(path, signer, trust=True)
 
     @classmethod

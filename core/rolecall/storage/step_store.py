@@ -37,6 +37,7 @@ from .records import (
     ReusedRecord,
     StepRecord,
     TouchedRecord,
+    TrustedRecord,
     UpdateRecord,
     WorkspaceRecord,
 )
@@ -175,6 +176,10 @@ class StepStore:
     ) -> None:
         """Record what happened to the workspace; it is to be flushed before anyone relies on it."""
         self._record(record, wait=False)
+
+    def trust(self, when: float) -> None:
+        """Record that a run of somebody else goes on as the user's own."""
+        self._record(TrustedRecord(when=when))
 
     def forget(self, agents: Collection[str]) -> None:
         """Drop the answers of agents, so that they are asked again although nothing has changed."""

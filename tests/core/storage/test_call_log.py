@@ -85,3 +85,10 @@ def test_the_calls_of_a_run_can_be_read_from_its_folder(tmp_path: Path) -> None:
 def test_a_folder_without_a_journal_is_named(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"journal\.jsonl: is not there"):
         past_calls(tmp_path)
+
+
+def test_no_record_makes_room_in_a_budget() -> None:
+    log = CallLog(
+        [call_started(1, worst=-100.0), call_ended(1, cost=0.5), call_started(2, worst=-9)]
+    )
+    assert log.total.charged == 0.5

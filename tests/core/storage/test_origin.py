@@ -12,7 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rolecall import RunError, UntrustedRun
+from rolecall import (
+    Check,
+    Consent,
+    ConsentDecided,
+    RunError,
+    UntrustedRun,
+    WorkspaceVerified,
+)
 from rolecall.storage.origin import MARKER, NOBODY, ORIGIN, Signer
 from rolecall.storage.run_folder import RunFolder
 from rolecall.storage.run_index import past_history
@@ -290,3 +297,27 @@ def test_a_file_that_cannot_be_read_leaves_a_copy_in_doubt(run: Path, signer: Si
         assert signer.doubt(taken)
     with pytest.raises(RunError):
         signer.check(taken.parent / "nowhere")
+
+
+def test_what_its_operator_allowed_and_had_verified_counts_no_longer(
+    tmp_path: Path, signer: Signer
+) -> None:
+    check = Check(command="true", code=0, output="", seconds=1.0, stopped="")
+    with RunFolder.create(tmp_path / "run", "Build it.", {}) as folder:
+        folder.store.remember(
+            ConsentDecided(
+                at=1.0, agent="a", step="s", call="1", tool="send", consent=Consent.ALWAYS
+            )
+        )
+        folder.store.remember(
+            WorkspaceVerified(
+                at=1.0, agent="a", tree="t", sandbox="none", when=1.0, checks=(check,)
+            )
+        )
+    with RunFolder(tmp_path / "run") as folder:
+        assert folder.store.tools.consent("s", "1", "send") is Consent.ALWAYS
+        assert folder.store.tools.verifications(["a"])
+    for trust in (True, False):
+        with RunFolder(tmp_path / "run", signer, trust=trust) as folder:
+            assert folder.store.tools.consent("s", "1", "send") is None
+            assert not folder.store.tools.verifications(["a"])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from building import call_ended, call_started
 
-from rolecall import Cause, Consent, ConsentDecided, Stop, ToolEnded, ToolStarted, Usage
+from rolecall import CallEnded, Cause, Consent, ConsentDecided, Stop, ToolEnded, ToolStarted, Usage
 from rolecall.storage.records import (
     AnswerRecord,
     CarriedOverRecord,
@@ -19,6 +19,7 @@ from rolecall.storage.records import (
     ReusedRecord,
     StepRecord,
     TouchedRecord,
+    TrustedRecord,
     UpdateRecord,
     WorkspaceRecord,
     parse,
@@ -78,6 +79,7 @@ KEPT: list[tuple[dict[str, Any], Record]] = [
             cost=0.25,
         ),
     ),
+    ({"type": "trusted", "when": 1.5}, TrustedRecord(when=1.5)),
     (
         {"type": "step_done", "step": "key", "call": 7, "route": "one/m"},
         StepRecord(step="key", call=7, route="one/m"),
@@ -165,11 +167,20 @@ def test_a_field_of_another_type_is_named(values: dict[str, Any], record: Record
         ("usage", {"input": "10"}),
         ("held", [["interval"]]),
         ("held", [["interval", "long"]]),
+        ("took", float("nan")),
+        ("cost", float("inf")),
+        ("call", 10**400),
     ],
 )
 def test_a_value_that_cannot_be_is_named(name: str, wrong: object) -> None:
     with pytest.raises(ValueError, match=rf"^call_ended\.{name} must .*, not "):
         parse({**ENDED, name: wrong})
+
+
+def test_a_cost_that_cannot_be_is_unknown() -> None:
+    record = parse({**ENDED, "cost": -650.0})
+    assert isinstance(record, CallEnded)
+    assert record.cost is None
 
 
 def test_what_a_call_waited_for_was_not_always_on_record() -> None:

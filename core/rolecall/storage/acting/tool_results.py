@@ -5,7 +5,7 @@ from collections.abc import Collection
 from ...types.consent import Consent
 from ...types.events import ConsentDecided, ToolEnded, ToolStarted, WorkspaceVerified
 from ...types.verification import REGISTER_CHECKS, Registration
-from ..records import ForgottenRecord, Record, WorkspaceRecord
+from ..records import ForgottenRecord, Record, TrustedRecord, WorkspaceRecord
 
 
 class ToolResults:
@@ -44,6 +44,9 @@ class ToolResults:
             case WorkspaceVerified():
                 commands = tuple(check.command for check in record.checks)
                 self._verified[record.tree, commands] = record
+            case TrustedRecord():
+                for known in (self._decided, self._always, self._verified):
+                    known.clear()
             case ForgottenRecord():
                 for kept in (self._ended, self._decided):
                     for key in [key for key, each in kept.items() if each.agent in record.agents]:

@@ -1,8 +1,9 @@
 """The files that a run's agents work on, with a git history that lies beside them.
 
 `workspace/` holds the files and nothing of git; `workspace.git/` holds the history, where no
-command that runs in the workspace can reach it. Both may come from a stranger: git's
-configuration is written anew before it is used, no hook runs, and a link in it is refused.
+command that runs in the workspace can reach it. Both may come from a stranger, so of the history
+only objects and references are taken, and all else is written anew before git looks at it: no
+configuration, hook, index or other place to look for objects that somebody prepared is used.
 """
 
 import os
@@ -56,14 +57,16 @@ _ALONE = {
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_ALLOW_PROTOCOL": "none",
+    "GIT_NO_REPLACE_OBJECTS": "1",
     "LC_ALL": "C",
 }
 # Of the environment git gets what programs need to be found and to start.
 _KEPT = ("PATH", "SYSTEMROOT", "TEMP", "TMP")
-# What would lead git to files elsewhere.
-_LEADING_AWAY = ("commondir", "gitdir", "config.worktree", "objects/info/alternates")
-# What git needs to take a folder for a history.
-_HISTORY = ("HEAD", "objects", "refs")
+# What is taken of a history: an index may name files anywhere, and `info` other places.
+_TAKEN = ("objects", "refs", "packed-refs")
+# What git needs to take a folder for a history, beside what is written anew.
+_HISTORY = ("objects", "refs")
+_ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 # What a process that was killed may have left: locks, and files that were to become others.
 _LEFT_BEHIND = re.compile(r".+\.lock|tmp_obj_.+|.+\.index")
 
@@ -123,24 +126,10 @@ class GitWorkspace:
         """
         if self._is_ready:
             return
-        run = SafeFolder(self._git_dir.parent)
-        for name in (FILES, GIT):
-            if (run.path / name).is_symlink():
-                raise RunError(f"{run.path / name}: is a link, and links are not followed")
-        self._folder.path.mkdir(mode=0o700, exist_ok=True)
-        for path in list(_below(self._git_dir)):
-            if path.is_symlink():
-                raise RunError(f"{path}: is a link; the workspace's history is not used")
-            if _LEFT_BEHIND.fullmatch(path.name) and not path.is_dir():
-                path.unlink()
-        if not all((self._git_dir / name).exists() for name in _HISTORY):
-            run.delete(f"{GIT}/config")
-            self._git("init", "--quiet", "--template=", "--initial-branch=main")
-        for name in _LEADING_AWAY:
-            run.delete(f"{GIT}/{name}")
-        run.write(f"{GIT}/config", _CONFIG)
-        run.write(f"{GIT}/info/attributes", _ATTRIBUTES)
-        run.write(f"{GIT}/info/exclude", f"/{OUTPUTS}/\n".encode())
+        try:
+            self._make_ready(SafeFolder(self._git_dir.parent))
+        except OSError as error:
+            raise RunError(f"{error.filename}: cannot be used: {error.strerror}") from error
         self._is_ready = True
 
     def files(self) -> list[str]:
@@ -201,7 +190,7 @@ class GitWorkspace:
         """
         self.begin()
         _clean(self._folder.path)
-        self._git("read-tree", "--reset", "-u", tree)
+        self._git("read-tree", "--reset", "-u", _object_id(tree))
         self._git("clean", "-d", "--force", "--quiet", *(["-x"] if ignored else []))
         self._folder.sweep()
         _clean(self._folder.path)  # the tree itself may be a stranger's
@@ -240,7 +229,9 @@ class GitWorkspace:
 
     def changes(self, old: str, new: str) -> dict[str, str]:
         """Map the files that differ between two trees to `A`, `M` or `D`."""
-        names = self._git("diff-tree", "-r", "-z", "--no-renames", "--name-status", old, new)
+        names = self._git(
+            "diff-tree", "-r", "-z", "--no-renames", "--name-status", *map(_object_id, (old, new))
+        )
         fields = names.split("\0")[:-1]
         return dict(zip(fields[1::2], fields[::2], strict=True))
 
@@ -251,7 +242,7 @@ class GitWorkspace:
 
         most: bytes of all patches, and of all names. Large files count as binary.
         """
-        content = "".join(f"{old} {new}\n" for old, new in pairs)
+        content = "".join(f"{_object_id(old)} {_object_id(new)}\n" for old, new in pairs)
         names, _ = self._beginning("-z", "--name-status", content=content, most=most)
         plain = ("--no-ext-diff", "--no-textconv", "--no-color")
         text, cut = self._beginning("-p", *plain, content=content, most=most)
@@ -266,7 +257,8 @@ class GitWorkspace:
 
     def diff(self, old: str, new: str) -> str:
         """Return how two trees differ, as a patch."""
-        return self._git("diff-tree", "-r", "-p", "--no-ext-diff", "--no-textconv", old, new)
+        trees = map(_object_id, (old, new))
+        return self._git("diff-tree", "-r", "-p", "--no-ext-diff", "--no-textconv", *trees)
 
     def copy(self, target: Path) -> list[str]:
         """Copy the files as they are into a folder, which must be empty or not be there yet.
@@ -292,7 +284,9 @@ class GitWorkspace:
 
     def _mixed(self, tree: str, other: str, paths: Collection[str]) -> str:
         """Return a tree that has these paths from another one."""
-        fields = self._git("diff-tree", "-r", "-z", "--no-renames", tree, other).split("\0")[:-1]
+        fields = self._git(
+            "diff-tree", "-r", "-z", "--no-renames", *map(_object_id, (tree, other))
+        ).split("\0")[:-1]
         entries = []
         for about, path in zip(fields[::2], fields[1::2], strict=True):
             if path in paths:
@@ -309,10 +303,43 @@ class GitWorkspace:
         path = self._git_dir / f"{secrets.token_hex(8)}.index"
         variables = {"GIT_INDEX_FILE": str(path)}
         try:
-            self._git("read-tree", tree, variables=variables)
+            self._git("read-tree", _object_id(tree), variables=variables)
             yield variables
         finally:
             path.unlink(missing_ok=True)
+
+    def _make_ready(self, run: SafeFolder) -> None:
+        for name in (FILES, GIT):
+            if (run.path / name).is_symlink():
+                raise RunError(f"{run.path / name}: is a link, and links are not followed")
+            if (run.path / name).exists() and not (run.path / name).is_dir():
+                raise RunError(f"{run.path / name}: is no folder; remove it")
+        self._folder.path.mkdir(mode=0o700, exist_ok=True)
+        for path in list(_below(self._git_dir)):
+            if path.is_symlink():
+                raise RunError(f"{path}: is a link; the workspace's history is not used")
+            if not path.is_dir() and not path.is_file():
+                raise RunError(f"{path}: is no regular file; the workspace's history is not used")
+        self._clean_history()
+        if not all((self._git_dir / name).exists() for name in _HISTORY):
+            self._call("init", "--quiet", "--template=", "--initial-branch=main")
+        run.write(f"{GIT}/HEAD", f"ref: {BRANCH}\n".encode())
+        run.write(f"{GIT}/config", _CONFIG)
+        run.write(f"{GIT}/info/attributes", _ATTRIBUTES)
+        run.write(f"{GIT}/info/exclude", f"/{OUTPUTS}/\n".encode())
+
+    def _clean_history(self) -> None:
+        """Remove what is not taken of a history, and what a killed process left in the rest."""
+        if not self._git_dir.exists():
+            return
+        for path in self._git_dir.iterdir():
+            if path.name not in _TAKEN:
+                _remove(path)
+        if (self._git_dir / "objects" / "info").exists():
+            _remove(self._git_dir / "objects" / "info")
+        for path in list(_below(self._git_dir)):
+            if _LEFT_BEHIND.fullmatch(path.name) and not path.is_dir():
+                path.unlink()
 
     def _checked(self, path: str) -> str:
         plain = path.removeprefix("./")
@@ -325,6 +352,7 @@ class GitWorkspace:
 
     def _beginning(self, *options: str, content: str, most: int) -> tuple[str, bool]:
         """Return what git writes of pairs of trees, up to so many bytes, and whether it is cut."""
+        self.begin()
         arguments = ("-c", f"core.bigFileThreshold={most}", "diff-tree", "--stdin", "-r")
         with tempfile.TemporaryFile() as pairs:
             pairs.write(content.encode())
@@ -353,6 +381,13 @@ class GitWorkspace:
     def _git(
         self, *arguments: str, content: str = "", variables: Mapping[str, str] | None = None
     ) -> str:
+        """Call git on what was made ready for it."""
+        self.begin()
+        return self._call(*arguments, content=content, variables=variables)
+
+    def _call(
+        self, *arguments: str, content: str = "", variables: Mapping[str, str] | None = None
+    ) -> str:
         command = self._command(*arguments)
         try:
             done = subprocess.run(
@@ -371,6 +406,13 @@ class GitWorkspace:
         except OSError as error:
             raise RunError(f"{self._git_dir}: git cannot be run: {error.strerror}") from error
         return done.stdout.decode("utf-8", "surrogateescape")
+
+
+def _object_id(tree: str) -> str:
+    """Return a tree's id; a journal may name anything, also what git takes for an option."""
+    if not _ID.fullmatch(tree):
+        raise RunError(f"{tree[:100]!r} is no state of the workspace")
+    return tree
 
 
 def _make_empty(folder: Path) -> None:

@@ -368,3 +368,114 @@ def test_files_that_are_too_large_together_are_not_kept(
     workspace.restore(before, ignored=True)
     assert workspace.keep() == before
     assert workspace.files() == []
+
+
+def _alternates(git: Path, mark: Path) -> None:
+    (git / "objects" / "info").mkdir(exist_ok=True)
+    (git / "objects" / "info" / "alternates").write_text(f"{mark.parent}/elsewhere\n")
+
+
+def _include(git: Path, mark: Path) -> None:
+    (git / "config").write_text(f"[include]\n\tpath = {mark.parent}/elsewhere\n")
+
+
+def _commands(git: Path, mark: Path) -> None:
+    run = f"touch {mark}"
+    (git / "config").write_text(
+        f"[core]\n\tpager = {run}\n\tsshCommand = {run}\n\teditor = {run}\n\taskPass = {run}\n"
+        f'[diff]\n\texternal = {run}\n[diff "x"]\n\ttextconv = {run}\n\tcommand = {run}\n'
+        f"[gpg]\n\tprogram = {run}\n[credential]\n\thelper = !{run}\n"
+        f'[remote "origin"]\n\turl = ext::{run}\n\tpromisor = true\n'
+        "[extensions]\n\tpartialClone = origin\n\tworktreeConfig = true\n"
+        "[submodule]\n\trecurse = true\n[commit]\n\tgpgSign = true\n[core]\n\tworktree = /\n"
+    )
+    (git / "config.worktree").write_text(f"[core]\n\tfsmonitor = {run}; false\n")
+
+
+def _worktrees(git: Path, mark: Path) -> None:
+    for name in ("commondir", "gitdir"):
+        (git / name).write_text(f"{mark.parent}/elsewhere\n")
+
+
+def _head(git: Path, mark: Path) -> None:
+    (git / "HEAD").write_text("ref: refs/heads/../../../mark\n")
+    (git / "shallow").write_text("0" * 40 + "\n")
+
+
+def _replaced(git: Path, mark: Path) -> None:
+    (git / "refs" / "replace").mkdir()
+    for tree in ("6b2b0e6f", "4b825dc6"):
+        (git / "refs" / "replace" / tree.ljust(40, "0")).write_text("0" * 40 + "\n")
+
+
+@pytest.mark.parametrize(
+    "poison",
+    [_hooks, _monitor, _filter, _alternates, _include, _commands, _worktrees, _head, _replaced],
+)
+def test_whatever_a_strangers_history_is_set_to_the_files_are_kept_and_restored(
+    tmp_path: Path, poison: Callable[[Path, Path], None]
+) -> None:
+    (tmp_path / "run").mkdir()
+    prepared = GitWorkspace(tmp_path / "run", ENVIRONMENT)
+    prepared.write("a", "one\n")
+    prepared.commit("writer", "key", "Write")
+    tree = prepared.keep()
+    poison(tmp_path / "run" / GIT, tmp_path / "mark")
+    outside = sorted(path.name for path in tmp_path.iterdir())
+    opened = GitWorkspace(tmp_path / "run", ENVIRONMENT)
+    assert [commit.agent for commit in opened.commits()] == ["writer"]
+    Path(opened.root, ".gitattributes").write_text("* filter=x diff=x merge=x\n")
+    Path(opened.root, ".gitmodules").write_text('[submodule "s"]\n\tpath = s\n\turl = ext::x\n')
+    opened.write("b", "two\n")
+    changed = opened.keep()
+    assert "+two" in opened.diff(tree, changed)
+    opened.export(changed, tmp_path / "run" / "out")
+    opened.restore(tree)
+    assert opened.files() == ["a"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == outside
+
+
+def test_a_strangers_index_is_not_looked_at(tmp_path: Path) -> None:
+    prepared = GitWorkspace(tmp_path, ENVIRONMENT)
+    prepared.write("a", "one\n")
+    tree = prepared.keep()
+    (tmp_path / GIT / "index").write_bytes(b"whatever a parser trips over")
+    opened = GitWorkspace(tmp_path, ENVIRONMENT)
+    opened.restore(EMPTY_TREE)
+    opened.restore(tree)
+    assert opened.keep() == tree
+
+
+@pytest.mark.parametrize("tree", ["--index-output=../x", "-u", "HEAD", "main:../x", "", "0" * 39])
+def test_what_a_journal_names_as_a_state_is_one(workspace: GitWorkspace, tree: str) -> None:
+    for use in (
+        lambda: workspace.restore(tree),
+        lambda: workspace.export(tree, Path(workspace.root).parent / "out"),
+        lambda: workspace.changes(tree, EMPTY_TREE),
+        lambda: workspace.diff(EMPTY_TREE, tree),
+    ):
+        with pytest.raises(RunError, match="is no state of the workspace"):
+            use()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes are POSIX's")
+@pytest.mark.parametrize("name", ["HEAD", "refs/heads/pipe", "objects/pipe", "index"])
+def test_a_pipe_in_a_strangers_history_holds_nobody_up(tmp_path: Path, name: str) -> None:
+    prepared = GitWorkspace(tmp_path, ENVIRONMENT)
+    prepared.begin()
+    (tmp_path / GIT / name).unlink(missing_ok=True)
+    os.mkfifo(tmp_path / GIT / name)
+    with pytest.raises(RunError, match=f"{name}: is no regular file"):
+        GitWorkspace(tmp_path, ENVIRONMENT).keep()
+
+
+@pytest.mark.parametrize("name", ["workspace", GIT])
+def test_a_file_in_a_folders_place_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("gitdir: /elsewhere\n")
+    with pytest.raises(RunError, match=f"{name}: is no folder; remove it"):
+        GitWorkspace(tmp_path, ENVIRONMENT).begin()
+
+
+def test_a_link_to_itself_is_removed(workspace: GitWorkspace) -> None:
+    Path(workspace.root, "loop").symlink_to("loop")
+    assert workspace.keep() == EMPTY_TREE
