@@ -67,8 +67,8 @@ class UntrustedRun(RunError):
         self.run = run
         self.doubt = doubt
         super().__init__(
-            f"{run} {doubt}. Its edits, answers and settings would count as your word: look at it, "
-            f"then go on with --trust (in a program trust=True), or rolecall runs trust {run}"
+            f"{run} {doubt}. Look at it: its edits, answers and settings would count as your word. "
+            f"To go on with it: --trust (in a program trust=True), or rolecall runs trust {run}"
         )
 
 

@@ -21,6 +21,11 @@ def printable(text: str) -> str:
     return text.replace("\r\n", "\n").translate(_UNSAFE)
 
 
+def one_line(text: str) -> str:
+    """Make a name printable that a stranger chose, which must not pass for two."""
+    return printable(text).replace("\n", "�")
+
+
 def counted(number: int, thing: str) -> str:
     """Write a number of things: `1 call`, `2 calls`."""
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

@@ -26,16 +26,21 @@ def is_trusted(app: App, run: Path, trust: bool) -> bool:
     Raises UntrustedRun where it would have to be, and nobody said so.
     """
     from ..storage.origin import Signer
+    from ..storage.run_toml import refuse_values
 
-    doubt = "" if trust else Signer(app.settings.identity).doubt(run)
+    doubt = Signer(app.settings.identity).doubt(run)
     if not doubt:
-        return trust
+        return False
     error = UntrustedRun(str(run), doubt)
-    if not sys.stdin.isatty():
+    if not trust and not sys.stdin.isatty():
         raise error
+    refuse_values(run)
+    if trust:
+        return True
     warn(f"{run} {doubt}.", _consequences(run))
     if not click.confirm("Do you know who made it, and shall it be yours?", err=True):
-        raise error
+        warn(f"{run} is left as it is")
+        raise click.exceptions.Exit(UntrustedRun.exit_code)
     return True
 
 

@@ -13,7 +13,7 @@ from .journal import JOURNAL, Journal
 from .origin import NOBODY, Signer
 from .run_lock import HOLDER, note_holder, take_lock
 from .run_paths import claim_folder, name_run, point_latest
-from .run_toml import RUN_TOML
+from .run_toml import RUN_TOML, refuse_values
 from .safe_folder import SafeFolder
 from .step_store import StepStore
 
@@ -48,6 +48,8 @@ class RunFolder:
         try:
             is_foreign = trust and bool(signer.doubt(path))
             signer.check(path, trust)
+            if is_foreign:
+                refuse_values(path)
             self._files.sweep()
             self._past = f"{HISTORY}/{len(self._files.folders(HISTORY)) + 1:03}"
             note_holder(path)

@@ -52,6 +52,20 @@ class RunToml:
         return cls(options=RunOptions(**chosen), **values)
 
 
+def refuse_values(folder: Path) -> None:
+    """Raise RunError where a run of somebody else was started with options that have values.
+
+    Those name something of the machine, a file to record into say, and who receives the run never
+    chose it.
+    """
+    for flag in RunToml.read(folder).flags:
+        if "=" in flag:
+            raise RunError(
+                f"{folder / RUN_TOML}: {flag} was chosen by who made the run; take it out of "
+                "`flags` there, and give it yourself where you want it"
+            )
+
+
 _texts = PARSERS[tuple[str, ...]]
 _table = PARSERS[Mapping[str, Any]]
 

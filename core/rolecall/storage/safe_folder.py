@@ -60,8 +60,9 @@ class SafeFolder:
             except FileNotFoundError:
                 return None
             with file:
-                content = file.read(most + 1)
-        if len(content) > most:
+                size = os.fstat(file.fileno()).st_size
+                content = b"" if size > most else file.read(most + 1)
+        if max(size, len(content)) > most:
             raise RunError(f"{self.path / name}: is larger than {most:,} bytes, and is not read")
         return content
 

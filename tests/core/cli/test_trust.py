@@ -60,7 +60,7 @@ def test_nobody_goes_on_with_it_unasked(
     (line,) = ended.err.splitlines()
     assert line.startswith(f"rolecall: {received} {REASON}")
     assert line.endswith(
-        f"go on with --trust (in a program trust=True), or rolecall runs trust {received}"
+        f"go on with it: --trust (in a program trust=True), or rolecall runs trust {received}"
     )
     assert {path: path.read_bytes() for path in received.rglob("*") if path.is_file()} == files
 
@@ -94,12 +94,27 @@ def test_on_a_terminal_its_receiver_is_asked(shell: Shell, received: Path) -> No
     assert "yours?" not in on_terminal(shell, "", "resume", str(received)).err
 
 
+def choose(run: Path, flag: str) -> None:
+    text = (run / "run.toml").read_text().replace("flags = []", f'flags = ["{flag}"]')
+    (run / "run.toml").write_text(text)
+
+
 def test_who_is_asked_sees_the_options_it_would_go_on_with(shell: Shell, received: Path) -> None:
-    text = (received / "run.toml").read_text().replace("flags = []", 'flags = ["--record=x"]')
-    (received / "run.toml").write_text(text)
+    choose(received, "--offline")
     ended = on_terminal(shell, "n\n", "resume", str(received))
-    assert "with the options --record=x\n" in ended.err
+    assert "with the options --offline\n" in ended.err
+
+
+@pytest.mark.parametrize("command", [("resume", "--trust"), ("runs", "trust")])
+def test_a_file_that_its_maker_chose_to_record_into_is_not_written(
+    shell: Shell, received: Path, command: Sequence[str]
+) -> None:
+    choose(received, "--record=x")
+    ended = shell(*command, str(received))
+    assert (ended.code, shell.asked) == (1, [])
+    assert f"{received}/run.toml: --record=x was chosen by who made the run" in ended.err
     assert not Path("x").exists()
+    assert shell("resume", str(received)).code == 5
 
 
 @pytest.mark.parametrize("command", [("runs", "show"), ("runs", "diff"), ("report",)])

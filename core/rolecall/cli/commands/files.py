@@ -8,6 +8,7 @@ from ...errors import UsageError
 from ..app import App
 from ..console import echo, warn
 from ..options import RUN, Command
+from ..render import one_line
 from ..trust import remark
 
 
@@ -28,7 +29,7 @@ def files(app: App, name: str | None, output: str | None) -> int:
     remark(app, path)
     if output is None:
         for file in workspace.files():
-            echo(file.replace("\n", "�"))  # else one name could pass for two
+            echo(one_line(file))
         return 0
     if is_busy(path):
         warn(f"{path}: agents are at work, and may be in the midst of writing")

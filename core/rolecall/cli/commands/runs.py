@@ -14,7 +14,7 @@ from ..app import App
 from ..command_line import Group
 from ..console import echo, show, warn, warn_of_logged
 from ..options import JSON, RUN, Command
-from ..render import Grid, counted, grid, printable
+from ..render import Grid, counted, grid, one_line
 from ..trust import remark
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def show_(app: App, name: str | None) -> None:
     for event in (*calls.acted, *calls.verified):
         ledger.notify(event)
     remark(app, path)
-    echo(f"{path}: {state.state}, {state.done} of {state.agents} agents done\n")
+    echo(f"{one_line(str(path))}: {state.state}, {state.done} of {state.agents} agents done\n")
     echo(request)
     for agent, spent in calls.spent.items():
         unit = "call " if spent.calls == 1 else "calls"
@@ -101,7 +101,7 @@ def rm(app: App, names: Sequence[str], yes: bool) -> None:
     if not yes and not sys.stdin.isatty():
         raise UsageError("nobody is there to be asked; to delete them all the same, add --yes")
     if not yes:
-        named = printable(", ".join(map(str, paths)))
+        named = one_line(", ".join(map(str, paths)))
         click.confirm(f"Delete {named}?", abort=True, err=True)
     for path in paths:
         remove(path)

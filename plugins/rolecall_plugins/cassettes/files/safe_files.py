@@ -1,4 +1,9 @@
-"""Read and write files whose path, or what stands there, a stranger may have chosen."""
+"""Read and write files whose path, or what stands there, a stranger may have chosen.
+
+`rolecall.SafeFolder` is for what lies below a folder that somebody prepared, so it follows no link
+at all. A cassette is named by the user, who may keep it behind links of their own; and it must
+outlast a power cut, while a run's files can be made again from its journal.
+"""
 
 import os
 import secrets
