@@ -45,6 +45,40 @@ def test_tools_are_listed_with_who_may_use_them(shell: Shell) -> None:
     assert "workspace.run" in shell("tools").out
 
 
+OUTSIDE = """
+from rolecall import ToolResult, hookimpl
+
+
+class Open:
+    name = "tickets.open"
+    description = "Open a ticket. It is seen by all."
+    parameters = {"type": "object"}
+    read_only = False
+    outside = True
+
+    async def call(self, arguments, work):
+        return ToolResult("opened")
+
+
+@hookimpl
+def rolecall_tools():
+    return [Open()]
+"""
+
+
+@pytest.mark.parametrize(("allow", "said"), [("", "asks"), ('allow = ["tickets.*"]', "allowed")])
+def test_what_changes_something_outside_is_listed_as_that(
+    shell: Shell, allow: str, said: str
+) -> None:
+    shell.install("tickets", OUTSIDE)
+    shell.configure(f"[tool.rolecall]\n{allow}\n")
+    rows = {row["tool"]: row for row in json.loads(shell("tools", "--json").out)}
+    assert (rows["tickets.open"]["outside"], rows["workspace.write"]["outside"]) == (True, False)
+    assert rows["tickets.open"]["allowed"] is (said == "allowed")
+    (line,) = (line for line in shell("tools").out.splitlines() if "tickets.open" in line)
+    assert f"outside, {said}" in line
+
+
 def test_the_files_of_a_run_are_listed_and_written_out(
     shell: Shell, run: Path, tmp_path: Path
 ) -> None:
