@@ -198,7 +198,7 @@ class RunSpans:
     def _verified(self, event: WorkspaceVerified) -> None:
         """Report a verification that is over: only now is known what each check came to."""
         now = time.time_ns()
-        began = self._checks.pop(event.agent, [])
+        began = self._checks.pop(event.agent, [])[-len(event.checks) :]
         whole = self._tracer.start_span(
             "rolecall.verify",
             _within(self._agents.get(event.agent, self._run)),
