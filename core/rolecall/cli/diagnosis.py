@@ -17,6 +17,7 @@ from ..config.settings import UNSET, AgentSettings, Settings
 from ..errors import RolecallError
 from ..execution.attempt import Attempts, Step
 from ..execution.context import CallContext, close
+from ..execution.deployments import ways
 from ..execution.redaction import MASK
 from ..plugin.assignment import current_team
 from ..plugin.run_setup import RunSetup
@@ -179,7 +180,7 @@ def _diagnose_folders(settings: Settings) -> Iterator[str]:
 
 
 def call_providers(setup: RunSetup, diagnosis: dict[str, Any]) -> int:
-    """Make one small call to each provider that can be called, inside the limits; count them."""
+    """Make one small call with each key that can be used; count the providers."""
     ready = [row for row in diagnosis["providers"] if row["state"] == "ready"]
     settings = setup.settings
     shared = SharedResources.collect(setup.host, settings)
@@ -202,7 +203,17 @@ def call_providers(setup: RunSetup, diagnosis: dict[str, Any]) -> int:
         route = Route(row["provider"])
         agent = Agent("doctor", "Doctor", "see whether it answers", HELLO, (route,))
         request = Request("", (Message("user", HELLO),), max_output_tokens=256)
-        result = await attempts.make(Step(agent), context.pricing.resolve(route), request)
+        results = [
+            (each, await attempts.make(Step(agent), each, request))
+            for each in ways(context.pricing.resolve(route))
+        ]
+        for target, failed in results:
+            # A short budget may all go to thinking: the provider answers all the same.
+            if failed.response is None and failed.error is not None:
+                why = f"{failed.error.cause}: {failed.error}"
+                called = f", {target.deployment.name}," if target.deployment else ""
+                diagnosis["problems"].append(f"{row['provider']}{called} does not answer: {why}")
+        result = next((each for _, each in results if each.error), results[0][1])
         row["seconds"] = next(
             (round(end.took, 3) for end in ends if end.provider == row["provider"]), None
         )
@@ -210,10 +221,6 @@ def call_providers(setup: RunSetup, diagnosis: dict[str, Any]) -> int:
         row["headers"] = dict(reply.headers) if reply else {}
         row["cost_usd"] = result.response.cost if result.response else None
         row["live"] = "answers" if result.error is None else str(result.error.cause)
-        # A short budget may all go to thinking: the provider answers all the same.
-        if result.response is None and result.error is not None:
-            why = f"{result.error.cause}: {result.error}"
-            diagnosis["problems"].append(f"{row['provider']} does not answer: {why}")
 
     async def ask_all() -> None:
         try:

@@ -64,7 +64,7 @@ class Deployments:
 
     def why_open(self, target: ResolvedRoute) -> Cause | None:
         """Return why a route is not asked now: all its ways are closed; None where one is not."""
-        causes = [self._why_closed(each) for each in _ways(target)]
+        causes = [self._why_closed(each) for each in ways(target)]
         return None if None in causes else causes[0]
 
     def choose(self, target: ResolvedRoute, describe: Describe, tried: Tried) -> ResolvedRoute:
@@ -72,12 +72,12 @@ class Deployments:
 
         describe: returns the call that would be made. tried: what failed this step goes last.
         """
-        ways = [each for each in _ways(target) if self._why_closed(each) is None]
-        ways = ways or [*_ways(target)]  # as a last resort one that is closed, to probe it
-        fresh = [each for each in ways if _name(each) not in tried.until]
+        possible = [each for each in ways(target) if self._why_closed(each) is None]
+        possible = possible or [*ways(target)]  # as a last resort one that is closed, to probe it
+        fresh = [each for each in possible if _name(each) not in tried.until]
         if not fresh:
             tried.until.clear()
-        candidates = [*_one_of_each_quota(fresh or ways)]
+        candidates = [*_one_of_each_quota(fresh or possible)]
         if len(candidates) == 1:
             return candidates[0]
         return min(candidates, key=lambda each: self._rank(each, describe(each)))
@@ -114,14 +114,14 @@ class Deployments:
         if target.deployment is None:
             return False
         until = float("inf") if retry_after is None else self._context.clock.now() + retry_after
-        for each in _ways(target):
+        for each in ways(target):
             assert each.deployment is not None
             shared = cause in SHARED and each.deployment.quota == target.deployment.quota
             if shared or each.deployment.name == target.deployment.name:
                 tried.until[each.deployment.name] = until
         return cause in ELSEWHERE and any(
             self._why_closed(each) is None and _name(each) not in tried.until
-            for each in _ways(target)
+            for each in ways(target)
         )
 
     def _why_closed(self, target: ResolvedRoute) -> Cause | None:
@@ -143,7 +143,7 @@ class Deployments:
         return (wait // ALIKE if isfinite(wait) else wait, (1.0 - room) // ALIKE, busy)
 
 
-def _ways(target: ResolvedRoute) -> Iterator[ResolvedRoute]:
+def ways(target: ResolvedRoute) -> Iterator[ResolvedRoute]:
     """List a route's ways; the route itself where its provider has only one."""
     deployments: Sequence[Deployment] = getattr(target.provider, "deployments", ())
     if not deployments or (len(deployments) == 1 and not deployments[0].name):
@@ -157,10 +157,10 @@ def _name(target: ResolvedRoute) -> str:
     return target.deployment.name if target.deployment is not None else ""
 
 
-def _one_of_each_quota(ways: Sequence[ResolvedRoute]) -> Iterator[ResolvedRoute]:
+def _one_of_each_quota(several: Sequence[ResolvedRoute]) -> Iterator[ResolvedRoute]:
     """List the first of each quota: to turn between keys of one would only be refused more."""
     seen = set()
-    for each in ways:
+    for each in several:
         quota = each.deployment.quota if each.deployment is not None else ""
         endpoint = each.deployment.api_base if each.deployment is not None else ""
         if (quota, endpoint) not in seen:

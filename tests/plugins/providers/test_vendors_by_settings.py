@@ -1,10 +1,18 @@
 """Providers that settings make, on the command line and against the simulator."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 from installing import FAST, Shell
+from places import ROOT
+
+from rolecall import load_settings
+from rolecall_plugins.providers.configured.accesses import Accesses
+from rolecall_plugins.simulator.injection import Fault
+from rolecall_plugins.simulator.scenario import Scenario
+from rolecall_plugins.simulator.server import serve_in_thread
 
 VENDORS = """
 [tool.rolecall.providers.openai]
@@ -79,3 +87,67 @@ def test_a_password_in_an_address_is_not_shown(shell: Shell) -> None:
     shell.configure(FAST + VENDORS.replace("http://localhost:1/v1", address))
     ended = shell("doctor", "--json")
     assert "sesame" not in ended.out + ended.err
+
+
+DOCUMENT = (ROOT / "docs" / "vendors.md").read_text("utf-8")
+BLOCKS = re.findall(r"^```toml\n(.*?)^```$", DOCUMENT, re.MULTILINE | re.DOTALL)
+KEYS = {
+    "OPENAI_API_KEY": "a-key",
+    "MISTRAL_API_KEY": "a-key",
+    "AZURE_API_KEY": "a-key",
+    "AZURE_EU_KEY": "a-key",
+    "AZURE_US_KEY": "b-key",
+    "OPENROUTER_API_KEY": "a-key",
+    "ANTHROPIC_API_KEY": "sk-ant-fake-fake-fake-one",
+    "ANTHROPIC_API_KEY_2": "sk-ant-fake-fake-fake-two",
+    "GEMINI_API_KEY": "AIza-fake-fake-fake-fake-fake-fake-fake",
+}
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_the_tables_of_the_document_can_be_copied_as_they_stand(shell: Shell, block: str) -> None:
+    # Google's library is nobody's here; without it, that provider says what to install.
+    shell.configure(FAST + block)
+    (shell.folder / ".env").write_text(
+        "".join(f"{name}={key}\n" for name, key in KEYS.items()), "utf-8"
+    )
+    rows = {row["provider"]: row["missing"] for row in shell("providers", "--json").json}
+    named = re.findall(r"^\[tool\.rolecall\.providers\.([\w-]+)\]", block, re.MULTILINE)
+    assert named
+    for name in named:
+        assert rows[name] is None or "rolecall[vertex]" in rows[name]
+
+
+def test_openai_takes_five_lines() -> None:
+    assert len(BLOCKS[0].splitlines()) <= 5
+
+
+def test_a_live_diagnosis_asks_with_every_key(shell: Shell) -> None:
+    shell.configure(FAST + '[tool.rolecall.providers.claude]\nkeys = ["ONE", "TWO"]\n')
+    (shell.folder / ".env").write_text("ONE=first-first\nTWO=second-second\n", "utf-8")
+    with serve_in_thread(Scenario(faults=(Fault.parse("claude:auth:1"),))) as served:
+        lines = f"ANTHROPIC_API_BASE={served.anthropic_base}\n"
+        with (shell.folder / ".env").open("a", encoding="utf-8") as file:
+            file.write(lines)
+        diagnosis = shell("doctor", "--live", "--json").json
+        asked = [arrival.provider for arrival in served.arrivals]
+    assert asked == ["claude", "claude"]
+    assert any(line.startswith("claude, ONE, does not answer") for line in diagnosis["problems"])
+
+
+def test_one_variable_does_not_stand_for_several_endpoints(shell: Shell) -> None:
+    table = """[tool.rolecall.providers.x]
+wire = "openai"
+model = "m"
+[tool.rolecall.providers.x.deployments.eu]
+api_base = "http://eu.invalid/v1"
+[tool.rolecall.providers.x.deployments.us]
+api_base = "http://us.invalid/v1"
+"""
+    shell.configure(FAST + table)
+    settings = load_settings(shell.folder, {"X_API_BASE": "http://nowhere.invalid"})
+    accesses = Accesses(settings, "x", keys=(), bases=("X_API_BASE",), needs_key=False)
+    assert [each.base for each in accesses.usable] == [
+        "http://eu.invalid/v1",
+        "http://us.invalid/v1",
+    ]

@@ -58,6 +58,7 @@ class Accesses:
         self._needs_key = needs_key
         self._needs_base = needs_base
         self._bearer = bearer
+        self._has_endpoints = len({each.api_base for each in settings.deployments(name)}) > 1
         self._all = [self._access(each) for each in settings.deployments(name)]
         self._usable = [each for each in self._all if each.missing is None]
         self._model = settings.provider(name).model
@@ -114,6 +115,8 @@ class Accesses:
         variables = (deployment.key,) if deployment.key else self._keys
         key = settings.variable(*variables)
         base = settings.variable(*self._bases) or deployment.api_base
+        if self._has_endpoints and not settings.hides_secrets:
+            base = deployment.api_base  # one variable cannot stand for several
         missing = self._missing(deployment, variables, key, base)
         return Access(deployment, variables, key, base, missing)
 

@@ -6,7 +6,7 @@ from attrs import evolve
 
 from ..breaks import broken_off, cut_json, html, midway, unanswered
 from ..cases import Case
-from ..content.answers import UNINVITED, some_call, unfitting_call
+from ..content.answers import UNINVITED, many_calls, some_call, unfitting_call
 from ..exchange import Chunk, Ending, FunctionCall, HttpReply
 from .service import OpenAIFraming, event
 
@@ -116,6 +116,7 @@ FAULTS: Mapping[str, Mapping[str, Build]] = {
         "malformed": _malformed,
         "unfitting": _calls(lambda case: [unfitting_call(case.query)]),
         "endless": _calls(lambda case: [some_call(case.query)]),
+        "parallel": _calls(lambda case: many_calls(case.query)),
         "same_id": _same_id,
         "written_out": _written_out,
     },
