@@ -69,7 +69,8 @@ class Accesses:
         """List the deployments that can be called; each key once, whatever names it has."""
         kept: dict[tuple[str, str, str], Deployment] = {}
         for each in self._usable:
-            identity = (each.key or each.deployment.name, each.base, each.deployment.model)
+            key = "" if self._settings.hides_secrets else each.key  # there, all are the same
+            identity = (key or each.deployment.name, each.base, each.deployment.model)
             kept.setdefault(identity, each.deployment)
         return [*kept.values()]
 
