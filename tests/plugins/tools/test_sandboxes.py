@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -284,6 +285,46 @@ def test_what_runs_for_a_process_that_is_killed_dies_with_it(
         process.kill()
     assert (tmp_path / "started").exists()
     assert _is_gone(mark)
+
+
+# A client like docker's: what it starts is no process of its own group.
+CLIENT = """#!/bin/sh
+case $1 in
+  run) setsid sleep {mark} >/dev/null 2>&1 & echo $! > {pid}; touch started; wait ;;
+  rm) kill -9 $(cat {pid}); echo "$@" > {removed} ;;
+esac
+"""
+CONTAINED = """
+import asyncio
+from rolecall import CommandLimits, Settings
+from rolecall_plugins.tools.sandboxes.container import Container
+
+settings = Settings(sandbox="docker", environment={{"PATH": {path!r}}})
+asyncio.run(Container("docker", settings).run(("true",), {folder!r}, CommandLimits()))
+"""
+
+
+@POSIX
+@pytest.mark.skipif(shutil.which("setsid") is None, reason="there is no setsid here")
+def test_a_container_is_removed_where_its_process_is_killed(tmp_path: Path) -> None:
+    mark, removed = _mark("container"), tmp_path / "removed"
+    client = tmp_path / "bin" / "docker"
+    client.parent.mkdir()
+    client.write_text(CLIENT.format(mark=mark, pid=tmp_path / "pid", removed=removed))
+    client.chmod(0o755)
+    (tmp_path / "work").mkdir()
+    path = f"{client.parent}:{os.environ['PATH']}"
+    code = CONTAINED.format(path=path, folder=str(tmp_path / "work"))
+    with subprocess.Popen([sys.executable, "-c", code], env={"PATH": path}) as process:
+        until = time.monotonic() + 20
+        while not (tmp_path / "work" / "started").exists() and time.monotonic() < until:
+            time.sleep(0.01)
+        process.kill()
+    assert _is_gone(mark)
+    until = time.monotonic() + 5
+    while not removed.exists() and time.monotonic() < until:
+        time.sleep(0.01)
+    assert removed.read_text().startswith("rm --force rolecall-")
 
 
 def _mark(about: str) -> str:

@@ -48,9 +48,9 @@ class Container:
         ]
         kept = ("PATH", "HOME", "DOCKER_HOST", "XDG_RUNTIME_DIR")
         environment = {each: value for each in kept if (value := self._environment.get(each))}
+        # A container outlives the client that started it.
+        removal = (self.name, "rm", "--force", name)
         try:
-            return await run_limited(arguments, folder, environment, limits)
+            return await run_limited(arguments, folder, environment, limits, ending=removal)
         finally:
-            # The client is gone by now; the container may have outlived it.
-            removal = CommandLimits(seconds=30.0)
-            await run_limited([self.name, "rm", "--force", name], folder, environment, removal)
+            await run_limited(removal, folder, environment, CommandLimits(seconds=30.0))

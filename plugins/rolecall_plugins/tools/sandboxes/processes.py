@@ -3,6 +3,7 @@
 import asyncio
 import math
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -21,9 +22,12 @@ READ = 65536  # bytes
 LAST_WORDS = 1.0  # seconds in which the output must end once all that could write is ended
 ENDLESS = 256  # times the kept output after which a command that writes on is ended
 SMALLEST = 4096  # bytes that a file counts as at least: names take room, too
-# Ends the command's whole group once its standard input ends: that is when this process dies,
-# however it does. The command itself reads nothing.
-GUARD = 'exec 3<&0 </dev/null; (read _ <&3; kill -9 0) >/dev/null 2>&1 & exec "$@" 3<&-'
+# Ends the command's whole group, and what else it left, once its standard input ends: that is when
+# this process dies, however it does. The command itself reads nothing.
+GUARD = (
+    "exec 3<&0 </dev/null; end=$1; shift; "
+    '(read _ <&3; eval "$end"; kill -9 0) >/dev/null 2>&1 & exec "$@" 3<&-'
+)
 
 
 @define
@@ -72,11 +76,13 @@ async def run_limited(
     environment: Mapping[str, str],
     limits: CommandLimits,
     count: Count | None = None,
+    ending: Sequence[str] = (),
 ) -> CommandResult:
     """Run a command in a folder, and end all its processes where it takes more than it may.
 
     count: what the processes below one take; where the system cannot tell, these limits are not
-    kept. Raises OSError where the command cannot be started.
+    kept. ending: a command that ends what is not below it; it is run where this process is killed.
+    Raises OSError where the command cannot be started.
     """
     began = time.monotonic()
     room = await asyncio.to_thread(_size, folder) + limits.disk
@@ -84,7 +90,7 @@ async def run_limited(
     with _lifeline() as lifeline:
         # A session of its own, so that everything it starts can be ended together.
         process = await asyncio.create_subprocess_exec(
-            *_guarded(command),
+            *_guarded(command, ending),
             cwd=folder,
             env=dict(environment),
             stdin=lifeline,
@@ -122,8 +128,10 @@ def _lifeline() -> Iterator[int]:
         os.close(theirs)
 
 
-def _guarded(command: Sequence[str]) -> Sequence[str]:
-    return ("/bin/sh", "-c", GUARD, "sh", *command) if os.name == "posix" else command
+def _guarded(command: Sequence[str], ending: Sequence[str]) -> Sequence[str]:
+    if os.name != "posix":
+        return command
+    return ("/bin/sh", "-c", GUARD, "sh", shlex.join(ending), *command)
 
 
 async def _watch(
