@@ -191,6 +191,8 @@ class DebugLines:
         }
         if isinstance(event, CallEnded):
             values["characters"] = len(event.text)
+        if isinstance(event, WorkspaceVerified):
+            values["result"] = describe_verified(event)
         shown = " ".join(
             f"{name}={_shorten(value)}" for name, value in values.items() if value not in ("", None)
         )

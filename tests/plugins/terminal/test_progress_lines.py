@@ -231,3 +231,9 @@ def test_lines_wait_while_the_operator_is_asked(debug: bool) -> None:
     after = stream.getvalue()[len(before) :].splitlines()
     assert "claude" in after[-2]
     assert "tickets.open" in after[-1]
+
+
+def test_debugging_shows_what_was_verified_and_what_of_it_failed() -> None:
+    line = told(VERIFIED, debug=True)
+    assert "WorkspaceVerified agent=architect" in line
+    assert "result='0 of 1 checks passed, failed: pytest (limit on time)'" in line
