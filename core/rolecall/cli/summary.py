@@ -1,6 +1,5 @@
 """What a run came to, as lines and JSON values; nothing here prints."""
 
-import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,6 +9,7 @@ from attrs import asdict
 from ..errors import BudgetReached
 from ..observers.ledger import Ledger, ToolTotals, Totals
 from ..scheduling.scheduler import RunOutcome
+from ..scheduling.verification import check_line, verdict
 from ..types.agents import TeamGraph
 from ..types.events import WorkspaceVerified
 from .render import counted
@@ -78,19 +78,8 @@ def verification(verified: Sequence[WorkspaceVerified]) -> str:
     """Describe what was verified last, and what failed of it; empty where nothing was."""
     if not verified:
         return ""
-    last = verified[-1]
-    passed = sum(check.has_passed for check in last.checks)
-    failed = sum(not each.has_passed for each in verified[:-1])
-    which = f", in round {failed + 1}" if failed else ""
-    sandbox = "without a sandbox" if last.sandbox == "none" else f"in {last.sandbox}"
-    when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(last.when))
-    passed_all = f"{passed} of {len(last.checks)} checks passed{which}"
-    lines = [f"Verified: {passed_all}, for {last.agent}, {sandbox}, {when}"]
-    for check in last.checks:
-        if not check.has_passed:
-            how = f"limit on {check.stopped}" if check.stopped else f"exit status {check.code}"
-            lines.append(f"  {check.command}: {how}")
-    return "\n".join(lines)
+    failed = [f"  {check_line(check)}" for check in verified[-1].checks if not check.has_passed]
+    return "\n".join([f"Verified: {verdict(verified)}", *failed])
 
 
 def acts_json(ledger: Ledger) -> dict[str, Any]:

@@ -157,8 +157,8 @@ def test_the_conversations_with_tools_are_summed_up_with_what_was_verified(acted
     assert loops[1].split()[:5] == ["coder", "3", "3", "1", "1"]
     assert loops[1].split()[-1] == "0.7500"
     assert "By tool\n" in shown
-    assert "\nVerified: 0 of 1 checks passed, for coder, without a sandbox, 20" in shown
-    assert " a.py: exit status 3\n" in shown
+    assert "\nVerified: 0 of 1 checks passed, on a fresh copy of the workspace, without a " in shown
+    assert " a.py`: FAILED (exit status 3)\n" in shown
 
 
 def test_a_run_is_shown_with_what_its_agents_did(acted: Shell) -> None:
