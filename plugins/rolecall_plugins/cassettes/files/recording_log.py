@@ -19,6 +19,7 @@ from ..interactions import CassetteMetadata, Interaction, RecordedResult, Record
 from ..redaction import Redaction
 from . import schema
 from .bodies import nests_deeper
+from .node import Node
 from .safe_files import open_to_append, read_bytes, write_atomically
 from .secret_check import place_of_secret
 
@@ -159,7 +160,7 @@ def parse(data: bytes) -> tuple[CassetteMetadata, list[Interaction]]:
             raise CassetteError(f"line {number} is damaged") from error
         if nests_deeper(record):
             raise CassetteError(f"line {number} nests too deep")
-        node = schema.Node(record, f"line {number}")
+        node = Node(record, f"line {number}")
         if node.field("metadata").value is not None:
             metadata = schema.build_metadata(node.field("metadata"))
             continue
