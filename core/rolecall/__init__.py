@@ -121,11 +121,14 @@ if TYPE_CHECKING:
         ChangesOutside,
         CommandLimits,
         CommandResult,
+        FileChange,
         NeedsSandbox,
-        RecordedWork,
+        RecordedCall,
         Repeatable,
         Sandbox,
         Tool,
+        ToolPlayer,
+        ToolRecorder,
         Work,
         Workspace,
     )
@@ -180,6 +183,7 @@ __all__ = [
     "Event",
     "Expected",
     "FellBack",
+    "FileChange",
     "Forecast",
     "ForecastLimiter",
     "HasCeiling",
@@ -206,7 +210,7 @@ __all__ = [
     "ProviderError",
     "ProviderLimits",
     "ProviderSettings",
-    "RecordedWork",
+    "RecordedCall",
     "Redactor",
     "Rehearsal",
     "RepairStarted",
@@ -246,6 +250,8 @@ __all__ = [
     "Tool",
     "ToolCall",
     "ToolEnded",
+    "ToolPlayer",
+    "ToolRecorder",
     "ToolResult",
     "ToolSpec",
     "ToolStarted",
@@ -316,8 +322,8 @@ _NAMES = {
     "types.parts": "Attachment Part Text ToolCall ToolResult ToolSpec Verbatim",
     "types.verification": "Check",
     "types.tools": (
-        "ChangesOutside CommandLimits CommandResult NeedsSandbox RecordedWork Repeatable Sandbox "
-        "Tool Work Workspace"
+        "ChangesOutside CommandLimits CommandResult FileChange NeedsSandbox RecordedCall "
+        "Repeatable Sandbox Tool ToolPlayer ToolRecorder Work Workspace"
     ),
     "types.messages": (
         "CallProgress Closeable Diagnosable HasCeiling HasModel HasPrices KnownModel Message "

@@ -86,7 +86,14 @@ def _session(setup: "RunSetup") -> "Session":
     warn_of_logged(Redactor.of(setup.settings))
     consent = ConsentPrompt(setup.settings) if is_somebody_there() else None
     with results_alone():
-        session = Session(setup.host, setup.settings, setup.options, setup.clock, consent=consent)
+        session = Session(
+            setup.host,
+            setup.settings,
+            setup.options,
+            setup.clock,
+            consent=consent,
+            recorder=setup.recorder,
+        )
     warnings = session.warnings
     if not setup.settings.quiet:
         warn(*warnings)

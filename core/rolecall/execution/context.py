@@ -13,7 +13,7 @@ from ..types.consent import Consent
 from ..types.events import ConsentAsked, Event, Forecast
 from ..types.limits import Clock, Limiter, SystemClock
 from ..types.messages import Closeable, Provider
-from ..types.tools import RecordedWork, Sandbox, Tool
+from ..types.tools import Sandbox, Tool, ToolPlayer, ToolRecorder
 from .pricing import Pricing
 from .redaction import Redactor
 
@@ -74,7 +74,8 @@ class RunContext(CallContext):
     tool_plugins: tool to the plugin that supplied it.
     consent: asks the operator whether a call may change something outside; None where nobody can be
         asked.
-    recorded: answers tools and checks where a recorded run is replayed.
+    recorder: hears what tools' calls come to. player: answers them in a replay, where no tool is
+        called, no command run and nobody asked.
     forecast: what the run is expected to come to.
     when: the wall clock's time, in seconds since 1970.
     """
@@ -89,7 +90,8 @@ class RunContext(CallContext):
     sandbox: Sandbox | None = None
     tool_plugins: Mapping[str, str] = field(factory=dict)
     consent: AskConsent | None = None
-    recorded: RecordedWork | None = None
+    recorder: ToolRecorder | None = None
+    player: ToolPlayer | None = None
     forecast: Forecast | None = None
     when: float = 0.0
 

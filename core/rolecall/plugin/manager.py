@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ..types.events import Observer
     from ..types.limits import Limiter
     from ..types.messages import KnownModel, Provider
-    from ..types.tools import RecordedWork, Sandbox, Tool
+    from ..types.tools import Sandbox, Tool, ToolPlayer
     from .rehearsal import Rehearsal
 
 T = TypeVar("T")
@@ -179,6 +179,8 @@ class Host:
 
     def tools(self, settings: "Settings") -> "dict[str, tuple[Tool, str]]":
         """Collect the tools: name to the tool and the plugin that supplied it."""
+        if self.tool_player is not None:
+            return {tool.name: (tool, "a rehearsal") for tool in self.tool_player.tools}
         tools: dict[str, tuple[Tool, str]] = {}
         for plugin, item in self._collect("rolecall_tools", settings=settings):
             tool = check_tool(plugin, item)
@@ -203,9 +205,9 @@ class Host:
         return observers
 
     @property
-    def recorded_work(self) -> "RecordedWork | None":
-        """Return what answers tools and checks where a recorded run is replayed."""
-        return None if self._rehearsal is None else self._rehearsal.work
+    def tool_player(self) -> "ToolPlayer | None":
+        """Return what answers in place of tools in a replay."""
+        return None if self._rehearsal is None else self._rehearsal.tools
 
     def rehearsing(self, rehearsal: "Rehearsal") -> "Host":
         """Return these plugins as a run finds them whose calls are simulated or replayed."""

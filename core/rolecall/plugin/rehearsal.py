@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from ..types.agents import Agent
     from ..types.limits import Clock, Limiter
     from ..types.messages import Provider
-    from ..types.tools import RecordedWork
+    from ..types.tools import ToolPlayer
 
 
 def _itself(provider: "Provider") -> "Provider":
@@ -30,7 +30,8 @@ class Rehearsal:
     provider: returns what is called instead of a provider; by default the provider itself.
     agent: returns the agent as it was, where a recorded one is replayed.
     limiters: are asked instead of the plugins' own; None asks those.
-    work: answers tools and checks, which are not carried out then; None lets them be.
+    tools: answers in place of the plugins' tools and the checks of what agents wrote; None calls
+        those tools, and runs the checks.
     clock: passes the time that is waited; None is the system's.
     """
 
@@ -40,5 +41,5 @@ class Rehearsal:
     provider: "Callable[[Provider], Provider]" = _itself
     agent: "Callable[[Agent], Agent]" = _as_it_is
     limiters: "Sequence[Limiter] | None" = None
-    work: "RecordedWork | None" = None
+    tools: "ToolPlayer | None" = None
     clock: "Clock | None" = None

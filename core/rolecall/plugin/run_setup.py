@@ -9,6 +9,7 @@ from ..config.layers import Layer, Level
 from ..config.settings import Settings
 from ..types.limits import Clock, SystemClock
 from ..types.run_options import RunOptions
+from ..types.tools import ToolRecorder
 from .manager import Host
 from .rehearsal import Rehearsal
 
@@ -22,6 +23,7 @@ class RunSetup:
     request: its text; empty where none is given yet, and for commands that take none.
     given: options of plugins that are given, by name. kept: those that a run that goes on was
         started with; None for a new run.
+    recorder: hears what tools' calls come to.
     """
 
     command: str
@@ -32,6 +34,7 @@ class RunSetup:
     given: Mapping[str, object] = field(factory=dict)
     kept: Mapping[str, object] | None = None
     clock: Clock = field(factory=SystemClock)
+    recorder: ToolRecorder | None = None
 
     def with_settings(self, option: str, **values: Any) -> "RunSetup":
         """Return this setup with settings' values that an option chose."""

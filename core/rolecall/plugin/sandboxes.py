@@ -24,8 +24,6 @@ def pick_sandbox(host: Host, settings: Settings) -> PickedSandbox:
     One that confines nothing is picked by its name alone, or where what runs is no model's, nor
     anybody's cassette. Raises SettingsError for an unknown name, UsageError where it does not work.
     """
-    if (recorded := host.recorded_work) is not None:
-        return PickedSandbox(recorded.sandbox, "" if recorded.sandbox else "none was recorded")
     found = supplied(host.sandboxes(settings))
     if settings.sandbox:
         named = found.get(settings.sandbox)

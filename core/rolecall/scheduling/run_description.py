@@ -25,17 +25,13 @@ KEPT = (
     "idle_timeout",
     "stream",
     "max_rounds",
-    "repairs",
     "verify",
+    "repairs",
 )
 
 
 def describe(
-    settings: Settings,
-    options: RunOptions,
-    team: TeamGraph,
-    flags: Sequence[str],
-    sandbox: str = "",
+    settings: Settings, options: RunOptions, team: TeamGraph, flags: Sequence[str]
 ) -> dict[str, object]:
     """Return the content of run.toml: the settings as they were resolved, and no secret."""
     values = asdict(settings, filter=filters.include(*KEPT))
@@ -47,7 +43,6 @@ def describe(
         "only": list(options.only),
         "skip": list(options.skip),
         **_own_budget(settings),
-        **({"sandbox": sandbox} if sandbox else {}),
         "settings": {
             **{name: value for name, value in values.items() if value is not None},
             "on": actions,

@@ -42,6 +42,8 @@ from ..types.events import Observer
 from ..types.limits import Clock, Limiter, SystemClock
 from ..types.messages import Provider
 from ..types.run_options import RunOptions
+from ..types.tools import ToolRecorder
+from .checks.plan_head import headed
 from .estimate import Estimate, estimate_run
 from .run_description import describe
 from .scheduler import RunOutcome, Scheduler
@@ -74,6 +76,7 @@ class Session:
     team: instead of the plugins' and the settings'. shared: instead of limiters and providers of
     its own; who shares them closes the providers. consent: asks about calls that change something
     outside of the workspace; without it those are refused that the settings do not allow.
+    recorder: hears what tools' calls come to.
     """
 
     def __init__(
@@ -85,6 +88,7 @@ class Session:
         team: TeamGraph | None = None,
         shared: "SharedResources | None" = None,
         consent: AskConsent | None = None,
+        recorder: ToolRecorder | None = None,
     ) -> None:
         host.check()
         self.clock = clock or SystemClock()
@@ -114,10 +118,11 @@ class Session:
         self._tools = supplied(tools) if any(agent.tools for agent in self.team) else {}
         self._tool_plugins = {name: plugin for name, (_, plugin) in tools.items()}
         self._consent = consent
-        self._sandbox = pick_sandbox(host, settings) if self._tools else PickedSandbox(None)
+        self._recorder, self._player = recorder, host.tool_player
+        needs_sandbox = self._tools and self._player is None
+        self._sandbox = pick_sandbox(host, settings) if needs_sandbox else PickedSandbox(None)
         for agent in self.team:
             choose(agent, self._tools, has_sandbox=True)
-        self._recorded = host.recorded_work
         self.ledger = Ledger()
         self.signer = Signer(settings.identity)
 
@@ -139,7 +144,7 @@ class Session:
                     f"{agent.name} needs everyone, but goes without {waiting}, who need it"
                 )
         warnings += self._without_tools
-        if self._tools and self._sandbox.sandbox is None:
+        if self._tools and self._sandbox.sandbox is None and self._player is None:
             warnings.append(f"no command can be run, nothing verified: {self._sandbox.why}")
         return warnings
 
@@ -149,10 +154,7 @@ class Session:
 
     def describe(self, flags: Sequence[str]) -> dict[str, object]:
         """Return what run.toml keeps."""
-        sandbox = self._sandbox.sandbox
-        return describe(
-            self.settings, self._options, self.team, flags, sandbox.name if sandbox else ""
-        )
+        return describe(self.settings, self._options, self.team, flags)
 
     def masked(self, text: str, what: str) -> str:
         """Mask the secrets in a text of the operator's, and warn where it holds one."""
@@ -284,7 +286,8 @@ class Session:
             store.record_edit(agent.name, texts[agent.name])
             store.record_deliverable(agent.name, texts[agent.name])
             if agent.plan:
-                texts[agent.name] = texts[agent.name].strip().removesuffix(changes)
+                plan = headed(texts[agent.name], "")
+                texts[agent.name] = plan.removesuffix(changes)
         store.record_update(change, date, texts)
 
     def file(self, agent: str) -> str:
@@ -333,7 +336,8 @@ class Session:
             tool_plugins=self._tool_plugins,
             sandbox=self._sandbox.sandbox,
             consent=self._consent,
-            recorded=self._recorded,
+            recorder=self._recorder,
+            player=self._player,
             forecast=self.estimate(folder.request, past).forecast if is_new else None,
             when=time.time(),
         )

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from itertools import groupby
 
 from attrs import evolve
@@ -11,23 +11,30 @@ from ..execution.consent_gate import ConsentGate
 from ..execution.context import RunContext
 from ..json_schema import arguments_fault
 from ..storage.acting.agent_files import AgentFiles
+from ..storage.acting.tree_entries import changes_between, with_changes
 from ..storage.acting.workspace import EMPTY_TREE, OUTPUTS, GitWorkspace, TooLarge
 from ..storage.records import WorkspaceRecord
 from ..storage.step_store import StepStore
 from ..types.events import ToolEnded, ToolStarted, WorkspaceChange, WorkspaceLeft
 from ..types.parts import ToolCall, ToolResult
-from ..types.tools import ChangesOutside, NeedsSandbox, Repeatable, Tool, Work
+from ..types.tools import (
+    ChangesOutside,
+    FileChange,
+    RecordedCall,
+    Repeatable,
+    Tool,
+    ToolPlayer,
+    Work,
+)
 from .toolbox import Toolbox
 
 _log = logging.getLogger("rolecall")
 SHOWN = 16_000  # characters of a result that a model is told
-_NOTE = 200  # of these, for what is said of the rest: what is shortened once stays as it is
 MOST = 500_000  # bytes of all patches that the run's end is told with
 UNKNOWN = (
     "The run was cut off during this call, and it is not known whether it was carried out. "
     "Look before you make it again."
 )
-NOT_RECORDED = "this call was not recorded, and a replay makes none"
 
 
 class ToolExecutor:
@@ -65,11 +72,14 @@ class ToolExecutor:
         lines = []
         for call in cut_off:
             tool = self._context.tools.get(call.tool)
-            again = isinstance(tool, Repeatable) and tool.repeatable
+            is_safe = isinstance(tool, Repeatable) and tool.repeatable
+            again = is_safe or self._context.player is not None
             fate = "made again" if again else "perhaps carried out, and not made again"
             lines.append(f"cut off in a call of {call.tool} by {call.agent}: {fate}")
             if not again:
-                self._store.remember(_ended(call, UNKNOWN, is_error=True, at=self._context.at))
+                ended = _ended(call, UNKNOWN, is_error=True, at=self._context.at)
+                self._store.remember(ended)
+                self._record(ended)
         # From here on what differs is a person's work, also where no call is made again.
         self._store.remember(WorkspaceRecord(tree=known))
         return lines
@@ -145,29 +155,54 @@ class ToolExecutor:
                 tool=name,
                 arguments=call.arguments,
             )
-            ended = await self._made(begun, call, tool, toolbox)
-            self._store.remember(ended)
-            self._context.emit(ended)
+            if self._context.player is not None:
+                return await self._replayed(begun, self._context.player)
+            refusal = await self._refusal(begun, call, tool, toolbox)
+            if tool is None or refusal:
+                return self._remember(_ended(begun, refusal, is_error=True, at=self._context.at))
+            ended = await self._made(begun, tool)
         return ended
 
-    async def _made(
-        self, begun: ToolStarted, call: ToolCall, tool: Tool | None, toolbox: Toolbox
+    async def _made(self, begun: ToolStarted, tool: Tool) -> ToolEnded:
+        if not tool.read_only:
+            return await self._changing_call(begun, lambda begun: self._call(begun, tool))
+        begun = evolve(begun, at=self._context.at)  # it may have waited for consent
+        self._context.emit(begun)
+        result = await self._call(begun, tool)
+        return self._remember(
+            _ended(begun, result.text, is_error=result.is_error, at=self._context.at)
+        )
+
+    async def _replayed(self, begun: ToolStarted, player: ToolPlayer) -> ToolEnded:
+        """Do to the workspace what a recorded call did, and to nothing else anything."""
+        recorded = player.result(begun)
+
+        async def put(_: ToolStarted) -> ToolResult:
+            await asyncio.to_thread(self._put, recorded.files or ())
+            return ToolResult(recorded.text, recorded.is_error)
+
+        if recorded.changes:
+            return await self._changing_call(begun, put)
+        return self._remember(
+            _ended(begun, recorded.text, is_error=recorded.is_error, at=self._context.at)
+        )
+
+    def _put(self, files: Sequence[FileChange]) -> None:
+        tree = with_changes(self._workspace, self._store.tools.tree or EMPTY_TREE, files)
+        self._workspace.restore(tree)
+
+    async def _changing_call(
+        self, begun: ToolStarted, make: Callable[[ToolStarted], Awaitable[ToolResult]]
     ) -> ToolEnded:
-        refusal = await self._refusal(begun, call, tool, toolbox)
-        if tool is None or refusal:
-            return _ended(begun, refusal, is_error=True, at=self._context.at)
-        if tool.read_only:
-            begun = evolve(begun, at=self._context.at)  # it may have waited for consent
-            self._context.emit(begun)
-            result = await self._call(begun, tool)
-            return _ended(begun, result.text, is_error=result.is_error, at=self._context.at)
+        """Make a call that may change the workspace while no other one does."""
         async with self._changing:
             await asyncio.to_thread(self._workspace.begin)
             begun = evolve(begun, at=self._context.at)  # others may have had their turn before
+            before = self._store.tools.tree or EMPTY_TREE
             self._store.remember(begun)
             await self._store.flush()
             self._context.emit(begun)
-            result = await self._call(begun, tool)
+            result = await make(begun)
             try:
                 tree = await asyncio.to_thread(self._workspace.keep)
             except TooLarge as error:
@@ -176,7 +211,30 @@ class ToolExecutor:
                 why = f"{error}; they are again what they were before this call"
                 result = ToolResult(why, is_error=True)
             ended = _ended(begun, result.text, is_error=result.is_error, at=self._context.at)
-            return evolve(ended, tree=tree)
+            files: Sequence[FileChange] | None = ()
+            if self._context.recorder is not None:
+                files = await asyncio.to_thread(changes_between, self._workspace, before, tree)
+            return self._remember(evolve(ended, tree=tree), files)
+
+    def _remember(self, ended: ToolEnded, files: Sequence[FileChange] | None = ()) -> ToolEnded:
+        self._store.remember(ended)
+        self._record(ended, files)
+        self._context.emit(ended)
+        return ended
+
+    def _record(self, ended: ToolEnded, files: Sequence[FileChange] | None = ()) -> None:
+        if self._context.recorder is not None:
+            recorded = RecordedCall(
+                agent=ended.agent,
+                step=ended.step,
+                tool=ended.tool,
+                arguments=ended.arguments,
+                text=ended.text,
+                is_error=ended.is_error,
+                changes=bool(ended.tree),
+                files=files,
+            )
+            self._context.recorder.ended(recorded)
 
     async def _call(self, begun: ToolStarted, tool: Tool) -> ToolResult:
         work = Work(
@@ -186,10 +244,6 @@ class ToolExecutor:
             limits=self._context.settings.commands,
             emit=self._context.emit,
         )
-        recorded = self._context.recorded
-        known = None if recorded is None else recorded.result(begun.step, begun.call)
-        if recorded is not None and not _changes_files_alone(tool):
-            return known or ToolResult(NOT_RECORDED, is_error=True)
         try:
             result = await tool.call(begun.arguments, work)
         except (Exception, asyncio.CancelledError) as error:
@@ -199,7 +253,6 @@ class ToolExecutor:
             why = f"{type(error).__name__}: {error}"
             _log.warning("the tool %r broke: %s", tool.name, self._context.redact(why))
             result = ToolResult(f"the tool broke: {why}", is_error=True)
-        result = known or result
         # Half a surrogate pair, as in the name of a file, is no text that a vendor takes.
         text = result.text.encode("utf-8", "backslashreplace").decode()
         return evolve(result, text=self._shown(begun, self._redact(text)))
@@ -208,7 +261,7 @@ class ToolExecutor:
         """Shorten a long result in its middle; the whole of it is put where tools can read it."""
         if len(text) <= SHOWN:
             return text
-        half = (SHOWN - _NOTE) // 2
+        half = SHOWN // 2
         left_out = f"{len(text) - 2 * half} characters left out"
         if self._workspace.is_begun:
             path = f"{OUTPUTS}/{begun.step[:12]}-{_plain(begun.call)}.txt"
@@ -229,20 +282,10 @@ class ToolExecutor:
             return f"the arguments are no JSON object: {call.malformed[:200]}"
         if wrong := arguments_fault(tool.parameters, call.arguments):
             return f"the arguments do not fit: {wrong}"
-        # A replay carries nothing out, so nobody need be asked.
-        is_replayed = self._context.recorded is not None
-        changes_outside = isinstance(tool, ChangesOutside) and tool.outside and not is_replayed
+        changes_outside = isinstance(tool, ChangesOutside) and tool.outside
         if changes_outside and not await self._consent.allows(begun):
             return "the operator does not allow this call"
         return ""
-
-
-def _changes_files_alone(tool: Tool) -> bool:
-    """Check whether a call changes the workspace's files, by what is in it, and nothing else."""
-    is_repeatable = isinstance(tool, Repeatable) and tool.repeatable
-    runs_commands = isinstance(tool, NeedsSandbox) and tool.needs_sandbox
-    changes_outside = isinstance(tool, ChangesOutside) and tool.outside
-    return not tool.read_only and is_repeatable and not runs_commands and not changes_outside
 
 
 def _changes(tool: Tool | None) -> bool:

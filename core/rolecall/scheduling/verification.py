@@ -48,7 +48,10 @@ class Verifier:
         return await self._verify(agent, tree, self.registered.checks) if tree else None
 
     async def verify(self, agent: str, tree: str) -> WorkspaceVerified | None:
-        """Check what an agent left; None where there is nothing to check, or no sandbox."""
+        """Check what an agent left; None where there is nothing to check, or no sandbox.
+
+        In a replay nothing is run: what the checks came to is what was recorded.
+        """
         return await self._verify(agent, tree, self.commands(agent))
 
     @property
@@ -60,23 +63,30 @@ class Verifier:
     async def _verify(
         self, agent: str, tree: str, commands: tuple[str, ...]
     ) -> WorkspaceVerified | None:
-        sandbox, store = self._context.sandbox, self._folder.store
-        if sandbox is None or not commands:
+        store = self._folder.store
+        if not commands:
             return None
         found = store.tools.verified(tree, commands)
         if found is None:
-            recorded = self._context.recorded
-            if recorded is None:
-                found = await self._run_checks(sandbox, agent, tree, commands)
-            elif (known := recorded.verification(agent, commands)) is not None:
-                found = evolve(known, at=self._context.at, tree=tree)
-            else:
+            found = await self._checked(agent, tree, commands)
+            if found is None:
                 return None
             store.remember(found)
             await store.flush()
             self._context.emit(found)
         self._folder.save(FILE, as_json(store.tools.verifications(self._context.team.agents)))
         return found
+
+    async def _checked(
+        self, agent: str, tree: str, commands: Sequence[str]
+    ) -> WorkspaceVerified | None:
+        context = self._context
+        if context.player is not None:
+            recorded = context.player.verification(agent, tree)
+            return recorded and evolve(recorded, at=context.at, tree=tree, replayed=True)
+        if context.sandbox is None:
+            return None
+        return await self._run_checks(context.sandbox, agent, tree, commands)
 
     def commands(self, agent: str) -> tuple[str, ...]:
         """List the checks of what an agent leaves; empty where nobody named any."""
@@ -134,6 +144,7 @@ def _round(verified: WorkspaceVerified) -> Mapping[str, Any]:
         "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(verified.when)),
         "agent": verified.agent,
         "sandbox": verified.sandbox,
+        "replayed": verified.replayed,
         "tree": verified.tree,
         "checks": [asdict(check) for check in verified.checks],
     }

@@ -26,5 +26,10 @@ class Workbench:
     def toolbox(self, agent: Agent) -> Toolbox:
         """Return the tools that an agent may use in this run."""
         context = self._context
+        player = context.player
+        has_sandbox = player.has_sandbox if player else context.sandbox is not None
         registers = not context.settings.verify
-        return choose(agent, context.tools, context.sandbox is not None, registers=registers)
+        if context.recorder is not None:
+            given = choose(agent, context.tools, has_sandbox=True)
+            context.recorder.offered(agent.name, given.tools, has_sandbox)
+        return choose(agent, context.tools, has_sandbox, registers=registers)

@@ -25,7 +25,7 @@ from ..usage import Usage
 from .record_fields import PARSERS
 
 # What journals of earlier versions lack; every other field must be there, defaults or not.
-_ADDED = frozenset({"held", "parts", "quota", "worst"})
+_ADDED = frozenset({"held", "parts", "quota", "replayed", "worst"})
 
 
 @frozen(kw_only=True)

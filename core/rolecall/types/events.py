@@ -264,6 +264,7 @@ class WorkspaceVerified(Event):
     """rolecall ran checks on a fresh copy of the workspace, in a sandbox.
 
     agent: who left it so. tree: the state that was checked. when: seconds since 1970.
+    replayed: whether this is what was recorded of another run, and nothing was run now.
     """
 
     agent: str
@@ -271,6 +272,7 @@ class WorkspaceVerified(Event):
     sandbox: str
     when: float
     checks: tuple[Check, ...]
+    replayed: bool = False
 
     @property
     def has_passed(self) -> bool:

@@ -1,4 +1,4 @@
-"""What agents may be given to do: tools, and what a tool may touch."""
+"""What agents may be given to do: tools, what a tool may touch, and what is recorded of calls."""
 
 import re
 import sys
@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from attrs import field, frozen, validators
 
-from .events import Event, WorkspaceVerified
+from .events import Event, ToolStarted, WorkspaceVerified
 from .parts import ToolResult
 
 LONGEST_DESCRIPTION = 8_000  # characters of a tool's description
@@ -176,20 +176,72 @@ class NeedsSandbox(Protocol):
     def needs_sandbox(self) -> bool: ...
 
 
-class RecordedWork(Protocol):
-    """What tools and checks came to in a run that is replayed; none is carried out again.
+@frozen
+class FileChange:
+    """What became of a file of the workspace.
 
-    Only what changes the workspace's files and nothing else is done once more, so that they are
-    there. sandbox: stands for the one that the run had, None where it had none.
+    content: None where the file is gone; of a link, where it leads. mode: git's, one of
+    `100644`, `100755` and, for a link, `120000`.
     """
 
-    @property
-    def sandbox(self) -> Sandbox | None: ...
+    path: str
+    content: bytes | None = field(default=None, repr=False)
+    mode: str = "100644"
 
-    def result(self, step: str, call: str) -> ToolResult | None:
-        """Return what a call came to, by the step whose answer wanted it; None is not recorded."""
+
+@frozen(kw_only=True)
+class RecordedCall:
+    """A tool call and what it came to.
+
+    step: the key of the answer that wanted it. tool: its name; what the model wanted instead, where
+        there is no such tool. text: what the model was told, perhaps shortened.
+    changes: whether it was carried out as one that may change the workspace; files: what it
+        changed there, None where that is too large to be recorded.
+    """
+
+    agent: str
+    step: str
+    tool: str
+    arguments: Mapping[str, Any]
+    text: str
+    is_error: bool = False
+    changes: bool = False
+    files: Sequence[FileChange] | None = ()
+
+
+class ToolRecorder(Protocol):
+    """Hears what tools a run's agents have and what their calls come to, to have them replayed."""
+
+    def offered(self, agent: str, tools: Sequence[Tool], has_sandbox: bool) -> None:
+        """Hear which tools of plugins an agent is given, and whether the run has a sandbox."""
         ...
 
-    def verification(self, agent: str, commands: Sequence[str]) -> WorkspaceVerified | None:
-        """Return what the next checks of an agent's work came to; None is not recorded."""
+    def ended(self, call: RecordedCall) -> None:
+        """Hear what a call came to, also one that was refused."""
+        ...
+
+
+class ToolPlayer(Protocol):
+    """Stands in for the tools, the sandbox, the operator's consent and the checks of a run."""
+
+    @property
+    def tools(self) -> Sequence[Tool]:
+        """Return what agents are offered in place of the plugins' tools; it is never called."""
+        ...
+
+    @property
+    def has_sandbox(self) -> bool:
+        """Check whether the recorded run had a sandbox; without it some tools are left out."""
+        ...
+
+    def result(self, call: ToolStarted) -> RecordedCall:
+        """Return what a call came to; raise a RolecallError where that was not recorded."""
+        ...
+
+    def verification(self, agent: str, tree: str) -> WorkspaceVerified | None:
+        """Return what the next checks of an agent's work came to; None where none were recorded.
+
+        tree: what it left; where a secret was masked in what was recorded, it differs from then.
+        Raises a RolecallError where fewer were recorded than are wanted.
+        """
         ...

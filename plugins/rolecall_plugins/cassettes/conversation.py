@@ -9,6 +9,7 @@ from ..providers.anthropic_reply import ClaudeReply
 from ..providers.gemini_reply import GeminiReply
 from ..providers.reply_reader import Reading, Reply
 from .interactions import CassetteMetadata, Interaction
+from .tool_calls.values import ActingRecord
 
 REPLIES: dict[str, Callable[[], Reply]] = {"anthropic": ClaudeReply, "gemini": GeminiReply}
 WIDTH = 78
@@ -38,6 +39,26 @@ def conversation(metadata: CassetteMetadata, interactions: Sequence[Interaction]
             _rule(f"reply {interaction.response['status']['code']}"),
             _reply_text(interaction),
         )
+    yield from _acts(metadata.acting)
+
+
+def _acts(acting: ActingRecord) -> Iterator[str]:
+    """Yield what tool calls came to and what was verified; neither is in the exchanges."""
+    for call in acting.calls:
+        yield from ("", f"{'═' * WIDTH}", f"{call.agent}: {call.tool}")
+        yield from (_rule("arguments"), json.dumps(dict(call.arguments), ensure_ascii=False))
+        yield from (_rule("error" if call.is_error else "result"), call.text)
+        if call.files is None:
+            yield from (_rule("files"), "too large to be recorded")
+        elif call.files:
+            yield _rule("files")
+            for file in call.files:
+                yield f"{'-' if file.content is None else '+'} {file.path}"
+    for verified in acting.verifications:
+        yield from ("", f"{'═' * WIDTH}", f"{verified.agent}: verified in {verified.sandbox}")
+        for check in verified.checks:
+            fate = "passed" if check.has_passed else f"failed: {check.stopped or check.code}"
+            yield from (_rule(fate), f"$ {check.command}", check.output)
 
 
 def _reply_text(interaction: Interaction) -> str:

@@ -5,9 +5,8 @@ from typing import Any
 
 from attrs import field, frozen
 
-from rolecall import Check
-
 from .canonical_request import CanonicalRequest, parse_request
+from .tool_calls.values import ActingRecord, ToolDescription
 
 
 @frozen
@@ -24,8 +23,8 @@ class RecordedAgent:
     """An agent as it was when the cassette was recorded.
 
     prompt: the digest of its role, empty where it is not known. routes: where it ran, in order.
-    assigned: whether the command line chose the routes. text, tools: its own prompt, and what it
-        might use, where the cassette is pinned.
+    assigned: whether the command line chose the routes. tools: those of plugins that it had.
+    text: its own prompt, where the cassette is pinned.
     """
 
     prompt: str = ""
@@ -36,42 +35,16 @@ class RecordedAgent:
 
 
 @frozen
-class RecordedResult:
-    """What a tool call came to; `step` is the key of the step whose answer wanted it."""
-
-    step: str
-    call: str
-    agent: str
-    tool: str
-    text: str
-    is_error: bool = False
-
-
-@frozen
-class RecordedVerification:
-    """What checks of the workspace came to; fields as of `WorkspaceVerified`."""
-
-    agent: str
-    tree: str
-    sandbox: str
-    when: float
-    checks: Sequence[Check] = ()
-
-    @property
-    def commands(self) -> tuple[str, ...]:
-        return tuple(check.command for check in self.checks)
-
-
-@frozen
 class CassetteMetadata:
-    """What a cassette holds about itself.
+    """What a cassette holds beside the exchanges.
 
     source: the real services, or the simulator. recorded: the date.
     request: what the team was asked, empty where no run was recorded.
     team: agent to what it was. only, skip, settings: as the run had them.
     shared: what all agents were told alike, where the cassette is pinned.
-    fallbacks: in the order in which they happened. sandbox: of the run, empty where it had none.
-    results, verifications: what tools and checks came to, in order.
+    fallbacks: in the order in which they happened.
+    tools: by name. has_sandbox: whether the run had one. acting: what tools' calls came to, and
+        what was verified.
     """
 
     source: str = "HTTP traffic"
@@ -85,9 +58,9 @@ class CassetteMetadata:
     skip: Sequence[str] = ()
     settings: Mapping[str, Any] = field(factory=dict)
     fallbacks: Sequence[Fallback] = ()
-    sandbox: str = ""
-    results: Sequence[RecordedResult] = ()
-    verifications: Sequence[RecordedVerification] = ()
+    tools: Mapping[str, ToolDescription] = field(factory=dict)
+    has_sandbox: bool = False
+    acting: ActingRecord = field(factory=ActingRecord)
 
 
 @frozen(eq=False)

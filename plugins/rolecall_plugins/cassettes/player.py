@@ -168,10 +168,14 @@ class Player(Cassette):  # type: ignore[misc]
             f"{self._file}: what {who} asks{what} {why}. Record it again: {self._record_again}",
             difference,
         )
+        self.note_miss(agent, miss)
+        raise miss
+
+    def note_miss(self, agent: str, miss: Miss) -> None:
+        """Note what was not recorded; the agent that wanted it asks nothing more."""
         self.misses.append(miss)
         if agent:
             self._missed[agent] = miss
-        raise miss
 
     def _replaying_transport(self) -> Callable[..., Any]:
         async def replay(_: OutboundTransport, outgoing: OutgoingRequest) -> IncomingReply:

@@ -22,9 +22,9 @@ from rolecall import (
     Cause,
     Event,
     FellBack,
+    RecordedCall,
     Rerouted,
     RunStarted,
-    ToolEnded,
     WorkspaceVerified,
 )
 
@@ -34,16 +34,11 @@ from .current_call import current_call
 from .errors import CassetteError
 from .files.recording_log import RecordingLog
 from .files.writer import save
-from .interactions import (
-    CassetteMetadata,
-    Fallback,
-    Interaction,
-    RecordedAgent,
-    RecordedResult,
-    RecordedVerification,
-)
+from .interactions import CassetteMetadata, Fallback, Interaction, RecordedAgent
 from .masking import masked_reply, masked_request
 from .redaction import Redaction
+from .tool_calls.recorder import ToolCallRecorder
+from .tool_calls.values import ToolDescription
 
 SIMULATOR = "rolecall-simulator"
 _inside_ours: ContextVar[bool] = ContextVar("inside_ours", default=False)
@@ -80,6 +75,9 @@ class Recorder(Cassette):  # type: ignore[misc]
         self._unrecorded: list[str] = []
         self.metadata = metadata or CassetteMetadata()
         self.interactions: list[Interaction] = []
+        self.tools = ToolCallRecorder(
+            redaction, self.metadata.acting, self._note_tools, self._note_act
+        )
 
     recording = True
     saved = False
@@ -87,7 +85,7 @@ class Recorder(Cassette):  # type: ignore[misc]
     @property
     def complaint(self) -> str:
         """Return what could not be recorded; empty where all is well."""
-        return "\n".join(self._unrecorded)
+        return "\n".join([*self._unrecorded, *self.tools.complaints])
 
     # The part of vcrpy's interface that its patches call.
 
@@ -121,23 +119,24 @@ class Recorder(Cassette):  # type: ignore[misc]
         elif isinstance(event, Rerouted):
             # A replay without balancing leaves the route as well, as if it had refused.
             self._leave(event.agent, event.route, Cause.RATE_LIMITED)
-        elif isinstance(event, ToolEnded):
-            self._note_result(event)
         elif isinstance(event, WorkspaceVerified):
-            self._note_verification(event)
+            self.tools.verified(event)
         elif isinstance(event, RunStarted):
             run = tomllib.loads(Path(event.folder, "run.toml").read_text("utf-8"))
             routes, assigned = run.get("routes", {}), run.get("assign", {})
             self._note(
                 request=event.request.strip(),
                 team={
-                    name: RecordedAgent(routes=routes.get(name, []), assigned=name in assigned)
+                    name: evolve(
+                        self.metadata.team.get(name, RecordedAgent()),
+                        routes=routes.get(name, []),
+                        assigned=name in assigned,
+                    )
                     for name in event.agents
                 },
                 only=run.get("only", []),
                 skip=run.get("skip", []),
                 settings=run.get("settings", {}),
-                sandbox=run.get("sandbox", ""),
             )
 
     def _leave(self, agent: str, route: str, cause: Cause) -> None:
@@ -158,6 +157,7 @@ class Recorder(Cassette):  # type: ignore[misc]
         interactions += self.interactions
         metadata = evolve(
             self.metadata,
+            acting=self.tools.record,
             recorded=date.today().isoformat(),
             versions=_versions(),
             models=sorted({interaction.canonical.model for interaction in interactions} - {""}),
@@ -165,37 +165,23 @@ class Recorder(Cassette):  # type: ignore[misc]
         save(self._file, describe(metadata), interactions, self._redaction)
         self.saved = True
 
+    def _note_tools(
+        self, agent: str, tools: Mapping[str, ToolDescription], has_sandbox: bool
+    ) -> None:
+        recorded = self.metadata.team.get(agent, RecordedAgent())
+        if tools or recorded.tools:
+            team = {**self.metadata.team, agent: evolve(recorded, tools=tuple(tools))}
+            known = {**self.metadata.tools, **tools}
+            self._note(team=team, tools=known, has_sandbox=has_sandbox)
+
+    def _note_act(self, act: RecordedCall | WorkspaceVerified) -> None:
+        if self._log is not None:
+            self._log.append_act(act)
+
     def _note(self, **changes: Any) -> None:
         self.metadata = evolve(self.metadata, **changes)
         if self._log is not None:
             self._log.note(self.metadata)
-
-    def _note_result(self, event: ToolEnded) -> None:
-        result = RecordedResult(
-            event.step, event.call, event.agent, event.tool, event.text, event.is_error
-        )
-        before = [
-            other
-            for other in self.metadata.results
-            if (other.step, other.call) != (event.step, event.call)
-        ]
-        self.metadata = evolve(self.metadata, results=[*before, result])
-        if self._log is not None:
-            self._log.note_work(result)
-
-    def _note_verification(self, event: WorkspaceVerified) -> None:
-        commands = tuple(check.command for check in event.checks)
-        verification = RecordedVerification(
-            event.agent, event.tree, event.sandbox, event.when, event.checks
-        )
-        before = [
-            other
-            for other in self.metadata.verifications
-            if (other.agent, other.tree, other.commands) != (event.agent, event.tree, commands)
-        ]
-        self.metadata = evolve(self.metadata, verifications=[*before, verification])
-        if self._log is not None:
-            self._log.note_work(verification)
 
     def _begin(self, request: Request) -> None:
         call = current_call.get()

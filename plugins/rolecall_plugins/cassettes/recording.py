@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+from attrs import evolve
 from vcr.patch import CassettePatcherBuilder
 
 from rolecall import warn
@@ -18,6 +19,7 @@ from .files.writer import check_target
 from .interactions import CassetteMetadata, Interaction
 from .recorder import Recorder
 from .redaction import Redaction
+from .tool_calls.values import ActingRecord
 
 
 @contextmanager
@@ -41,15 +43,18 @@ def recorded_in(
             f"on with it by `rolecall resume --record {shlex.quote(str(path))}`, or remove it"
         )
     metadata, interactions = CassetteMetadata(), list[Interaction]()
+    acting = unsaved_metadata.acting
     if unfinished == "add":
         metadata, interactions = load(path) if path.exists() else (metadata, interactions)
+        before = metadata.acting
         metadata = unsaved_metadata if unsaved else metadata
+        metadata = evolve(metadata, acting=before.with_later(acting))
         interactions += unsaved
     else:
-        unsaved = []
+        unsaved, acting = [], ActingRecord()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        log = RecordingLog(path, redaction, metadata, unsaved)
+        log = RecordingLog(path, redaction, metadata, unsaved, acting)
     except OSError as error:
         raise CassetteError(f"{path}: cannot be written: {error.strerror}") from error
     recorder = Recorder(path, redaction, metadata, interactions, log)

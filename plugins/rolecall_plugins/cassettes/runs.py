@@ -32,20 +32,15 @@ from .player import Player
 from .recording import patched, recorded_in
 from .redaction import Redaction
 from .restored.pinning import as_recorded
-from .restored.played_work import PlayedWork
 from .staleness import describe_team
+from .tool_calls.player import ToolCallPlayer
 
 DEMO = "demo"
 # A replay keeps to the recorded path, so nothing of its own leaves a route alone or gives up.
 NEVER = 10**9
 REPLAYED = (
-    "max_output_tokens",
-    "temperature",
-    "stream",
-    "continuations",
-    "attempts",
-    "max_rounds",
-    "repairs",
+    *("max_output_tokens", "temperature", "stream", "continuations", "attempts"),
+    *("max_rounds", "repairs"),
 )
 
 
@@ -65,7 +60,7 @@ def recording(setup: RunSetup, path: Path) -> Iterator[RunSetup]:
     recorder = None
     try:
         with recorded_in(path, redaction, unfinished, describe) as recorder:
-            yield setup
+            yield evolve(setup, recorder=recorder.tools)
     finally:
         if recorder is not None:
             warn(*recorder.complaint.splitlines())
@@ -81,7 +76,7 @@ def replaying(setup: RunSetup, file: str, speed: float | None) -> Iterator[RunSe
     metadata, interactions = load(path)
     _check_recorded(setup, file, metadata, interactions)
     clock = Hurried(speed)
-    secrets = Redactor.of(setup.settings).secrets | {Rehearsal.placeholder}
+    redaction = Redaction(Redactor.of(setup.settings).secrets | {Rehearsal.placeholder})
     record_again = (
         f'rolecall run "REQUEST" --record {"FILE" if file == DEMO else shlex.quote(file)}'
     )
@@ -89,7 +84,7 @@ def replaying(setup: RunSetup, file: str, speed: float | None) -> Iterator[RunSe
         path,
         metadata,
         interactions,
-        Redaction(secrets),
+        redaction,
         record_again,
         clock.sleep if speed else None,
     )
@@ -99,10 +94,10 @@ def replaying(setup: RunSetup, file: str, speed: float | None) -> Iterator[RunSe
     rehearsal = Rehearsal(
         _as_recorded(setup, metadata, speed),
         agent=as_recorded(metadata),
-        work=PlayedWork(metadata),
         # What is replayed costs nobody anything.
         limiters=None if speed else [CurrentCallLimiter(player)],
         clock=clock,
+        tools=ToolCallPlayer(path, metadata, redaction, record_again, player.note_miss),
     )
     try:
         with patched(player):
@@ -171,8 +166,6 @@ def _as_recorded(
 ) -> Mapping[str, Any]:
     """Ask as it was asked when it was recorded, wherever that differs from here."""
     settings, recorded = setup.settings, metadata.settings
-    routes = {name: tuple(agent.routes) for name, agent in metadata.team.items()}
-    known = setup.host.agents()
     values: dict[str, Any] = {name: recorded[name] for name in REPLAYED if name in recorded}
     if recorded:
         values.setdefault("temperature", None)
@@ -182,13 +175,10 @@ def _as_recorded(
         }
     return {
         **values,
-        "agents": {
-            name: evolve(settings.agents.get(name, AgentSettings()), routes=own)
-            for name, own in routes.items()
-            if own and name in known
-        },
+        "agents": {name: _agent_as_recorded(setup, metadata, name) for name in setup.host.agents()},
         "interval": settings.interval / speed if speed else 0.0,
         "rehearsal_speed": speed or 1.0,
+        "tools": True,
         "max_wait": float(NEVER),
         "breaker_failures": NEVER,
         # The routes are those of the recording.
@@ -196,6 +186,14 @@ def _as_recorded(
             name: "" for name in settings.environment if name.startswith("ROLECALL_AGENT_")
         },
     }
+
+
+def _agent_as_recorded(setup: RunSetup, metadata: CassetteMetadata, name: str) -> AgentSettings:
+    """Return an agent's settings with the routes and tools of the recording."""
+    own, recorded = setup.settings.agents.get(name, AgentSettings()), metadata.team.get(name)
+    if recorded is None:
+        return evolve(own, tools=())
+    return evolve(own, routes=tuple(recorded.routes) or own.routes, tools=tuple(recorded.tools))
 
 
 def _report(player: Player) -> None:

@@ -15,8 +15,6 @@ from serving import serving
 
 from rolecall_plugins.cassettes import current_call
 from rolecall_plugins.cassettes.files.reader import load
-from rolecall_plugins.cassettes.files.recording_log import RecordingLog, log_path
-from rolecall_plugins.cassettes.redaction import Redaction
 from rolecall_plugins.cassettes.runs import Hurried
 from rolecall_plugins.simulator.scenario import FunctionCall, Round, Scenario, Script
 from rolecall_plugins.simulator.server import serve_in_thread
@@ -395,50 +393,9 @@ def run_acting_team(shell: Shell) -> Ended:
         return shell("run", REQUEST, "--record", "team.yaml", "-o", "recorded", *only)
 
 
-def test_what_tools_and_checks_came_to_is_replayed_and_no_command_runs_again(shell: Shell) -> None:
-    recorded = run_acting_team(shell)
-    assert recorded.code == 0
-    (shell.folder / ".env").unlink()
-    shell.configure(ACTING.replace('sandbox = "none"', ""))
-    replayed = shell("run", "--replay", "team.yaml", "-o", "replayed")
-    assert replayed.code == 0
-    assert "not needed" not in replayed.err
-    assert written(shell, "replayed") == written(shell, "recorded")
-    first, again = (
-        json.loads(shell.read("verification.json", run)) for run in ("recorded", "replayed")
-    )
-    assert again["checks"] == first["checks"]
-    assert (again["when"], again["sandbox"]) == (first["when"], "none")
-    assert shell.read("workspace/app.py", "replayed") == "print(2)\n"
-    assert (shell.folder / "recorded/workspace/made.txt").exists()
-    assert not (shell.folder / "replayed/workspace/made.txt").exists()
-
-
 def test_calls_of_tools_and_their_results_are_shown(shell: Shell) -> None:
     run_acting_team(shell)
     shown = shell("cassettes", "show", "team.yaml").out
     assert '[calls workspace_write {\n "path": "app.py",\n "content": "print(1)\\n"\n}]' in shown
     assert "app.py: 1 lines written" in shown
     assert "Your tools in this run: workspace_list, " in shown
-
-
-def test_a_call_that_was_not_recorded_is_not_made(shell: Shell) -> None:
-    run_acting_team(shell)
-    (shell.folder / ".env").unlink()
-    text = (shell.folder / "team.yaml").read_text("utf-8")
-    (shell.folder / "team.yaml").write_text(re.sub(r"(?s)\nwork:\n.*", "\n", text), "utf-8")
-    replayed = shell("run", "--replay", "team.yaml", "-o", "replayed")
-    assert replayed.code == 1
-    assert "this call was not recorded, and a replay makes none" in replayed.err
-    assert not (shell.folder / "replayed/workspace/made.txt").exists()
-
-
-def test_a_recording_that_was_cut_off_holds_what_tools_came_to(shell: Shell) -> None:
-    run_acting_team(shell)
-    metadata, interactions = load(shell.folder / "team.yaml")
-    log = RecordingLog(shell.folder / "cut.yaml", Redaction(), metadata, interactions)
-    log.close(keep=True)
-    again, _ = load(log_path(shell.folder / "cut.yaml"))
-    assert [*again.results] == [*metadata.results]
-    assert [*again.verifications] == [*metadata.verifications]
-    assert len(again.results) == 4

@@ -12,6 +12,7 @@ from ..verification import check_line, verdict
 
 BEGIN, END = "<!-- written by rolecall -->", "<!-- end of rolecall's words -->"
 TITLE = "Start here"
+REPLAYED = "This was replayed from a recording, not run: the checks ran when that was made."
 FOLDER = "../program"  # that the page's commands hand the files out to
 # Runs of earlier versions have other marks.
 _OWN = re.compile(r"<!-- (?:written|verified) by rolecall -->.*?(?:<!-- end of [^>]*-->|\Z)", re.S)
@@ -77,5 +78,6 @@ def _verified(verifications: Sequence[WorkspaceVerified], tree: str, why_not: st
         f"**Verified by rolecall:** {verdict(verifications)}",
         "",
         *lines,
+        *(["", REPLAYED] if last.replayed else []),
         *(since if last.tree != tree else []),
     ]

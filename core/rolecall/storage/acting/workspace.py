@@ -23,6 +23,7 @@ from ...errors import RunError, UsageError
 from ..safe_folder import DEEPEST, SafeFolder
 from .scratch import remove_folder
 from .tree_changes import Pair, parse_names, parse_patches
+from .tree_entries import entries_between, object_id, with_entries
 
 FILES = "workspace"
 GIT = "workspace.git"
@@ -66,7 +67,6 @@ _KEPT = ("PATH", "SYSTEMROOT", "TEMP", "TMP")
 _TAKEN = ("objects", "refs", "packed-refs")
 # What git needs to take a folder for a history, beside what is written anew.
 _HISTORY = ("objects", "refs")
-_ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 # What a process that was killed may have left: locks, and files that were to become others.
 _LEFT_BEHIND = re.compile(r".+\.lock|tmp_obj_.+|.+\.index")
 
@@ -190,7 +190,7 @@ class GitWorkspace:
         """
         self.begin()
         _clean(self._folder.path)
-        self._git("read-tree", "--reset", "-u", _object_id(tree))
+        self._git("read-tree", "--reset", "-u", object_id(tree))
         self._git("clean", "-d", "--force", "--quiet", *(["-x"] if ignored else []))
         self._folder.sweep()
         _clean(self._folder.path)  # the tree itself may be a stranger's
@@ -230,7 +230,7 @@ class GitWorkspace:
     def changes(self, old: str, new: str) -> dict[str, str]:
         """Map the files that differ between two trees to `A`, `M` or `D`."""
         names = self._git(
-            "diff-tree", "-r", "-z", "--no-renames", "--name-status", *map(_object_id, (old, new))
+            "diff-tree", "-r", "-z", "--no-renames", "--name-status", *map(object_id, (old, new))
         )
         fields = names.split("\0")[:-1]
         return dict(zip(fields[1::2], fields[::2], strict=True))
@@ -242,7 +242,7 @@ class GitWorkspace:
 
         most: bytes of all patches, and of all names. Large files count as binary.
         """
-        content = "".join(f"{_object_id(old)} {_object_id(new)}\n" for old, new in pairs)
+        content = "".join(f"{object_id(old)} {object_id(new)}\n" for old, new in pairs)
         names, _ = self._beginning("-z", "--name-status", content=content, most=most)
         plain = ("--no-ext-diff", "--no-textconv", "--no-color")
         text, cut = self._beginning("-p", *plain, content=content, most=most)
@@ -257,7 +257,7 @@ class GitWorkspace:
 
     def diff(self, old: str, new: str) -> str:
         """Return how two trees differ, as a patch."""
-        trees = map(_object_id, (old, new))
+        trees = map(object_id, (old, new))
         return self._git("diff-tree", "-r", "-p", "--no-ext-diff", "--no-textconv", *trees)
 
     def copy(self, target: Path) -> list[str]:
@@ -278,32 +278,22 @@ class GitWorkspace:
     def export(self, tree: str, target: Path) -> None:
         """Write a tree's files into a folder, which must be empty or not be there yet."""
         _make_empty(target)
-        with self._index_of(tree) as index:
+        with self.index_of(tree) as index:
             self._git("checkout-index", "--all", f"--prefix={target.resolve()}/", variables=index)
         _clean(target)
 
     def _mixed(self, tree: str, other: str, paths: Collection[str]) -> str:
         """Return a tree that has these paths from another one."""
-        fields = self._git(
-            "diff-tree", "-r", "-z", "--no-renames", *map(_object_id, (tree, other))
-        ).split("\0")[:-1]
-        entries = []
-        for about, path in zip(fields[::2], fields[1::2], strict=True):
-            if path in paths:
-                _, mode, _, blob, _ = about.split()
-                entries.append(f"{mode} {blob}\t{path}\0")
-        with self._index_of(tree) as index:
-            content = "".join(entries)
-            self._git("update-index", "-z", "--index-info", content=content, variables=index)
-            return self._git("write-tree", variables=index).strip()
+        entries = entries_between(self, tree, other)
+        return with_entries(self, tree, (entry for entry in entries if entry.path in paths))
 
     @contextmanager
-    def _index_of(self, tree: str) -> Iterator[Mapping[str, str]]:
+    def index_of(self, tree: str) -> Iterator[Mapping[str, str]]:
         """Make an index of a tree, beside that of the files; yield the variables that name it."""
         path = self._git_dir / f"{secrets.token_hex(8)}.index"
         variables = {"GIT_INDEX_FILE": str(path)}
         try:
-            self._git("read-tree", _object_id(tree), variables=variables)
+            self._git("read-tree", object_id(tree), variables=variables)
             yield variables
         finally:
             path.unlink(missing_ok=True)
@@ -388,11 +378,35 @@ class GitWorkspace:
     def _call(
         self, *arguments: str, content: str = "", variables: Mapping[str, str] | None = None
     ) -> str:
+        encoded = content.encode("utf-8", "surrogateescape")
+        written = self._output(*arguments, content=encoded, variables=variables)
+        return written.decode("utf-8", "surrogateescape")
+
+    def git(
+        self, *arguments: str, content: bytes = b"", variables: Mapping[str, str] | None = None
+    ) -> str:
+        """Run git on the workspace and its history; return what it writes as text."""
+        written = self.git_output(*arguments, content=content, variables=variables)
+        return written.decode("utf-8", "surrogateescape")
+
+    def git_output(
+        self, *arguments: str, content: bytes = b"", variables: Mapping[str, str] | None = None
+    ) -> bytes:
+        """Run git on the workspace and its history; return the bytes that it writes.
+
+        content: what it reads. variables: of its environment, beside what it needs.
+        """
+        self.begin()
+        return self._output(*arguments, content=content, variables=variables)
+
+    def _output(
+        self, *arguments: str, content: bytes, variables: Mapping[str, str] | None
+    ) -> bytes:
         command = self._command(*arguments)
         try:
             done = subprocess.run(
                 command,
-                input=content.encode("utf-8", "surrogateescape"),
+                input=content,
                 env={**self._environment, **_ALONE, **(variables or {})},
                 cwd=self._folder.path,
                 capture_output=True,
@@ -405,14 +419,7 @@ class GitWorkspace:
             ) from error
         except OSError as error:
             raise RunError(f"{self._git_dir}: git cannot be run: {error.strerror}") from error
-        return done.stdout.decode("utf-8", "surrogateescape")
-
-
-def _object_id(tree: str) -> str:
-    """Return a tree's id; a journal may name anything, also what git takes for an option."""
-    if not _ID.fullmatch(tree):
-        raise RunError(f"{tree[:100]!r} is no state of the workspace")
-    return tree
+        return done.stdout
 
 
 def _make_empty(folder: Path) -> None:

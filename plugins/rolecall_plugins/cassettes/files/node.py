@@ -7,6 +7,7 @@ from attrs import frozen
 
 from ..errors import CassetteError
 
+LAST_MOMENT = 253_402_300_800  # the year 10000
 Value = TypeVar("Value")
 _KINDS = {
     dict: "a mapping",
@@ -73,6 +74,13 @@ class Node:
         if not isinstance(self.value, int | float) or isinstance(self.value, bool):
             raise self.error("a number")
         return self.value
+
+    def moment(self) -> float:
+        """Return a time in seconds since 1970; one that no calendar has is an error."""
+        seconds = self.number(0.0)
+        if not 0 <= seconds < LAST_MOMENT:
+            raise self.error("a time in seconds since 1970")
+        return seconds
 
     def whole(self) -> int:
         if not isinstance(self.value, int) or isinstance(self.value, bool):

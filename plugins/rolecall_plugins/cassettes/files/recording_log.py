@@ -14,9 +14,19 @@ from typing import Any
 
 from attrs import asdict, evolve
 
+from rolecall import RecordedCall, WorkspaceVerified
+
 from ..errors import CassetteError
-from ..interactions import CassetteMetadata, Interaction, RecordedResult, RecordedVerification
+from ..interactions import CassetteMetadata, Interaction
 from ..redaction import Redaction
+from ..tool_calls.form import (
+    build_call,
+    build_verification,
+    call_as_written,
+    description_as_written,
+    verification_as_written,
+)
+from ..tool_calls.values import ActingRecord
 from . import schema
 from .bodies import nests_deeper
 from .node import Node
@@ -44,35 +54,35 @@ class RecordingLog:
         redaction: Redaction,
         metadata: CassetteMetadata,
         interactions: Sequence[Interaction] = (),
+        acting: ActingRecord | None = None,
     ) -> None:
-        """Begin the log with these exchanges, in place of one that is there; raise OSError."""
+        """Begin the log with what is unsaved, in place of one that is there; raise OSError."""
         self.path = log_path(path)
         self.length = len(interactions)
         self._redaction = redaction
         self._failed = False
         # At once: a crash in between must not cost what the log before this one holds.
+        unsaved = acting or ActingRecord()
         lines = [_FIRST, self._about(metadata), *map(_exchange, interactions)]
+        lines += [*map(_act, unsaved.calls), *map(_act, unsaved.verifications)]
         write_atomically(self.path, b"".join(lines))
         self._file = open_to_append(self.path)
-        for result in metadata.results:
-            self.note_work(result)
-        for verification in metadata.verifications:
-            self.note_work(verification)
 
     def note(self, metadata: CassetteMetadata) -> None:
         """Append what is known of the whole recording; the last such line counts."""
         self._append(self._about(metadata))
-
-    def note_work(self, work: RecordedResult | RecordedVerification) -> None:
-        """Append what a tool call or checks came to, without its secrets."""
-        name = "result" if isinstance(work, RecordedResult) else "verification"
-        self._append(_line({name: self._redaction.value(json.loads(json.dumps(asdict(work))))}))
 
     def append(self, interaction: Interaction) -> None:
         """Append an exchange, unless it holds a secret."""
         if place_of_secret(interaction, self._redaction) is None:
             self._append(_exchange(interaction))
             self.length += not self._failed
+
+    def append_act(self, act: RecordedCall | WorkspaceVerified) -> None:
+        """Append a tool call or what was verified, unless it holds a secret."""
+        line = _act(act)
+        if not self._redaction.finds(line.decode()):
+            self._append(line)
 
     def close(self, keep: bool) -> None:
         """Close the log, and remove it unless it is to be kept."""
@@ -82,9 +92,7 @@ class RecordingLog:
                 self.path.unlink(missing_ok=True)
 
     def _about(self, metadata: CassetteMetadata) -> bytes:
-        # What tools and checks came to has lines of its own.
-        alone = evolve(metadata, results=(), verifications=())
-        return _line({"metadata": masked_header(alone, self._redaction)})
+        return _line({"metadata": masked_header(metadata, self._redaction)})
 
     def _append(self, line: bytes) -> None:
         if self._failed:  # what follows a line that was cut off could not be read
@@ -102,6 +110,12 @@ def _exchange(interaction: Interaction) -> bytes:
     return _line({"interaction": as_written(interaction) | about})
 
 
+def _act(act: RecordedCall | WorkspaceVerified) -> bytes:
+    if isinstance(act, RecordedCall):
+        return _line({"tool_call": call_as_written(act)})
+    return _line({"verification": verification_as_written(act)})
+
+
 def _line(record: Mapping[str, Any]) -> bytes:
     # JSON in ASCII: half a surrogate pair is written as an escape, and can be read again.
     return json.dumps(record, default=_binary).encode() + b"\n"
@@ -109,7 +123,10 @@ def _line(record: Mapping[str, Any]) -> bytes:
 
 def masked_header(metadata: CassetteMetadata, redaction: Redaction) -> dict[str, Any]:
     """Return a cassette's metadata as it may stand in a file."""
-    header: dict[str, Any] = redaction.value(json.loads(json.dumps(asdict(metadata))))
+    about = asdict(evolve(metadata, acting=ActingRecord()))
+    del about["acting"]  # it has a place of its own in the file
+    about["tools"] = {name: description_as_written(tool) for name, tool in metadata.tools.items()}
+    header: dict[str, Any] = redaction.value(json.loads(json.dumps(about)))
     header["settings"] = redaction.of_errors.value(header["settings"])  # no model wrote them
     return header
 
@@ -149,8 +166,8 @@ def parse(data: bytes) -> tuple[CassetteMetadata, list[Interaction]]:
     """Parse a log; a last line that was cut off is left out. Raises CassetteError."""
     metadata = CassetteMetadata()
     interactions: list[Interaction] = []
-    results: list[RecordedResult] = []
-    verifications: list[RecordedVerification] = []
+    calls: list[RecordedCall] = []
+    verifications: list[WorkspaceVerified] = []
     lines = data[len(_FIRST) :].split(b"\n")
     # Behind the last line break stands nothing, or what a crash left of a line.
     for number, line in enumerate(lines[:-1], start=2):
@@ -164,16 +181,16 @@ def parse(data: bytes) -> tuple[CassetteMetadata, list[Interaction]]:
         if node.field("metadata").value is not None:
             metadata = schema.build_metadata(node.field("metadata"))
             continue
-        if node.field("result").value is not None:
-            results.append(schema.build_result(node.field("result")))
+        if node.field("tool_call").value is not None:
+            calls.append(build_call(node.field("tool_call")))
             continue
         if node.field("verification").value is not None:
-            verifications.append(schema.build_verification(node.field("verification")))
+            verifications.append(build_verification(node.field("verification")))
             continue
         inner = node.field("interaction")
         position = inner.field("position").whole()
         interactions.append(schema.build_interaction(inner, position))
-    return evolve(metadata, results=results, verifications=verifications), interactions
+    return evolve(metadata, acting=ActingRecord(calls, verifications)), interactions
 
 
 def _binary(value: object) -> Any:

@@ -6,17 +6,12 @@ from typing import Any
 
 from attrs import evolve
 
-from rolecall import Action, Cause, Check, Route
+from rolecall import Action, Cause, Route
 
 from ..errors import CassetteError
-from ..interactions import (
-    CassetteMetadata,
-    Fallback,
-    Interaction,
-    RecordedAgent,
-    RecordedResult,
-    RecordedVerification,
-)
+from ..interactions import CassetteMetadata, Fallback, Interaction, RecordedAgent
+from ..tool_calls.form import build_call, build_description, build_verification
+from ..tool_calls.values import ActingRecord
 from .node import Node
 
 
@@ -29,8 +24,11 @@ def build(value: Any) -> tuple[CassetteMetadata, list[Interaction]]:
         build_interaction(node, position)
         for position, node in enumerate(root.field("interactions").items())
     ]
-    metadata = build_metadata(root.field("metadata"))
-    return evolve(metadata, **build_work(root.field("work"))), interactions
+    acting = ActingRecord(
+        tuple(map(build_call, root.field("tool_calls").items())),
+        tuple(map(build_verification, root.field("verifications").items())),
+    )
+    return evolve(build_metadata(root.field("metadata")), acting=acting), interactions
 
 
 def build_metadata(node: Node) -> CassetteMetadata:
@@ -48,45 +46,10 @@ def build_metadata(node: Node) -> CassetteMetadata:
         skip=node.field("skip").texts(),
         settings=_settings(node.field("settings")),
         fallbacks=tuple(_fallback(inner) for inner in node.field("fallbacks").items()),
-        sandbox=node.field("sandbox").text(""),
-    )
-
-
-def build_work(node: Node) -> dict[str, Any]:
-    """Build what tools and checks came to; nothing where the cassette holds none of it."""
-    if node.value is None:
-        return {}
-    return {
-        "results": tuple(build_result(inner) for inner in node.field("results").items()),
-        "verifications": tuple(
-            build_verification(inner) for inner in node.field("verifications").items()
-        ),
-    }
-
-
-def build_result(node: Node) -> RecordedResult:
-    texts = ("step", "call", "agent", "tool", "text")
-    values = {name: node.field(name).text("") for name in texts}
-    return RecordedResult(**values, is_error=node.field("is_error").flag())
-
-
-def build_verification(node: Node) -> RecordedVerification:
-    return RecordedVerification(
-        agent=node.field("agent").text(),
-        tree=node.field("tree").text(""),
-        sandbox=node.field("sandbox").text(),
-        when=node.field("when").number(0.0),
-        checks=tuple(_check(inner) for inner in node.field("checks").items()),
-    )
-
-
-def _check(node: Node) -> Check:
-    return Check(
-        command=node.field("command").text(),
-        code=node.field("code").whole(),
-        output=node.field("output").text(""),
-        seconds=node.field("seconds").number(0.0),
-        stopped=node.field("stopped").text(""),
+        has_sandbox=node.field("has_sandbox").flag(),
+        tools={
+            name: build_description(name, inner) for name, inner in node.field("tools").fields()
+        },
     )
 
 
@@ -139,13 +102,13 @@ def _fallback(node: Node) -> Fallback:
 def _settings(node: Node) -> Mapping[str, Any]:
     """Check the settings that a replay takes over; others are kept as they are."""
     settings = dict(node.fields())
-    if "verify" in settings:
-        settings["verify"].texts()
     for name in ("max_output_tokens", "continuations", "attempts", "max_rounds", "repairs"):
         if name in settings and settings[name].whole() < 0:
             raise CassetteError(f"{settings[name].place} must not be below 0")
     if "temperature" in settings:
         settings["temperature"].number(0.0)
+    if "verify" in settings:
+        settings["verify"].texts()
     if "stream" in settings:
         settings["stream"].flag()
     if "on" in settings:

@@ -10,6 +10,7 @@ from .. import serializer
 from ..errors import CassetteError, NotSaved, SecretFound
 from ..interactions import CassetteMetadata, Interaction
 from ..redaction import Redaction
+from ..tool_calls.form import call_as_written, verification_as_written
 from .bodies import leaves
 from .reader import load
 from .recording_log import as_written, masked_header
@@ -48,10 +49,11 @@ def save(
     ordered = _in_order(metadata, interactions)
     header = _header(metadata, redaction)
     _refuse_secrets(path, header, ordered, redaction)
+    acts = _acts(metadata)
+    _refuse_secrets_of_tools(path, acts, redaction)
     written = [as_written(interaction) for interaction in ordered]
-    work = {name: header.pop(name) for name in ("results", "verifications") if name in header}
-    cassette = {"version": 1, "metadata": header, "interactions": written}
-    text = serializer.serialize({**cassette, "work": work} if work else cassette)
+    whole = {"version": 1, "metadata": header, "interactions": written, **acts}
+    text = serializer.serialize(whole)
     if redaction.finds(text):
         raise SecretFound(f"{path} is not saved: it would hold a secret")
     data = text.encode()
@@ -100,6 +102,29 @@ def _refuse_secrets(
             f"{path} is not saved: {where} holds a secret that could not be masked; "
             "what asked for it must not send it, or the reply must not repeat it"
         )
+
+
+def _acts(metadata: CassetteMetadata) -> dict[str, list[dict[str, Any]]]:
+    acting = metadata.acting.in_order(list(metadata.team))
+    acts = {
+        "tool_calls": [call_as_written(call) for call in acting.calls],
+        "verifications": [verification_as_written(each) for each in acting.verifications],
+    }
+    return {name: written for name, written in acts.items() if written}
+
+
+def _refuse_secrets_of_tools(
+    path: Path, acts: Mapping[str, Iterable[Mapping[str, Any]]], redaction: Redaction
+) -> None:
+    for act in (act for written in acts.values() for act in written):
+        contents = (file.get("content") for file in act.get("files", ()) if isinstance(file, dict))
+        binary = (content.decode("latin-1") for content in contents if isinstance(content, bytes))
+        if any(redaction.finds(text) for text in (*(leaf for _, leaf in leaves(act)), *binary)):
+            what = f"the result of {act['tool']}" if "tool" in act else "what was verified"
+            raise SecretFound(
+                f"{path} is not saved: {what}, of {act['agent']}, holds a secret that could not "
+                "be masked"
+            )
 
 
 def _present(table: Mapping[str, Any]) -> dict[str, Any]:

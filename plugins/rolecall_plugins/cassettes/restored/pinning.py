@@ -12,7 +12,7 @@ from ..staleness import digest
 
 
 def pinned(metadata: CassetteMetadata, agents: Mapping[str, Agent]) -> CassetteMetadata:
-    """Return a cassette's metadata with the prompts of its team, and the tools.
+    """Return a cassette's metadata with the prompts of its team.
 
     Raises CassetteError where the team is not what it was when the cassette was recorded.
     """
@@ -25,8 +25,7 @@ def pinned(metadata: CassetteMetadata, agents: Mapping[str, Agent]) -> CassetteM
     if len(shared) > 1:
         raise CassetteError("its agents are not all told the same beside their own prompts")
     team = {
-        name: evolve(recorded, text=agents[name].prompt, tools=agents[name].tools)
-        for name, recorded in metadata.team.items()
+        name: evolve(recorded, text=agents[name].prompt) for name, recorded in metadata.team.items()
     }
     return evolve(metadata, team=team, shared=shared.pop())
 
@@ -38,8 +37,6 @@ def as_recorded(metadata: CassetteMetadata) -> Callable[[Agent], Agent]:
         recorded = metadata.team.get(agent.name, RecordedAgent())
         if not recorded.text:
             return agent
-        return evolve(
-            agent, prompt=recorded.text, shared=metadata.shared, tools=tuple(recorded.tools)
-        )
+        return evolve(agent, prompt=recorded.text, shared=metadata.shared)
 
     return restore
