@@ -307,6 +307,7 @@ def describe_verified(verified: WorkspaceVerified) -> str:
         if not check.has_passed
     ]
     words = f"{passed} of {len(verified.checks)} checks passed"
+    words += " (replayed, not run)" if verified.replayed else ""
     return f"{words}, failed: {', '.join(failed)}" if failed else words
 
 

@@ -21,7 +21,6 @@ from ..observers.ledger import Ledger
 from ..plugin.manager import Host
 from ..scheduling.agent_task import PLAN
 from ..scheduling.estimate import Estimate
-from ..scheduling.rerun import Rerun
 from ..scheduling.run_description import started_with
 from ..scheduling.scheduler import RunOutcome
 from ..scheduling.session import Session, SharedResources
@@ -176,7 +175,7 @@ class Team(agents.TeamGraph):
         first, alone = [(each,) if isinstance(each, str) else tuple(each) for each in (start, only)]
 
         def prepare(session: Session, folder: RunFolder) -> Collection[str]:
-            again = Rerun.plan(session.team, folder.store, first, alone, ("start", "only"))
+            again = session.rerun(folder, first, alone, ("start", "only"))
             folder.store.forget(again.agents)
             return again.frozen
 

@@ -10,7 +10,7 @@ from ..errors import AllRoutesFailed, ProviderError, RunError
 from ..execution.context import RunContext
 from ..execution.dispatcher import Dispatcher
 from ..json_schema import answer_fault
-from ..storage.acting.workspace import EMPTY_TREE
+from ..storage.acting.tree_entries import EMPTY_TREE
 from ..storage.run_folder import RunFolder, deliverable_file
 from ..storage.step_store import step_key
 from ..types.agents import Agent, Route
@@ -80,9 +80,10 @@ class AgentTask:
         if self.agent.plan:
             await self.workbench.verifier.verify_all(name)
         toolbox = self.workbench.toolbox(self.agent)
-        request = self._request(toolbox)
+        request = evolve(self._request(toolbox), tools=toolbox.specs)
         if self.revisions.is_unaffected(self.agent):
             self._carry_over(request)
+        await self._start_over(request)
         context.emit(AgentStarted(at=context.at, agent=name))
         working = self._act(request, toolbox) if toolbox.specs else self.write(request)
         written = await working
@@ -101,6 +102,21 @@ class AgentTask:
             AgentDone(at=context.at, agent=name, route=answer.route, file=self.files[0], cut=cut)
         )
         return deliverable
+
+    async def _start_over(self, request: Request) -> None:
+        """Take out what this agent, and those who need it, wrote in answer to another question."""
+        context, name, store = self.context, self.agent.name, self.folder.store
+        if self.revisions.is_revising(self.agent) or store.is_answered(step_key(name, 0, request)):
+            return
+        agents = [
+            each
+            for each in (name, *context.team.downstream(name))
+            if store.tools.changed_by(each)
+            and each not in context.frozen
+            and not self.revisions.is_revising(context.team.agents[each])
+        ]
+        if agents:
+            await self.workbench.executor.start_over(agents)
 
     async def _act(self, request: Request, toolbox: Toolbox) -> Written:
         """Get the text of an agent that has tools, and whose work may be verified."""

@@ -38,6 +38,15 @@ class Revisions:
         numbers = [update.number for update in updates if self._revises(agent, update)]
         return revision(request, agent.name, updates[: numbers[-1]]) if numbers else request
 
+    def is_revising(self, agent: Agent) -> bool:
+        """Check whether an agent is asked to revise what it wrote, files included.
+
+        As long as it is not known whose work a change touches, it may be anyone's.
+        """
+        if self.pending is not None:
+            return True
+        return any(self._revises(agent, update) for update in self._store.updates)
+
     def is_unaffected(self, agent: Agent) -> bool:
         """Check whether an agent's work is yet to be recorded as unaffected by the last change."""
         updates = self._store.updates

@@ -85,7 +85,8 @@ class Scheduler:
                 forecast=context.forecast,
             )
         )
-        for line in self._workbench.recover():
+        revising = [agent.name for agent in team if self._revisions.is_revising(agent)]
+        for line in self._workbench.recover(revising):
             _log.warning("%s", line)
         self._dispatcher.prepare(route.provider for agent in team for route in agent.routes)
         interrupted = True

@@ -31,6 +31,8 @@ from ..plugin.assignment import (
 from ..plugin.manager import Host, supplied
 from ..plugin.sandboxes import PickedSandbox, pick_sandbox
 from ..plugin.tool_use import fit_tools
+from ..storage.acting.tree_entries import builders_on
+from ..storage.acting.workspace import GitWorkspace
 from ..storage.history import Past, expected
 from ..storage.origin import Signer
 from ..storage.run_folder import RunFolder, deliverable_file
@@ -45,6 +47,7 @@ from ..types.run_options import RunOptions
 from ..types.tools import ToolRecorder
 from .checks.plan_head import headed
 from .estimate import Estimate, estimate_run
+from .rerun import Rerun
 from .run_description import describe
 from .scheduler import RunOutcome, Scheduler
 from .toolbox import choose
@@ -270,6 +273,25 @@ class Session:
         others = [name for name in self.team.agents if name in again - set(edited)]
         rest = f"; asked again: {', '.join(others)}" if others else ""
         return [f"edited, and kept as it is: {', '.join(edited)}{rest}"]
+
+    def rerun(
+        self,
+        folder: RunFolder,
+        start: Collection[str],
+        only: Collection[str],
+        words: tuple[str, str] = ("--from", "--only"),
+    ) -> Rerun:
+        """Plan who runs again from `start`, or `only` these; names or patterns.
+
+        words: what stood before them, for messages.
+        """
+        workspace = GitWorkspace(folder.path, self.settings.environment)
+        changes = folder.store.tools.changes()
+
+        def builders(agents: Collection[str]) -> Collection[str]:
+            return builders_on(workspace, changes, agents) if changes else ()
+
+        return Rerun.plan(self.team, folder.store, start, only, words, builders)
 
     def update(self, folder: RunFolder, change: str, date: str) -> None:
         """Record a change for the next `run` to work in; raise UsageError where that cannot be."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from itertools import groupby
 
 from attrs import evolve
@@ -11,8 +11,15 @@ from ..execution.consent_gate import ConsentGate
 from ..execution.context import RunContext
 from ..json_schema import arguments_fault
 from ..storage.acting.agent_files import AgentFiles
-from ..storage.acting.tree_entries import changes_between, with_changes
-from ..storage.acting.workspace import EMPTY_TREE, OUTPUTS, GitWorkspace, TooLarge
+from ..storage.acting.tool_results import A_PERSON
+from ..storage.acting.tree_entries import (
+    EMPTY_TREE,
+    builders_on,
+    changes_between,
+    tree_without,
+    with_changes,
+)
+from ..storage.acting.workspace import OUTPUTS, GitWorkspace, TooLarge
 from ..storage.records import WorkspaceRecord
 from ..storage.step_store import StepStore
 from ..types.events import ToolEnded, ToolStarted, WorkspaceChange, WorkspaceLeft
@@ -53,15 +60,54 @@ class ToolExecutor:
         self._changing = asyncio.Lock()
         self._finished: set[str] = set()
 
-    def recover(self) -> list[str]:
+    def recover(self, revising: Collection[str] = ()) -> list[str]:
         """Put the workspace back to its last known state; return what a person should know.
 
         A call that began and never ended is made again where that is safe. Where none was under
-        way, what differs is a person's work, and stays.
+        way, what differs is a person's work, and stays. What agents wrote who are asked again is
+        taken out, but for those who are revising: they go on with it.
         """
         if not self._workspace.is_begun:
             return []
+        lines = self._settle()
+        agents = [name for name in self._store.tools.discarded if name not in revising]
+        if agents:
+            tree, more = self._prepare(agents)
+            self._store.remember(WorkspaceRecord(tree=tree, without=tuple(agents)))
+            self._workspace.restore(tree, ignored=True)
+            self._store.remember(WorkspaceRecord(tree=tree))
+            lines += more
+        return lines
+
+    async def start_over(self, agents: Collection[str]) -> None:
+        """Take out of the workspace what agents wrote, and forget what they were answered."""
+        async with self._changing:
+            self._store.forget(agents)
+            self._finished.difference_update(agents)
+            tree, lines = await asyncio.to_thread(self._prepare, agents)
+            # Twice on record: what is half done when the process dies is done again.
+            self._store.remember(WorkspaceRecord(tree=tree, without=tuple(sorted(agents))))
+            await asyncio.to_thread(self._workspace.restore, tree, ignored=True)
+            self._store.remember(WorkspaceRecord(tree=tree))
+            for line in lines:
+                _log.warning("%s", line)
+
+    def _prepare(self, agents: Collection[str]) -> tuple[str, list[str]]:
+        """Take agents out of the history; return the tree without them, and what to say of it."""
+        changes = self._store.tools.changes()
+        builders = builders_on(self._workspace, changes, agents)
+        tree = tree_without(self._workspace, changes, agents)
+        self._workspace.drop_commits(agents)
+        lines = [f"what {', '.join(sorted(agents))} wrote is taken out of the workspace"]
+        if builders:
+            lines.append(f"it stays in files that {', '.join(sorted(builders))} changed later")
+        return tree, lines
+
+    def _settle(self) -> list[str]:
         cut_off, known = self._store.tools.cut_off(), self._store.tools.tree or EMPTY_TREE
+        if self._store.tools.is_unsettled:
+            self._workspace.restore(known, ignored=True)
+            self._store.remember(WorkspaceRecord(tree=known))
         if not cut_off:
             tree = self._workspace.keep()
             if tree == known:
@@ -95,7 +141,8 @@ class ToolExecutor:
         self._finished.add(agent)
 
     def _commit(self, agent: str, title: str, step: str) -> None:
-        changes = [each for each in self._store.tools.changes() if each[0] not in self._finished]
+        done = {A_PERSON, *self._finished}
+        changes = [each for each in self._store.tools.changes() if each[0] not in done]
         own: set[str] = set()
         others: set[str] = set()
         if any(other != agent for other, _, _ in changes):
@@ -106,7 +153,7 @@ class ToolExecutor:
 
     def describe(self) -> WorkspaceLeft | None:
         """Describe the workspace as the run leaves it; None where it has none."""
-        changes = self._store.tools.changes()
+        changes = [each for each in self._store.tools.changes() if each[0] != A_PERSON]
         if not self._workspace.is_begun or not changes:
             return None
         pairs = [(before or EMPTY_TREE, after) for _, before, after in changes]

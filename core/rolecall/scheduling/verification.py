@@ -74,6 +74,10 @@ class Verifier:
             store.remember(found)
             await store.flush()
             self._context.emit(found)
+        elif found not in store.tools.verifications(self._context.team.agents):
+            # It was so before the agent was asked again.
+            store.remember(evolve(found, agent=agent))
+            await store.flush()
         self._folder.save(FILE, as_json(store.tools.verifications(self._context.team.agents)))
         return found
 

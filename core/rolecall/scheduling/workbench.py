@@ -1,5 +1,7 @@
 """What the agents of a run act with."""
 
+from collections.abc import Collection
+
 from ..execution.context import RunContext
 from ..storage.acting.workspace import GitWorkspace
 from ..storage.run_folder import RunFolder
@@ -18,10 +20,13 @@ class Workbench:
         self.executor = ToolExecutor(context, folder.store, workspace)
         self.verifier = Verifier(context, folder, workspace)
 
-    def recover(self) -> list[str]:
-        """Clear up after a process that was killed; return what a person should know."""
+    def recover(self, revising: Collection[str] = ()) -> list[str]:
+        """Clear up after a process that was killed; return what a person should know.
+
+        revising: agents that go on with the files that they wrote.
+        """
         self.verifier.recover()
-        return self.executor.recover()
+        return self.executor.recover(revising)
 
     def toolbox(self, agent: Agent) -> Toolbox:
         """Return the tools that an agent may use in this run."""

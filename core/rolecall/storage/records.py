@@ -25,7 +25,7 @@ from ..usage import Usage
 from .record_fields import PARSERS
 
 # What journals of earlier versions lack; every other field must be there, defaults or not.
-_ADDED = frozenset({"held", "parts", "quota", "replayed", "worst"})
+_ADDED = frozenset({"held", "parts", "quota", "replayed", "without", "worst"})
 
 
 @frozen(kw_only=True)
@@ -85,9 +85,14 @@ class ReusedRecord:
 
 @frozen(kw_only=True)
 class WorkspaceRecord:
-    """The workspace's files are those of a tree, and no tool call of this run left them so."""
+    """The workspace's files are those of a tree, and no tool call of this run left them so.
+
+    without: agents whose changes are taken out, so that the files are about to be this tree's; a
+        second record says that they are.
+    """
 
     tree: str
+    without: tuple[str, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -192,9 +197,8 @@ def serialise(record: Record) -> dict[str, object]:
     """Return a record as the JSON object that a journal's line holds."""
     kind = type(record)
     values = {name: getattr(record, name) for name in _FIELDS[kind]}
-    # Most answers are text alone, and of providers with one quota; their records are those of
-    # versions that knew nothing else.
-    for name in ("parts", "quota"):
+    # Mostly they are empty; then the records are those of versions that did not know them.
+    for name in ("parts", "quota", "without"):
         if name in values and not values[name]:
             del values[name]
     return {"type": _NAMES[kind], **values}

@@ -200,10 +200,10 @@ def differences(old: Path, new: Path) -> Iterator[str]:
 
 
 def last_change(path: Path) -> Iterator[str]:
-    """Compare a run with its state before the last change; raise RunError where it had none."""
+    """Compare a run with its state before the last change; nothing where it had none."""
     states = SafeFolder(path).folders(HISTORY)
     if not states:
-        raise RunError(f"{path} has only one state; name a second run to compare it with")
+        return iter(())
     before = path / HISTORY / states[-1]
     return _diff(_texts(before), before, path)
 

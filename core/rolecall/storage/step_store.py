@@ -109,6 +109,10 @@ class StepStore:
         answers[key] = answer
         return answer
 
+    def is_answered(self, key: str) -> bool:
+        """Check whether a step was answered in this run."""
+        return key in self._paid.by_step
+
     def _answered(self, key: str, answer: Answer) -> StepRecord | AnswerRecord:
         """Make the record of an answer, whose text is with its call where that is on record."""
         if self.calls.has_ended(answer.call):

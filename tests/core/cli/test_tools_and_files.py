@@ -8,6 +8,7 @@ from acting import Acting, act, write
 from building import agent
 from installing import Shell
 
+from rolecall import ToolCall
 from rolecall.storage.acting.workspace import GitWorkspace
 
 TEAM = """
@@ -99,6 +100,57 @@ def test_a_run_whose_agents_wrote_nothing_says_so(shell: Shell, tmp_path: Path) 
 
 def test_before_anything_is_written_there_is_nothing_to_list(tmp_path: Path) -> None:
     assert GitWorkspace(tmp_path, {}).files() == []
+
+
+def acted(folder: Path, *rounds: list[ToolCall]) -> Path:
+    """Let an agent make calls in a run, in answer to a question of its own."""
+    team = [agent("writer", tools=("workspace",), prompt=f"You are the writer of {rounds}.")]
+    return act(folder, team, Acting({"writer": [*rounds, "done"]})).folder
+
+
+def test_two_runs_are_compared_file_by_file_with_who_wrote_them(
+    shell: Shell, tmp_path: Path
+) -> None:
+    one = acted(tmp_path / "one", [write("a.py", "1\n"), write("b.py", "1\n", "2")])
+    two = acted(tmp_path / "two", [write("a.py", "2\n"), write("c.py", "\x1b[31m\n", "2")])
+    ended = shell("runs", "diff", str(one), str(two))
+    assert ended.code == 0, ended.err
+    lines = ended.out.splitlines()
+    start = lines.index("files of the workspace: 1 added, 1 changed, 1 removed")
+    assert lines[start + 1 : start + 4] == ["M a.py  (writer)", "D b.py", "A c.py  (writer)"]
+    assert "-1" in lines[start:]
+    assert "+2" in lines[start:]
+    assert "\x1b" not in ended.out
+    same = acted(tmp_path / "same", [write("a.py", "1\n"), write("b.py", "1\n", "2")])
+    assert "files of the workspace" not in shell("runs", "diff", str(one), str(same)).out
+
+
+def test_a_run_is_compared_with_its_files_before_it_ran_again(shell: Shell, tmp_path: Path) -> None:
+    folder = acted(tmp_path / "run", [write("a.py", "1\n")])
+    only = shell("runs", "diff", str(folder))
+    assert (only.code, "has only one state; name a second run" in only.err) == (1, True)
+    acted(folder, [write("b.py", "2\n")])
+    lines = shell("runs", "diff", str(folder)).out.splitlines()
+    start = lines.index("files of the workspace: 1 added, 1 removed")
+    assert lines[start + 1 : start + 3] == ["D a.py", "A b.py  (writer)"]
+
+
+def test_a_comparison_writes_nothing_and_obeys_no_strangers_history(
+    shell: Shell, tmp_path: Path
+) -> None:
+    one = acted(tmp_path / "one", [write("a.py", "1\n")])
+    two = acted(tmp_path / "two", [write("a.py", "2\n")])
+    mark = tmp_path / "mark"
+    config = f"[core]\n\tfsmonitor = touch {mark}; false\n[diff]\n\texternal = touch {mark}\n"
+    (two / "workspace.git" / "config").write_text(config)
+    before = {path: path.stat().st_mtime_ns for path in two.rglob("*")}
+    assert "M a.py  (writer)" in shell("runs", "diff", str(one), str(two)).out
+    assert {path: path.stat().st_mtime_ns for path in two.rglob("*")} == before
+    assert not mark.exists()
+    (two / "workspace.git" / "objects").rename(tmp_path / "objects")
+    (two / "workspace.git" / "objects").symlink_to(tmp_path / "objects")
+    refused = shell("runs", "diff", str(one), str(two))
+    assert (refused.code, "leads through a link" in refused.err) == (1, True)
 
 
 UNSOUND = """

@@ -1,6 +1,6 @@
 """Who runs again although nothing has changed, and what that cost before."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import pytest
@@ -41,3 +41,19 @@ def test_a_rerun_of_an_unknown_agent_names_the_nearest(
 ) -> None:
     with pytest.raises(UsageError, match=r"no agent is called 'riter'; did you mean 'writer'"):
         Rerun.plan(Team([agent("writer")]), store, start, only)
+
+
+def test_whoever_changed_files_of_those_that_run_again_runs_again_with_all_who_need_it(
+    store: StepStore,
+) -> None:
+    team = Team([*CHAIN, agent("d"), agent("e", "d")])
+
+    def builders_on(agents: Collection[str]) -> set[str]:
+        return {"d", "gone"} if "b" in agents else set()
+
+    again = Rerun.plan(team, store, ["b"], [], builders_on=builders_on)
+    assert again.agents == ("b", "c", "d", "e")
+    assert Rerun.plan(team, store, ["c"], [], builders_on=builders_on).agents == ("c",)
+    assert Rerun.plan(team, store, [], ["b", "d"], builders_on=builders_on).agents == ("b", "d")
+    with pytest.raises(UsageError, match="files of b were changed later by d; run them again as"):
+        Rerun.plan(team, store, [], ["b"], builders_on=builders_on)

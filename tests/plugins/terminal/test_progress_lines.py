@@ -104,6 +104,10 @@ def test_a_cut_deliverable_is_said_to_be_cut() -> None:
         (tool_ended(), "architect: workspace.write app.py, content: 2 lines\n"),
         (tool_ended(is_error=True, took=2.0), "app.py, content: 2 lines, failed, 2.0 s\n"),
         (VERIFIED, "architect: 0 of 1 checks passed, failed: pytest (limit on time)"),
+        (
+            evolve(VERIFIED, replayed=True),
+            "1 checks passed (replayed, not run), failed: pytest",
+        ),
         (decided(Consent.ALWAYS), "architect: tickets.open is allowed, as is every later call"),
         (decided(Consent.REFUSED), "architect: tickets.open is refused\n"),
         (

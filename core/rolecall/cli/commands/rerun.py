@@ -46,13 +46,12 @@ def rerun(
     as_json: bool,
 ) -> None:
     """Ask agents of a run again although nothing has changed."""
-    from ...scheduling.rerun import Rerun
     from ...types.run_options import RunOptions
 
     if bool(start) == bool(only):
         raise UsageError("which agents? --from AGENT with all who need it, or --only AGENT alone")
     with reopened(app, "rerun", name, RunOptions(assign), trust) as (session, folder):
-        again = Rerun.plan(session.team, folder.store, start, only)
+        again = session.rerun(folder, start, only)
         warn(again.words)
         if not yes and sys.stdin.isatty() and not click.confirm("Go on?", err=True):
             return

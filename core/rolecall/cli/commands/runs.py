@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...errors import UsageError
+from ...errors import RunError, UsageError
 from .. import completion
 from ..app import App
 from ..command_line import Group
@@ -78,13 +78,21 @@ def show_(app: App, name: str | None) -> None:
 @click.pass_obj
 def diff(app: App, name: str, other: str | None) -> None:
     """Compare two runs, or a run with what its last change replaced."""
+    from ...storage.acting.state_diff import compare_runs, compare_states
     from ...storage.run_index import differences, last_change
     from ...storage.run_paths import find_run
 
     path = find_run(Path(app.settings.runs), name)
     second = find_run(Path(app.settings.runs), other) if other else None
     remark(app, path, *([second] if second else []))
-    for line in differences(path, second) if second else last_change(path):
+    environment = app.settings.environment
+    if second is not None:
+        lines = [*differences(path, second), *compare_runs(path, second, environment)]
+    else:
+        lines = [*last_change(path), *compare_states(path, environment)]
+        if not lines:
+            raise RunError(f"{path} has only one state; name a second run to compare it with")
+    for line in lines:
         echo(line.rstrip("\n"))
 
 

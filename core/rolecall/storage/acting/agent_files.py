@@ -1,7 +1,8 @@
 """The workspace as one tool call of an agent sees it."""
 
 from .tool_results import ToolResults
-from .workspace import EMPTY_TREE, GitWorkspace
+from .tree_entries import EMPTY_TREE
+from .workspace import GitWorkspace
 
 
 class AgentFiles:
@@ -46,5 +47,5 @@ class AgentFiles:
         """Return the agent that changed a file last, or None where that was none of them."""
         for agent, before, after in reversed(self._results.changes()):
             if path in self._workspace.changes(before or EMPTY_TREE, after):
-                return agent
+                return agent or None
         return None

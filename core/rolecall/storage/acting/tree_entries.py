@@ -1,7 +1,7 @@
 """What differs between two trees of a workspace, and trees that are made of such differences."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -10,6 +10,7 @@ from attrs import frozen
 from ...errors import RunError
 from ...types.tools import FileChange
 
+EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 LARGEST = 16 * 1024**2  # bytes of the files of one change that are read
 _GONE = "0" * 6
 _ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
@@ -63,7 +64,9 @@ def entries_between(git: Git, old: str, new: str) -> list[TreeEntry]:
 
 def with_entries(git: Git, tree: str, entries: Iterable[TreeEntry]) -> str:
     """Return the tree that another becomes where these files are as they are here."""
-    lines = "".join(f"{each.mode} {each.blob}\t{each.path}\0" for each in entries)
+    # What is gone first: a folder may stand in the place of a file, and the other way round.
+    ordered = sorted(entries, key=lambda entry: not entry.is_gone)
+    lines = "".join(f"{each.mode} {each.blob}\t{each.path}\0" for each in ordered)
     with git.index_of(tree) as index:
         content = lines.encode("utf-8", "surrogateescape")
         git.git("update-index", "-z", "--index-info", content=content, variables=index)
@@ -107,3 +110,38 @@ def _contents(batch: bytes) -> Iterator[bytes]:
         size = int(batch[place:end].split()[-1])
         yield batch[end + 1 : end + 1 + size]
         place = end + size + 2
+
+
+def tree_without(git: Git, changes: Sequence[tuple[str, str, str]], agents: Collection[str]) -> str:
+    """Return the tree that changes come to, in their order, without those of some agents.
+
+    changes: who, from which tree ("" is the empty one), and to which. What stays is made again as
+    it was, file by file, on the tree before the first change of one of the agents.
+    """
+    first = next((n for n, change in enumerate(changes) if change[0] in agents), len(changes))
+    if first == len(changes):
+        return (changes[-1][2] if changes else "") or EMPTY_TREE
+    kept: dict[str, TreeEntry] = {}
+    for agent, before, after in changes[first:]:
+        if agent not in agents:
+            entries = entries_between(git, before or EMPTY_TREE, after)
+            kept.update((entry.path, entry) for entry in entries)
+    return with_entries(git, changes[first][1] or EMPTY_TREE, kept.values())
+
+
+def builders_on(
+    git: Git, changes: Sequence[tuple[str, str, str]], agents: Collection[str]
+) -> set[str]:
+    """List the other agents that changed a file which one of these agents had changed before."""
+    paths = [
+        (agent, {entry.path for entry in entries_between(git, before or EMPTY_TREE, after)})
+        for agent, before, after in changes
+    ]
+    builders: set[str] = set()
+    theirs: set[str] = set()
+    for agent, changed in paths:
+        if agent in agents:
+            theirs |= changed
+        elif agent and theirs & changed:
+            builders.add(agent)
+    return builders

@@ -23,7 +23,7 @@ from ...errors import RunError, UsageError
 from ..safe_folder import DEEPEST, SafeFolder
 from .scratch import remove_folder
 from .tree_changes import Pair, parse_names, parse_patches
-from .tree_entries import entries_between, object_id, with_entries
+from .tree_entries import EMPTY_TREE, entries_between, object_id, with_entries
 
 FILES = "workspace"
 GIT = "workspace.git"
@@ -32,7 +32,6 @@ LARGEST = 4 * 1024**3  # bytes of all files together
 SMALLEST = 4096  # bytes that a file counts as at least: names take room, too
 LARGEST_TEXT = 4 * 1024**2  # bytes of a file that a tool reads
 OUTPUTS = ".rolecall/outputs"  # whole outputs that models were shown in part; never kept
-EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 _CONFIG = b"""\
 [core]
 \trepositoryformatversion = 0
@@ -214,6 +213,38 @@ class GitWorkspace:
         self._git("update-ref", BRANCH, made)
         return made
 
+    def drop_commits(self, agents: Collection[str]) -> None:
+        """Write the history as it would be had these agents not written.
+
+        The commits of others stay, each with what it changed, file by file.
+        """
+        commits = self.commits()[::-1]
+        first = next((n for n, each in enumerate(commits) if each.agent in agents), None)
+        if first is None:
+            return
+        tip = commits[first - 1].id if first else ""
+        tree = parent = commits[first - 1].tree if first else EMPTY_TREE
+        for commit in commits[first:]:
+            if commit.agent not in agents:
+                made = with_entries(self, tree, entries_between(self, parent, commit.tree))
+                if made != tree:
+                    tip, tree = self._made_again(commit, made, tip), made
+            parent = commit.tree
+        if tip:
+            self.git("update-ref", BRANCH, tip)
+        else:
+            self.git("update-ref", "-d", BRANCH)
+
+    def _made_again(self, commit: Commit, tree: str, parent: str) -> str:
+        """Make a commit with the message and the time of another one; return its id."""
+        told = self.git("show", "--no-patch", "--format=%at%x00%B", commit.id)
+        when, _, message = told.partition("\0")
+        dates = {"GIT_AUTHOR_DATE": f"@{when} +0000", "GIT_COMMITTER_DATE": f"@{when} +0000"}
+        parents = ["-p", parent] if parent else []
+        content = f"{message.rstrip()}\n".encode("utf-8", "surrogateescape")
+        making = ("commit-tree", tree, *parents, "-F", "-")
+        return self.git(*making, content=content, variables=dates).strip()
+
     def last(self) -> Commit | None:
         """Return the last commit, or None where there is none."""
         return next(iter(self.commits(most=1)), None)
@@ -258,7 +289,9 @@ class GitWorkspace:
     def diff(self, old: str, new: str) -> str:
         """Return how two trees differ, as a patch."""
         trees = map(object_id, (old, new))
-        return self._git("diff-tree", "-r", "-p", "--no-ext-diff", "--no-textconv", *trees)
+        small = ("-c", f"core.bigFileThreshold={LARGEST_TEXT}")  # larger ones count as binary
+        plain = ("--no-ext-diff", "--no-textconv", "--no-renames")
+        return self.git(*small, "diff-tree", "-r", "-p", *plain, *trees)
 
     def copy(self, target: Path) -> list[str]:
         """Copy the files as they are into a folder, which must be empty or not be there yet.
