@@ -23,6 +23,7 @@ EXAMPLES = ROOT / "examples"
 ADDS = {
     "rolecall-budget-limiter": ("plugins", {"budget-limiter"}),
     "rolecall-ollama": ("providers", {"ollama"}),
+    "rolecall-sqlite": ("tools", {"sqlite.query", "sqlite.schema"}),
     "rolecall-webteam": (
         "agents",
         {
