@@ -1,9 +1,11 @@
 """Secrets planted in every channel into rolecall come out of none."""
 
 import asyncio
+import gzip
+import json
 import logging
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -13,17 +15,33 @@ from acting import Shell as Sandbox
 from acting import call as tool_call
 from attrs import define, evolve, field
 from building import Heard, agent, plugin
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
+from installing import Shell
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from planting import Plant, environment, leaks_in, leaks_logged, leaks_of, plants, shown
+from planting import (
+    ENCODINGS,
+    SECRETS,
+    Plant,
+    environment,
+    leaks_in,
+    leaks_logged,
+    leaks_of,
+    plants,
+    shown,
+)
+from raw_server import Answer as RawAnswer
+from raw_server import answering, streamed, whole
+from replies import CLAUDE, chunk, delta, event
+from vendors import PLUGINS
 
 from rolecall import (
     Cause,
     CommandResult,
     Host,
     ProviderError,
+    Redactor,
     Request,
     Response,
     Settings,
@@ -37,10 +55,11 @@ from rolecall import (
 )
 from rolecall_plugins import report
 from rolecall_plugins import tools as file_tools
+from rolecall_plugins.cassettes.recording import recorded_in
+from rolecall_plugins.cassettes.redaction import Redaction
 from rolecall_plugins.telemetry.spans import RunSpans
 
 USAGE = Usage(10, 5)
-Answer = Callable[[Request], Response]
 
 
 @define
@@ -135,6 +154,7 @@ class World:
 
 
 Channel = Callable[[World, Plant], None]
+Planted = Callable[[Channel], None]
 CHANNELS: dict[str, Channel] = {}
 
 
@@ -596,27 +616,172 @@ def an_edit(world: World, plant: Plant) -> None:
     world.work(lambda: team.resume(folder))
 
 
-@pytest.mark.parametrize("name", sorted(CHANNELS))
-def test_a_secret_comes_out_nowhere(
+# What comes over a connection.
+
+
+def asking(world: World, vendor: str, plant: Plant, answer: bytes | RawAnswer) -> None:
+    """Have a vendor's provider ask a server, and record what goes out and comes back."""
+    base = {"claude": "ANTHROPIC_API_BASE", "gemini": "GEMINI_API_BASE"}[vendor]
+    with answering(answer) as server:
+        settings = world.settings.with_environment(**{base: server.url})
+        (made,) = PLUGINS[vendor].rolecall_providers(settings)
+        agents = [agent("a", routes=[vendor])]
+        redact = Redactor.of(settings)
+        redaction = Redaction(redact.secrets, redact.known)
+        with recorded_in(world.folder / "tape.yaml", redaction, "keep"):
+            world.run(made, agents=agents, settings=settings, request="Say it.")
+        assert server.requests
+
+
+def header(text: str) -> str:
+    """Return what a header or a status line can hold of a text."""
+    return "".join(each if each.isprintable() else " " for each in text)
+
+
+WIRE: dict[str, Callable[[str, Plant], bytes]] = {
+    "the status line": lambda _, plant: whole(b"{}", f"401 No {header(plant.text)}"),
+    "a header": lambda _, plant: whole(b"{}", "429 No", f"retry-after: {header(plant.text)}"),
+    "the id of a request": lambda _, plant: whole(
+        b"{}", "500 No", f"request-id: {header(plant.text)}"
+    ),
+    "a redirect": lambda _, plant: whole(
+        b"", "307 Else", f"location: https://a/?k={header(plant.text)}"
+    ),
+    "an error in JSON": lambda _, plant: whole(
+        json.dumps({"error": {"type": "authentication_error", "message": plant.text}}).encode(),
+        "401 No",
+    ),
+    "a page of a proxy": lambda _, plant: whole(
+        f"<html><h1>Bad gateway</h1>{plant.text}</html>".encode(), "502 No"
+    ),
+    "a packed error": lambda _, plant: whole(
+        gzip.compress(plant.text.encode()), "400 No", "content-encoding: gzip"
+    ),
+    "a success that is none": lambda _, plant: whole(plant.text.encode()),
+    "no HTTP at all": lambda _, plant: f"{plant.text}\r\n\r\n".encode(),
+    "a broken chunk": lambda _, plant: streamed() + f"{header(plant.text)}\r\n".encode(),
+    "a streamed answer": lambda vendor, plant: whole(
+        streaming(vendor, plant.pieces), "200 OK", "content-type: text/event-stream"
+    ),
+    "an error in a stream": lambda _, plant: whole(
+        event({"type": "error", "error": {"type": "overloaded_error", "message": plant.text}}),
+        "200 OK",
+        "content-type: text/event-stream",
+    ),
+}
+
+
+def streaming(vendor: str, pieces: Sequence[str]) -> bytes:
+    if vendor == "gemini":
+        last = [chunk("", finishReason="STOP")]
+        return b"".join(map(event, [*map(chunk, pieces), *last]))
+    begin, end = CLAUDE.events[:2], CLAUDE.events[-3:]
+    return b"".join(map(event, [*begin, *map(delta, pieces), *end]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("vendor", ["claude", "gemini"])
+@pytest.mark.parametrize("name", sorted(WIRE))
+def test_a_secret_that_comes_over_a_connection_goes_no_further(
+    name: str, vendor: str, planted: Planted
+) -> None:
+    planted(lambda world, plant: asking(world, vendor, plant, WIRE[name](vendor, plant)))
+
+
+# What the command line prints.
+
+
+def crashing(shell: Shell, plant: Plant) -> None:
+    code = f"""
+import click
+from rolecall import hookimpl
+
+@hookimpl
+def rolecall_commands(cli):
+    @cli.command()
+    @click.option("--debug", is_flag=True)
+    def crash(debug):
+        raise KeyError({plant.text!r})
+"""
+    shell.install("crash", code)
+
+
+def not_loading(shell: Shell, plant: Plant) -> None:
+    shell.install("unloadable", f"raise ValueError({plant.text!r})")
+
+
+def no_address(shell: Shell, plant: Plant) -> None:
+    address = json.dumps(f"http://alice:{plant.text}@host:port")
+    shell.configure(f"[tool.rolecall.providers.claude]\napi_base = {address}\n")
+
+
+def nothing(shell: Shell, plant: Plant) -> None:
+    pass
+
+
+COMMANDS: dict[str, tuple[Callable[[Shell, Plant], None], Sequence[str]]] = {
+    "a command that crashes": (crashing, ["crash"]),
+    "the traceback of a crash": (crashing, ["crash", "--debug"]),
+    "a list of plugins": (not_loading, ["plugins"]),
+    "a run with a broken plugin": (not_loading, ["run", "Build it.", "--offline"]),
+    "a doctor of a broken plugin": (not_loading, ["doctor"]),
+    "a doctor of a wrong address": (no_address, ["doctor"]),
+    "a doctor for programs": (no_address, ["doctor", "--json"]),
+    "a wrong option": (nothing, ["run", "--budget", "PLANT", "Build it."]),
+    "a wrong route": (nothing, ["run", "--assign", "*=PLANT", "Build it."]),
+    "a wrong name": (nothing, ["resume", "PLANT"]),
+}
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_a_secret_is_not_printed(
     name: str,
     tmp_path: Path,
-    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    prepare, command = COMMANDS[name]
+    for variable, value in environment(tmp_path).items():
+        monkeypatch.setenv(variable, value)
+    for encoding in ("plain", "json", "base64 at 1"):
+        text = ENCODINGS[encoding](SECRETS["ANTHROPIC_API_KEY"])
+        plant = Plant("ANTHROPIC_API_KEY", encoding, text, 7)
+        folder = tmp_path / encoding
+        folder.mkdir()
+        with monkeypatch.context() as patch:
+            shell = Shell(folder, patch, capsys)
+            prepare(shell, plant)
+            ended = shell(*(plant.text if word == "PLANT" else word for word in command))
+        assert shown(ended.out + ended.err) == []
+
+
+@pytest.fixture
+def planted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> Planted:
+    """Try a channel with secrets in some forms, and search all that can be seen from outside."""
     numbers = count()
     variables = environment(tmp_path)
 
-    @settings(max_examples=3, suppress_health_check=[HealthCheck.too_slow])
-    @given(plants())
-    def planted(plant: Plant) -> None:
-        caplog.clear()
-        caplog.set_level(logging.DEBUG)
-        capsys.readouterr()
-        folder = tmp_path / str(next(numbers))
-        folder.mkdir()
-        world = World(folder, caplog, capsys, variables)
-        CHANNELS[name](world, plant)
-        assert [*world.leaks()] == []
-        shutil.rmtree(folder)
+    def check(into: Channel) -> None:
+        @settings(max_examples=3, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+        @given(plants())
+        def tried(plant: Plant) -> None:
+            caplog.clear()
+            caplog.set_level(logging.DEBUG)
+            capsys.readouterr()
+            folder = tmp_path / str(next(numbers))
+            folder.mkdir()
+            world = World(folder, caplog, capsys, variables)
+            into(world, plant)
+            assert [*world.leaks()] == []
+            shutil.rmtree(folder)
 
-    planted()
+        tried()
+
+    return check
+
+
+@pytest.mark.parametrize("name", sorted(CHANNELS))
+def test_a_secret_comes_out_nowhere(name: str, planted: Planted) -> None:
+    planted(CHANNELS[name])

@@ -4,7 +4,7 @@ import base64
 import re
 import sys
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from attrs import frozen
 
@@ -12,26 +12,26 @@ PIECE = 10  # characters at an end of a secret that give it away
 FRAGMENT = 2 * PIECE  # characters from anywhere within a secret that do
 GRAM = 4  # characters by which what comes in pieces may belong to a secret
 DEPTH = 3  # escapes of escapes that are undone
-# Escapes of URLs, JSON, Python and HTML, and ends of lines with what indents the next one.
+# Escapes of URLs, JSON, Python and HTML. An end of a line that is escaped means nothing here.
 _ESCAPE = re.compile(
     r"%([0-9A-Fa-f]{2})|\\u([0-9A-Fa-f]{4})|\\x([0-9A-Fa-f]{2})|\\([\"'\\/])"
     r"|&#(\d{1,6});|&#[xX]([0-9A-Fa-f]{1,5});|&(amp|lt|gt|quot|apos);"
-    r"|(?:\\?(?:\r\n|[\r\n])|\\r\\n|\\[nr])[ \t]*"
+    r"|\\[nrt\n]"
 )
 _BASES = (16, 16, 16, 0, 10, 16)  # of the escapes' groups; 0 stands for itself
 _Place = tuple[str, int]  # a form, and where in it
 _NAMED = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
-_ESCAPING = re.compile(r"[%\\&\r\n]")
+_ESCAPING = re.compile(r"[%\\&]")
+_BLANKS = re.compile(r"\s+")
 # An escape that the next piece of a text may complete.
-_UNFINISHED = re.compile(
-    r"(?:%[0-9A-Fa-f]?|\\(?:[ux][0-9A-Fa-f]{0,3}|\r?)|\\?[\r\n][ \t]*|&#?\w{0,6})\Z"
-)
+_UNFINISHED = re.compile(r"(?:%[0-9A-Fa-f]?|\\(?:[ux][0-9A-Fa-f]{0,3})?|&#?\w{0,6}|\s+)\Z")
 
 
 def encoded(secret: str) -> Iterator[str]:
-    """List what a secret looks like in one line: as it is, in base64 and in hex."""
+    """List what a secret looks like in one line: as it is, without blanks, in base64, in hex."""
     plain = secret.encode("utf-8", "surrogatepass")
-    yield "".join(secret.split("\n")) if "\n" in secret else secret
+    yield secret
+    yield "".join(secret.split())
     yield plain.decode("latin-1")  # as escapes of its bytes undone come out
     yield plain.hex()
     yield plain.hex().upper()
@@ -47,8 +47,8 @@ def encoded(secret: str) -> Iterator[str]:
 
 
 @frozen
-class Unescaped:
-    """A text whose escapes are undone and whose lines are joined.
+class Plain:
+    """A text without escapes, or without blanks.
 
     starts, origins: where its pieces begin, in it and in the text that it was made from. Every
         second piece is what an escape meant; those between are as they were.
@@ -68,22 +68,31 @@ class Unescaped:
         return low, high + end - self.starts[last]
 
 
-def unescape(text: str) -> Unescaped | None:
+def unescape(text: str) -> Plain | None:
     """Undo a text's escapes once; None where it has none."""
-    if _ESCAPING.search(text) is None:
-        return None
+    return _replaced(text, _ESCAPE, _meant) if _ESCAPING.search(text) else None
+
+
+def squeeze(text: str) -> Plain | None:
+    """Leave out a text's blanks and ends of lines; None where it has none."""
+    return _replaced(text, _BLANKS, lambda _: "")
+
+
+def _replaced(
+    text: str, pattern: re.Pattern[str], meaning: Callable[[re.Match[str]], str]
+) -> Plain | None:
     pieces: list[str] = []
     starts, origins, done, length = [0], [0], 0, 0
-    for found in _ESCAPE.finditer(text):
+    for found in pattern.finditer(text):
         begin, end = found.span()
-        meant = _meant(found)
+        meant = meaning(found)
         pieces += [text[done:begin], meant]
         length += begin - done
         starts += [length, length + len(meant)]
         origins += [begin, end]
         length += len(meant)
         done = end
-    return Unescaped("".join([*pieces, text[done:]]), starts, origins) if pieces else None
+    return Plain("".join([*pieces, text[done:]]), starts, origins) if pieces else None
 
 
 def _meant(escape: re.Match[str]) -> str:
@@ -125,14 +134,17 @@ class Finder:
         if not self._longest:
             return []
         spans = [*self._in_plain(text)]
-        layers: list[Unescaped] = []
-        while len(layers) < DEPTH and (layer := unescape(layers[-1].text if layers else text)):
+        layers: list[Plain] = []
+        plain = text
+        while True:
+            # What is split over lines, or was before somebody joined them by blanks.
+            bare = "".join(plain.split())
+            if layers or len(bare) < len(plain):
+                spans += _originals([*self._in_plain(bare)], layers, plain)
+            if len(layers) == DEPTH or (layer := unescape(plain)) is None:
+                return _merged(spans)
             layers.append(layer)
-            for begin, end in self._in_plain(layer.text):
-                for outer in reversed(layers):
-                    begin, end = outer.span(begin, end)
-                spans.append((begin, end))
-        return _merged(spans)
+            plain = layer.text
 
     def begun(self, text: str) -> int:
         """Return how many characters at a text's end may belong to a secret that goes on."""
@@ -141,13 +153,12 @@ class Finder:
         tail = text[-8 * self._longest :]
         unfinished = _UNFINISHED.search(tail)
         whole = tail[: unfinished.start()] if unfinished else tail
-        held = self._trailing(tail)
         layer = unescape(whole)
-        plain = layer.text if layer else whole
-        if length := self._trailing(plain):
-            begin = len(plain) - length
-            if layer:
-                begin, _ = layer.span(begin, len(plain))
+        layers, plain = ([layer], layer.text) if layer else ([], whole)
+        bare = "".join(plain.split())
+        held = self._trailing(tail)
+        if length := self._trailing(bare):
+            ((begin, _),) = _originals([(len(bare) - length, len(bare))], layers, plain)
             held = max(held, len(tail) - begin)
         return held
 
@@ -167,6 +178,22 @@ class Finder:
         for start in range(0, len(text) - PIECE + 1, PIECE + 1):
             if (piece := text[start : start + PIECE]) in self._pieces:
                 yield from _reached(text, start, self._pieces[piece])
+
+
+def _originals(
+    spans: Sequence[tuple[int, int]], layers: Sequence[Plain], plain: str
+) -> list[tuple[int, int]]:
+    """Return from where to where parts of a text without blanks stand in the original text.
+
+    plain: the same with blanks. layers: how that was made, the first one of the original.
+    """
+    squeezed = squeeze(plain) if spans else None
+    originals = []
+    for begin, end in spans:
+        for layer in reversed([*layers, *([squeezed] if squeezed else [])]):
+            begin, end = layer.span(begin, end)
+        originals.append((begin, end))
+    return originals
 
 
 def _reached(text: str, found: int, places: Iterable[_Place]) -> Iterator[tuple[int, int]]:
