@@ -24,6 +24,7 @@ from rolecall import (
     Cause,
     Host,
     ProviderError,
+    Redactor,
     Request,
     Response,
     RunOptions,
@@ -137,7 +138,12 @@ def run(
     providers = {name: Vendor(name, scenario, seconds[name], clock) for name in seconds}
     limiter = PacingLimiter(settings, LocalInterval(clock.now), clock.now)
     session = Session(
-        Host([]), settings, RunOptions(), clock, graph, SharedResources(providers, [limiter])
+        Host([]),
+        settings,
+        RunOptions(),
+        clock,
+        graph,
+        SharedResources(providers, [limiter], Redactor.of(settings)),
     )
     with RunFolder.begin(Path(settings.runs), "Go", session.describe([])) as folder:
         began = clock.now()
