@@ -16,6 +16,7 @@ DESIGNED = {
     "safety": "fallback",
     "refusal": "stop",
     "bad_tool_call": "retry_once",
+    "bad_schema": "repair",
     "rate_limited": "retry",
     "quota_exhausted": "fallback",
     "overloaded": "retry",

@@ -6,8 +6,6 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import click
-from attrs import asdict
-
 from ..app import App
 from ..console import show
 from ..options import JSON, Command
@@ -73,6 +71,8 @@ def known_json(models: "Iterable[KnownModel]", pattern: str) -> list[dict[str, A
     A pattern that is a vendor's name fits that vendor's models alone, any other a part of
     `vendor/model`; stars stand for anything.
     """
+    from attrs import asdict
+
     if pattern == ALL:
         vendors = groupby(models, key=lambda each: (each.vendor, each.setting))
         return [
