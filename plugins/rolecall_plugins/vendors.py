@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from rolecall import SettingsError, Usage, hookimpl
+from rolecall import hookimpl
 
 if TYPE_CHECKING:
     from rolecall import KnownModel, Provider, Settings
@@ -34,7 +34,7 @@ def rolecall_providers(settings: "Settings") -> "Iterable[Provider]":
 
 @hookimpl
 def rolecall_known_models() -> "Iterable[KnownModel]":
-    from rolecall import KnownModel
+    from rolecall import KnownModel, Usage
 
     from .providers.model_prices import MILLION, known, models, vendors
 
@@ -91,6 +91,8 @@ def _exact(name: str, base: str, format: str, is_foreign: bool) -> "Vendor | Non
 
 def _check(name: str, settings: "Settings") -> None:
     """Raise SettingsError where a provider's table cannot be meant so."""
+    from rolecall import SettingsError
+
     from .providers.model_prices import vendors
 
     own = settings.provider(name)
@@ -112,6 +114,8 @@ def _check(name: str, settings: "Settings") -> None:
 
 
 def _check_option(where: str, option: str) -> None:
+    from rolecall import SettingsError
+
     if option in OURS:
         setting = OURS[option]
         instead = f"set {setting} in the provider's table" if setting else "rolecall sets it itself"

@@ -6,6 +6,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import click
+
 from ..app import App
 from ..console import show
 from ..options import JSON, Command
