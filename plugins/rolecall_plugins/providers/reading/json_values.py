@@ -43,6 +43,10 @@ class JsonValues:
             self._pieces = [piece[:BEGINNING]]
             self._large = JsonParser()
             piece = piece.removeprefix(codecs.BOM_UTF8)
+        else:
+            if self._size < BEGINNING:
+                self._pieces.append(piece)
+            self._size += len(piece)
         if self._failure is None:
             try:
                 self._large.feed(piece)

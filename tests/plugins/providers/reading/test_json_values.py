@@ -155,3 +155,12 @@ def test_only_the_beginning_of_a_large_text_is_kept() -> None:
     values.add(b"x" * LARGE)
     assert values.beginning.startswith(b"<html>")
     assert len(values.beginning) == json_values.BEGINNING
+
+
+@pytest.mark.parametrize("step", [1, 700, json_values.LARGE + 1, 40_000])
+def test_the_same_beginning_is_kept_however_a_long_text_is_cut(step: int) -> None:
+    text = b"<" + bytes(range(97, 123)) * 1200
+    values = JsonValues()
+    for start in range(0, len(text), step):
+        values.add(text[start : start + step])
+    assert values.beginning == text[: json_values.BEGINNING]
