@@ -15,6 +15,7 @@ from ..types.events import ConsentAsked
 from .console import echo, prompt
 
 LONGEST = 500  # characters of an argument that are shown at first
+GRACE = 0.2  # seconds
 ANSWERS: Mapping[str, Consent] = {
     **dict.fromkeys(("y", "yes"), Consent.ONCE),
     **dict.fromkeys(("a", "all"), Consent.ALWAYS),
@@ -52,6 +53,8 @@ class ConsentPrompt:
                 raise
             if line is None:
                 _say()
+                # On Windows Ctrl-C ends the input as well, a moment before it ends the run.
+                await asyncio.sleep(GRACE)
                 return Consent.REFUSED
             answer = line.strip().lower()
             if answer in ANSWERS:
