@@ -233,7 +233,8 @@ class RunProgress:
             case ToolEnded(at=at, agent=agent):
                 progress = self.agent(agent)
                 progress.tools.pop((event.step, event.call), None)
-                if not progress.tools:
+                # A call that was cut off ends before its agent begins again.
+                if not progress.tools and progress.started is not None:
                     progress.enter(State.READY, at)
             case ConsentAsked(at=at, agent=agent):
                 call = f"{event.tool} {describe_arguments(event.arguments)}"

@@ -123,9 +123,7 @@ class ToolExecutor:
             fate = "made again" if again else "perhaps carried out, and not made again"
             lines.append(f"cut off in a call of {call.tool} by {call.agent}: {fate}")
             if not again:
-                ended = _ended(call, UNKNOWN, is_error=True, at=self._context.at)
-                self._store.remember(ended)
-                self._record(ended)
+                self._remember(_ended(call, UNKNOWN, is_error=True, at=self._context.at))
         # From here on what differs is a person's work, also where no call is made again.
         self._store.remember(WorkspaceRecord(tree=known))
         return lines

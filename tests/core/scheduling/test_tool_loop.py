@@ -381,8 +381,10 @@ def test_what_cannot_be_made_again_is_not_and_the_model_is_told(
     started = next(n for n, line in enumerate(lines, 1) if '"tool_started"' in line)
     cut(whole.folder, started, tmp_path / "cut")
     mail, provider = Send(), Acting({"writer": script})
-    act(tmp_path / "cut", [mailer], provider, tools={**TOOLS, "mail.send": mail}, **more)
+    ran = act(tmp_path / "cut", [mailer], provider, tools={**TOOLS, "mail.send": mail}, **more)
     assert mail.sent == []
+    (ended,) = ran.events.of(ToolEnded)
+    assert (ended.tool, ended.text, ended.is_error) == ("mail.send", UNKNOWN, True)
     (result,) = provider.results()
     assert (result.text, result.is_error) == (UNKNOWN, True)
     assert "mail.send by writer: perhaps carried out, and not made again" in caplog.text

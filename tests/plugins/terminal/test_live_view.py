@@ -216,6 +216,10 @@ def test_a_row_says_where_an_agent_stands(screen: Any, events: list[Event], said
     assert said in screen(*events).row("architect")
 
 
+def test_a_call_that_an_earlier_process_was_cut_off_in_changes_no_row(screen: Any) -> None:
+    assert "waits for architect" in screen(evolve(ended(), agent="writer")).row("writer")
+
+
 def test_an_agent_waits_for_those_it_needs(screen: Any) -> None:
     assert "waits for architect" in screen().row("writer")
 
