@@ -1,4 +1,4 @@
-"""One HTTP attempt: permits, the provider's call, and what its reply is worth."""
+"""One HTTP attempt: permits, the provider's call, and what it came to."""
 
 import asyncio
 import json
@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from attrs import evolve, frozen
 
 from ..errors import PluginError, ProviderError, RolecallError
-from ..json_schema import answer_fault
 from ..types.agents import Agent
 from ..types.causes import Cause
 from ..types.charge import believable
@@ -18,7 +17,6 @@ from ..types.messages import (
     Provider,
     Request,
     Response,
-    Stop,
     lacking,
 )
 from ..types.parts import size
@@ -27,6 +25,7 @@ from .budget import Budget
 from .call_recorder import CallRecorder, CallResult, guarded
 from .context import CallContext
 from .hedging import CallWatch
+from .judge import MEANING, judge, schema_fault
 from .preparation import Preparation
 from .pricing import ResolvedRoute
 from .redaction import redact_error, redacted
@@ -34,44 +33,6 @@ from .route_speeds import RouteSpeeds
 
 _log = logging.getLogger("rolecall")
 CHARACTERS_PER_TOKEN = 4
-UNFIT = {
-    Stop.SAFETY: Cause.SAFETY,
-    Stop.REFUSAL: Cause.REFUSAL,
-    Stop.BAD_TOOL_CALL: Cause.BAD_TOOL_CALL,
-}
-MEANING = {
-    Cause.EMPTY: "the reply holds no text",
-    Cause.THINKING_ONLY: "the whole output budget went to thinking",
-    Cause.TRUNCATED: "the output limit cut the reply",
-    Cause.SAFETY: "the vendor's filter blocked the reply",
-    Cause.REFUSAL: "the model refused",
-    Cause.BAD_TOOL_CALL: "the reply is a tool call, and no such tool was offered",
-}
-
-
-def judge(response: Response, request: Request | None = None) -> Cause | None:
-    """Return why a response is not an answer, or None where it is one.
-
-    request: what it answers; tool calls are an answer only where tools were offered.
-    """
-    if response.stop in UNFIT:
-        return UNFIT[response.stop]
-    if response.stop is Stop.TOOL_USE:
-        offers = request is not None and bool(request.tools)
-        return None if offers and response.tool_calls else Cause.BAD_TOOL_CALL
-    blank = not response.text.strip()
-    if response.stop is Stop.END and not blank and schema_fault(response, request):
-        return Cause.BAD_SCHEMA
-    if response.stop is Stop.LENGTH:
-        return Cause.THINKING_ONLY if blank else Cause.TRUNCATED
-    return Cause.EMPTY if blank else None
-
-
-def schema_fault(response: Response, request: Request | None) -> str:
-    """Return how a response violates the schema that was asked for, or ""."""
-    if request is None or request.schema is None:
-        return ""
-    return answer_fault(request.schema, response.text, request.schema_is_part)
 
 
 def estimate(request: Request) -> int:

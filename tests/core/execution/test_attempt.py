@@ -35,8 +35,9 @@ from rolecall import (
     Usage,
     Verbatim,
 )
-from rolecall.execution.attempt import Attempts, Step, judge
+from rolecall.execution.attempt import Attempts, Step
 from rolecall.execution.call_recorder import CallResult
+from rolecall.execution.judge import judge
 from rolecall.execution.pricing import ResolvedRoute
 from rolecall.testing import FakeClock, FakeProvider
 

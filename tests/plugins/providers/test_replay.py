@@ -15,7 +15,7 @@ from places import ROOT
 from vendors import PLUGINS, REQUEST, provider
 
 from rolecall import Provider, ProviderError, Request, Response
-from rolecall.execution.attempt import judge
+from rolecall.execution.judge import judge
 from rolecall_plugins.cassettes.errors import Miss
 from rolecall_plugins.cassettes.files.reader import load
 from rolecall_plugins.simulator.scenario import Fault, Scenario

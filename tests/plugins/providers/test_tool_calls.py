@@ -30,7 +30,7 @@ from rolecall import (
     Verbatim,
     WorkspaceVerified,
 )
-from rolecall.execution.attempt import judge
+from rolecall.execution.judge import judge
 from rolecall.testing import FakeClock
 from rolecall_plugins.providers.writing import anthropic_request, gemini_request
 from rolecall_plugins.simulator.scenario import Fault, FunctionCall, Round, Scenario, Script

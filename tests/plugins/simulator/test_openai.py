@@ -19,7 +19,7 @@ from rolecall import (
     ToolResult,
     ToolSpec,
 )
-from rolecall.execution.attempt import judge
+from rolecall.execution.judge import judge
 from rolecall_plugins.providers.configured.chat_completions import ChatCompletionsProvider
 from rolecall_plugins.simulator.faults import CAUSES, variants
 from rolecall_plugins.simulator.injection import Fault

@@ -20,7 +20,7 @@ from rolecall import (
     Settings,
     Stop,
 )
-from rolecall.execution.attempt import judge
+from rolecall.execution.judge import judge
 from rolecall_plugins import claude, gemini
 from rolecall_plugins.providers.writing import anthropic_request, gemini_request
 
