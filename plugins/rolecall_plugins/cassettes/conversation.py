@@ -8,6 +8,7 @@ from rolecall import ProviderError
 from ..providers.anthropic_reply import ClaudeReply
 from ..providers.gemini_reply import GeminiReply
 from ..providers.reply_reader import Reading, Reply
+from .files.bodies import parse_json
 from .interactions import CassetteMetadata, Interaction
 from .tool_calls.values import ActingRecord
 
@@ -22,7 +23,7 @@ def conversation(metadata: CassetteMetadata, interactions: Sequence[Interaction]
     yield f"recorded from {metadata.source}{when}, {calls}"
     if metadata.request:
         yield from ("", metadata.request)
-    shown_system = ""
+    shown_system = shown_tools = ""
     for interaction in interactions:
         request = interaction.canonical
         where = interaction.route or request.model or request.host
@@ -33,6 +34,12 @@ def conversation(metadata: CassetteMetadata, interactions: Sequence[Interaction]
             yield _rule("system")
             yield "(the same as before)" if request.system == shown_system else request.system
             shown_system = request.system
+        if request.tools:
+            yield _rule("tools")
+            yield (
+                "(the same as before)" if request.tools == shown_tools else _indented(request.tools)
+            )
+            shown_tools = request.tools
         for role, text in request.messages:
             yield from (_rule(role), text)
         yield from (
@@ -59,6 +66,11 @@ def _acts(acting: ActingRecord) -> Iterator[str]:
         for check in verified.checks:
             fate = "passed" if check.has_passed else f"failed: {check.stopped or check.code}"
             yield from (_rule(fate), f"$ {check.command}", check.output)
+
+
+def _indented(text: str) -> str:
+    value = parse_json(text)
+    return text if value is None else json.dumps(value, ensure_ascii=False, indent=1)
 
 
 def _reply_text(interaction: Interaction) -> str:

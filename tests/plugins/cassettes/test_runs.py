@@ -399,3 +399,5 @@ def test_calls_of_tools_and_their_results_are_shown(shell: Shell) -> None:
     assert '[calls workspace_write {\n "path": "app.py",\n "content": "print(1)\\n"\n}]' in shown
     assert "app.py: 1 lines written" in shown
     assert "Your tools in this run: workspace_list, " in shown
+    assert shown.count('"name": "workspace_list"') == 1
+    assert shown.count("── tools ──") == 4
