@@ -106,6 +106,7 @@ if TYPE_CHECKING:
         HasModel,
         HasPrices,
         KnownModel,
+        KnowsTools,
         Message,
         NeedsSetup,
         Preparable,
@@ -194,6 +195,7 @@ __all__ = [
     "Host",
     "JournalCorrupt",
     "KnownModel",
+    "KnowsTools",
     "Ledger",
     "Limiter",
     "Message",
@@ -326,8 +328,8 @@ _NAMES = {
         "Repeatable Sandbox Tool ToolPlayer ToolRecorder Work Workspace"
     ),
     "types.messages": (
-        "CallProgress Closeable Diagnosable HasCeiling HasModel HasPrices KnownModel Message "
-        "NeedsSetup Preparable Provider Request Response Stop"
+        "CallProgress Closeable Diagnosable HasCeiling HasModel HasPrices KnownModel KnowsTools "
+        "Message NeedsSetup Preparable Provider Request Response Stop"
     ),
     "usage": "Usage",
     "plugin.assignment": "current_team",
