@@ -165,7 +165,8 @@ def test_a_team_runs_offline_without_keys(tmp_path: Path) -> None:
     ended = finish(start(tmp_path, arguments, **environment(tmp_path)), tmp_path)
     assert ended.code == 0
     assert len(list((ended.run / "deliverables").iterdir())) == 13
-    assert "\n  A model would write here: " in ended.out
+    assert "\nStart it\n  rolecall files " in ended.out
+    assert "\nVerified by rolecall: 1 of 1 checks passed, in round 2, " in ended.out
     assert ended.out.splitlines()[-2].endswith("/report.html")
     report = finish(start(tmp_path, ["report"], **environment(tmp_path)), tmp_path)
     assert "\nDistribution: 5 of 13 on claude, 8 of 13 on gemini\n" in report.out
