@@ -195,11 +195,11 @@ class RunProgress:
                 provider = event.route.partition("/")[0]
                 self.agent(agent).hops.append(f"moved from {provider}: {event.why}")
             case RouteOpened(route=route):
-                self._provider(route.partition("/")[0]).open[route] = event.cause
+                self._provider(_provider_of(route)).open[route] = event.cause
             case RouteProbed(route=route):
-                self._provider(route.partition("/")[0]).open[route] = "probing"
+                self._provider(_provider_of(route)).open[route] = "probing"
             case RouteClosed(route=route):
-                self._provider(route.partition("/")[0]).open.pop(route, None)
+                self._provider(_provider_of(route)).open.pop(route, None)
             case _:
                 self._act(event)
                 self._finish(event)
@@ -332,3 +332,8 @@ def _describe(name: str, value: object, is_first: bool) -> str:
     if is_first:
         return shorten(value, BARE)
     return f"{name}: {lines} lines" if lines > 1 else f"{name}: {len(value):,} characters"
+
+
+def _provider_of(route: str) -> str:
+    """Return a route's provider, also where the route is a part of one of its quotas."""
+    return route.partition("/")[0].partition("@")[0]

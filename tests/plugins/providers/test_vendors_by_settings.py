@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from installing import FAST, Shell
 from places import ROOT
+from speaking import chunks, speaking
 
 from rolecall import load_settings
 from rolecall_plugins.providers.configured.accesses import Accesses
@@ -151,3 +152,28 @@ api_base = "http://us.invalid/v1"
         "http://eu.invalid/v1",
         "http://us.invalid/v1",
     ]
+
+
+def test_a_run_on_another_vendor_is_recorded_without_its_key_and_replayed(shell: Shell) -> None:
+    key = "opensesame-opensesame"
+    table = """[tool.rolecall.providers.x]
+wire = "openai"
+model = "m"
+api_base = "{}/v1"
+keys = ["OPENING"]
+[tool.rolecall.agents]
+"*" = "x"
+"""
+    with speaking() as server:
+        server.says = [chunks(f"It opens with {key}.")]
+        shell.configure(FAST + table.format(server.url))
+        (shell.folder / ".env").write_text(f"OPENING={key}\n", "utf-8")
+        ended = shell("run", "Build it", "--record", "it.yaml")
+        assert ended.code == 0, ended.err
+        assert server.heard[0].headers["authorization"] == f"Bearer {key}"
+    (shell.folder / ".env").unlink()
+    replayed = shell("run", "Build it", "--replay", "it.yaml", "-o", "again")
+    assert replayed.code == 0, replayed.err
+    for path in shell.folder.rglob("*"):
+        assert not path.is_file() or key.encode() not in path.read_bytes(), path
+    assert key not in ended.out + ended.err + replayed.out + replayed.err

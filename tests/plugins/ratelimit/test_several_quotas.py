@@ -6,18 +6,21 @@ from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from itertools import count
+from pathlib import Path
 
 import pytest
 from attrs import evolve
 
 from rolecall import (
     Agent,
+    Call,
     CallContext,
     Deployment,
     Dispatcher,
     Limiter,
     Message,
     ProviderError,
+    ProviderSettings,
     Request,
     Response,
     RolecallError,
@@ -27,6 +30,7 @@ from rolecall import (
 from rolecall.testing import FakeClock
 from rolecall_plugins.ratelimit.interval import LocalInterval
 from rolecall_plugins.ratelimit.limiter import PacingLimiter
+from rolecall_plugins.ratelimit.shared_state import FileState
 from rolecall_plugins.simulator.limits import Limits, QuotaMeter
 
 PER_MINUTE = {"A": 10, "B": 20, "C": 60}
@@ -138,3 +142,32 @@ def test_two_keys_of_one_quota_that_are_taken_for_two_cost_few_refusals() -> Non
     served = serve(keys={"C": "C", "D": "C"})
     assert per_hundred(served) < 2
     assert served.answers["C"] > 0.9 * PER_MINUTE["C"] * MINUTES
+
+
+def test_processes_share_each_quota_and_not_its_neighbour(tmp_path: Path) -> None:
+    clock = FakeClock()
+    own = ProviderSettings(keys=("A", "B"), requests_per_day=1)
+    settings = Settings(interval=0.0, max_wait=1.0, providers={"one": own})
+
+    def process() -> PacingLimiter:
+        return PacingLimiter(
+            settings,
+            LocalInterval(clock.now),
+            clock.now,
+            lambda quota: FileState(tmp_path / f"{quota}.json", clock.now),
+        )
+
+    async def ask(limiter: PacingLimiter, quota: str) -> None:
+        await limiter.acquire(Call(number=1, agent="a", provider="one", model="m", quota=quota))
+
+    async def run() -> None:
+        first, second = process(), process()
+        await ask(first, "one@A")
+        with pytest.raises(ProviderError) as caught:
+            await ask(second, "one@A")
+        assert caught.value.cause == "quota_exhausted"
+        await ask(second, "one@B")
+        room = Call(number=1, agent="a", provider="one", model="m", quota="one@A")
+        assert (first.room(room), second.room(room)) == (0.0, 0.0)
+
+    clock.run(run())

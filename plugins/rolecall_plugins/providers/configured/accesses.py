@@ -146,7 +146,9 @@ class Accesses:
     def _setting(self, deployment: str) -> str:
         """Return the key of the setting that holds a deployment's address."""
         own = self._settings.provider(self._name)
-        table = next((name for name in own.deployments if deployment.startswith(name)), "")
+        table = next(
+            (name for name in own.deployments if f"{deployment}.".startswith(f"{name}.")), ""
+        )
         if table and own.deployments[table].api_base:
             return f"tool.rolecall.providers.{self._name}.deployments.{table}.api_base"
         return f"tool.rolecall.providers.{self._name}.api_base"

@@ -132,12 +132,10 @@ class AnyVendorProvider:
                 request.model,
             )
             answer = await litellm.acompletion(**self._arguments(request, access), client=client)
-            # Where the reply is read here as it comes, the text is told there.
-            is_read = exchange.begun and exchange.unread is None
-            await _absorb(answer, reply, None if is_read else request.progress.text)
+            await _absorb(answer, reply, exchange, request.progress.text)
         except Exception as error:
             failed = error
-        if exchange.begun and exchange.unread is None:
+        if _is_read(exchange):
             return await exchange.response()
         if isinstance(exchange.failure, ProviderError):
             raise exchange.failure
@@ -218,15 +216,22 @@ class AnyVendorProvider:
         )
 
 
-async def _absorb(answer: Any, reply: "OpenAIReply", tell: Callable[[str], None] | None) -> None:
+async def _absorb(
+    answer: Any, reply: "OpenAIReply", exchange: "Exchange", tell: Callable[[str], None]
+) -> None:
     """Read litellm's answer, or the pieces that it comes in; they have OpenAI's form."""
     if not isinstance(answer, AsyncIterator):
         reply.absorb(answer.model_dump())
         return
     async for piece in answer:
         added = reply.absorb(piece.model_dump())
-        if added and tell is not None:
+        if added and not _is_read(exchange):
             tell(added)
+
+
+def _is_read(exchange: "Exchange") -> bool:
+    """Check whether the reply is read as it comes, and its text told there."""
+    return exchange.begun and exchange.unread is None
 
 
 def _is_installed(package: str) -> bool:

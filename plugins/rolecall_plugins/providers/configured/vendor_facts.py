@@ -60,6 +60,7 @@ FACTS: Mapping[str, VendorFacts] = {
         variables=_VERTEX,
         package="google.auth",
         distribution="rolecall[vertex]",
+        goes_past=True,  # for its token
     ),
     "ollama": _OLLAMA,
     "ollama_chat": _OLLAMA,
