@@ -376,7 +376,7 @@ def test_a_long_chain_of_agents_is_drawn_too() -> None:
 
 
 def test_a_quota_whose_circuit_is_open_is_shown_at_its_provider(screen: Any) -> None:
-    opened = RouteOpened(at=1, route="claude@B/m", cause=Cause.QUOTA_EXHAUSTED, seconds=30.0)
+    opened = RouteOpened(at=1, route="claude@B/m", cause=Cause.OVERLOADED, seconds=30.0)
     (line,) = (line for line in screen(opened).frame if "circuit" in line)
     assert line.startswith("claude: ")
-    assert line.endswith("circuit open: claude@B/m, quota_exhausted")
+    assert line.endswith("circuit open: claude@B/m, overloaded")
