@@ -379,4 +379,4 @@ def test_a_quota_whose_circuit_is_open_is_shown_at_its_provider(screen: Any) -> 
     opened = RouteOpened(at=1, route="claude@B/m", cause=Cause.OVERLOADED, seconds=30.0)
     (line,) = (line for line in screen(opened).frame if "circuit" in line)
     assert line.startswith("claude: ")
-    assert line.endswith("circuit open: claude@B/m, overloaded")
+    assert "circuit open: claude@B/m" in line
