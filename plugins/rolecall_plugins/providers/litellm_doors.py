@@ -241,8 +241,9 @@ def _either_client() -> Any:
         async def post(self, *args: Any, **more: Any) -> Any:
             # Both have one. Only OpenAI's says what its answer is cast to; from 1.110 on litellm
             # calls that instead of `chat.completions.create`.
-            client = self._openai if "cast_to" in more else super()
-            return await client.post(*args, **more)
+            if "cast_to" in more:
+                return await self._openai.post(*args, **more)
+            return await super().post(*args, **more)
 
         def __getattr__(self, name: str) -> Any:
             if name.startswith("__") or name == "_openai":
