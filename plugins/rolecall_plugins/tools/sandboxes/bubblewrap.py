@@ -15,7 +15,7 @@ from attrs import evolve
 from rolecall import CommandLimits, CommandResult
 
 from .kernel_limits import ControlGroup, limited_inside
-from .processes import below, run_limited
+from .processes import below_and_hidden, run_limited
 
 INSIDE = "/workspace"
 # What programs and their libraries need; of /etc only what says where they are.
@@ -49,8 +49,8 @@ class Bubblewrap:
         modes = self._modes
         try:
             async with ControlGroup.of(limits, SHARED) as group:
-                bounded = group.joined(arguments)
-                result = await run_limited(bounded, folder, {"PATH": self._path}, limits, below)
+                bounded, count = group.joined(arguments), below_and_hidden(limits.disk + SHARED)
+                result = await run_limited(bounded, folder, {"PATH": self._path}, limits, count)
                 return evolve(result, stopped=result.stopped or group.broken_limit())
         finally:
             for path, mode in modes.items():

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from rolecall import CommandLimits, CommandResult
 
@@ -218,6 +218,28 @@ def below(pid: int) -> Taken:
     for each in found:  # grows while it is read
         found += children.get(each, ())
     return Taken(len(found), sum(memory.get(each, 0) for each in found))
+
+
+def below_and_hidden(room: int) -> Count:
+    """Return what counts as `below` does, and the memory that no process has mapped as well.
+
+    That is what the machine's shared memory has grown by since, beyond `room`: the bytes that files
+    in memory may take. Others' may be in it: where it decides, there is little left for anybody.
+    """
+    before = _shared_memory()
+
+    def count(pid: int) -> Taken:
+        taken = below(pid)
+        hidden = max(0, _shared_memory() - before - room)
+        return evolve(taken, memory=taken.memory + hidden)
+
+    return count
+
+
+def _shared_memory() -> int:
+    with open("/proc/meminfo", encoding="ascii") as lines:
+        found = [line.split()[1] for line in lines if line.startswith("Shmem:")]
+    return 1024 * int(found[0]) if found else 0
 
 
 def _processes() -> Iterator[tuple[int, int, int]]:
