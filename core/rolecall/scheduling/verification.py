@@ -43,8 +43,14 @@ class Verifier:
         self._scratch.sweep()
 
     async def verify_all(self, agent: str) -> WorkspaceVerified | None:
-        """Check the files as all agents left them, for the one that writes the plan."""
-        tree = self._folder.store.tools.tree
+        """Check the files as all agents left them, for the one that writes the plan.
+
+        Once it changed them itself, what it was told of them before stands: else it would be asked
+        something else when the run goes on.
+        """
+        tree, changes = self._folder.store.tools.tree, self._folder.store.tools.changes()
+        if changes and changes[-1][0] == agent:
+            return None
         return await self._verify(agent, tree, self.registered.checks) if tree else None
 
     async def verify(self, agent: str, tree: str) -> WorkspaceVerified | None:

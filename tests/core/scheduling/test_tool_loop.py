@@ -806,3 +806,24 @@ def test_a_history_that_is_unsound_does_not_end_the_run(
     assert ran.outcome.done == ("writer",)
     assert ran.events.of(WorkspaceLeft) == []
     assert "what the agents changed cannot be told: git is gone" in caplog.text
+
+
+def test_a_run_that_is_killed_while_its_planner_acts_asks_nothing_again(tmp_path: Path) -> None:
+    planner = agent("planner", "coder", plan=True, tools=("workspace",))
+    script = {"coder": REPAIRED, "planner": [[write("README.md", "# Read me\n")], "# The plan"]}
+    team = [CODER, planner]
+    whole = act(tmp_path / "whole", team, Acting(script), settings=CHECKED, sandbox=Shell())
+    lines = (whole.folder / "journal.jsonl").read_text("utf-8").splitlines()
+    asked = len(REPAIRED) + 2
+    # Before it acts, the files of the whole run would pass for a person's.
+    (acts,) = [
+        n for n, line in enumerate(lines, 1) if '"tool_started"' in line and "README" in line
+    ]
+    for number in range(acts, len(lines) + 1):
+        folder = tmp_path / f"cut-{number}"
+        cut(whole.folder, number, folder)
+        provider = Acting(script)
+        ran = act(folder, team, provider, settings=CHECKED, sandbox=Shell())
+        answered = sum('"call_ended"' in line for line in lines[:number])
+        assert len(provider.requests) == asked - answered
+        assert ran.read("PLAN.md") == whole.read("PLAN.md")
