@@ -1,4 +1,8 @@
-"""A server in a process of its own that answers as both vendors' APIs would, and at once."""
+"""A server in a process of its own that answers as both vendors' APIs would.
+
+It answers at once, or takes the seconds that a request names, over which the pieces of a streamed
+answer are spread.
+"""
 
 import asyncio
 import itertools
@@ -15,7 +19,9 @@ OVERLOADED = {"claude": "claude-haiku-4-5", "gemini": "gemini-2.5-flash"}
 SYSTEM = "You answer in one sentence."
 QUESTION = "Name the first risk of a URL shortener that comes to mind, in {} pieces."
 BETWEEN = 0.001  # seconds from one piece of a streamed answer to the next
+PAUSED = "Take {} seconds, in {} pieces."
 _PIECES = re.compile(rb"in (\d+) pieces")
+_SECONDS = re.compile(rb"Take ([0-9.]+) seconds")
 
 
 def answer(pieces: int) -> str:
@@ -24,7 +30,8 @@ def answer(pieces: int) -> str:
 
 @cache
 def _texts(pieces: int) -> list[str]:
-    return [f"an open redirect of kind {n}, " for n in range(1, pieces)] + ["used by phishers."]
+    texts = [f"an open redirect of kind {n}, " for n in range(1, pieces)] + ["used by phishers."]
+    return [f"Thought: done\nFinal Answer: {texts[0]}", *texts[1:]]  # which CrewAI looks for
 
 
 class Server(asyncio.Protocol):
@@ -48,19 +55,28 @@ class Server(asyncio.Protocol):
     def _answer(self, head: bytes, body: bytes) -> None:
         line = head.partition(b"\r\n")[0].decode()
         gemini = ":" in line.partition("/models/")[2]
-        found = _PIECES.search(body)
+        found, named = _PIECES.search(body), _SECONDS.search(body)
         pieces = int(found[1]) if found else 1
+        seconds = float(named[1]) if named else 0.0
         if OVERLOADED["gemini"] in line or OVERLOADED["claude"].encode() in body:
             self._transport.write(_refusal(gemini))
         elif "streamGenerateContent" in line or json.loads(body).get("stream"):
-            self._next(iter(_streamed(gemini, pieces)))
+            chunks = _streamed(gemini, pieces)
+            between = seconds / (len(chunks) - 1) if named else BETWEEN
+            self._next(iter(chunks), asyncio.get_running_loop().time(), between)
+        elif named:
+            asyncio.get_running_loop().call_later(
+                seconds, self._transport.write, _plain(gemini, pieces)
+            )
         else:
             self._transport.write(_plain(gemini, pieces))
 
-    def _next(self, pieces: Iterator[bytes]) -> None:
-        for piece in itertools.islice(pieces, 1):
-            self._transport.write(piece)
-            asyncio.get_running_loop().call_later(BETWEEN, self._next, pieces)
+    def _next(self, chunks: Iterator[bytes], at: float, between: float) -> None:
+        """Send the next chunk; each has its time, so that no lateness adds to the next one's."""
+        for chunk in itertools.islice(chunks, 1):
+            self._transport.write(chunk)
+            after = at + between
+            asyncio.get_running_loop().call_at(after, self._next, chunks, after, between)
 
 
 @cache
@@ -82,7 +98,7 @@ def _plain(gemini: bool, pieces: int) -> bytes:
 
 @cache
 def _streamed(gemini: bool, pieces: int) -> list[bytes]:
-    """Return the head, each piece, and the end, as the chunks that are sent."""
+    """Return the head, each piece, and the last one with the end, as they are sent."""
     texts = _texts(pieces)
     if gemini:
         events = [
@@ -94,7 +110,8 @@ def _streamed(gemini: bool, pieces: int) -> list[bytes]:
     head = (
         b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
     )
-    return [head, *(_chunk(b"".join(each)) for each in events), _chunk(b"")]
+    *chunks, last = [_chunk(b"".join(each)) for each in events]
+    return [head, *chunks, last + _chunk(b"")]
 
 
 def _gemini_chunk(text: str, last: bool) -> dict[str, Any]:
