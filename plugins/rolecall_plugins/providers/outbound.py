@@ -3,9 +3,16 @@
 import asyncio
 import re
 import zlib
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from typing import Protocol
-from weakref import WeakKeyDictionary
 
 from attrs import evolve, field, frozen
 
@@ -59,14 +66,14 @@ class Connections(Protocol):
 class OutboundTransport:
     """Sends requests, each once, over connections of the running event loop.
 
-    Whatever goes wrong on the way is a ProviderError that names no credentials.
+    Whatever goes wrong on the way is a ProviderError that names no credentials. Connections are
+    closed by `aclose`, or as their loop ends.
     """
 
     def __init__(self, connect: Callable[[], Connections]) -> None:
         self._connect = connect
-        self._connections: WeakKeyDictionary[asyncio.AbstractEventLoop, Connections] = (
-            WeakKeyDictionary()
-        )
+        self._connections: dict[asyncio.AbstractEventLoop, Connections] = {}
+        self._closing: dict[asyncio.AbstractEventLoop, AsyncIterator[None]] = {}
 
     async def send(self, request: OutgoingRequest) -> IncomingReply:
         """Send a request; return its reply, which decompresses as it is read."""
@@ -76,7 +83,8 @@ class OutboundTransport:
             inject(headers)
             request = evolve(request, headers=headers)
         try:
-            reply = await self._of_this_loop().post(request)
+            connections = await self._of_this_loop()
+            reply = await connections.post(request)
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
             if task is None or task.cancelling():
@@ -95,12 +103,23 @@ class OutboundTransport:
         if connections is not None:
             await connections.aclose()
 
-    def _of_this_loop(self) -> Connections:
+    async def _of_this_loop(self) -> Connections:
         loop = asyncio.get_running_loop()
         connections = self._connections.get(loop)
         if connections is None:
             connections = self._connections[loop] = self._connect()
+            if loop not in self._closing:
+                self._closing[loop] = closing = self._close_at_last(loop)
+                await anext(closing)
         return connections
+
+    async def _close_at_last(self, loop: asyncio.AbstractEventLoop) -> AsyncIterator[None]:
+        """Close a loop's connections as it ends, for then it closes what generators began in it."""
+        try:
+            yield
+        finally:
+            del self._closing[loop]  # it holds the loop
+            await self.aclose()
 
 
 class _DecompressedBody:

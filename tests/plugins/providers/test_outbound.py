@@ -285,3 +285,30 @@ def test_a_key_that_a_server_repeats_in_its_status_line_is_not_shown() -> None:
         error = failure(AiohttpConnections, server.url)
     assert error.cause == Cause.CONNECTION
     assert KEY not in str(error)
+
+
+@CLIENTS
+@pytest.mark.parametrize("is_closed_before", [False, True])
+def test_connections_end_with_their_event_loop(client: Any, is_closed_before: bool) -> None:
+    closed: list[asyncio.AbstractEventLoop] = []
+
+    class Watched(client):  # type: ignore[misc]
+        async def aclose(self) -> None:
+            closed.append(asyncio.get_running_loop())
+            await super().aclose()
+
+    async def ask(url: str) -> asyncio.AbstractEventLoop:
+        for _ in range(2):
+            reply = await transport.send(asked(url))
+            while await reply.read():
+                pass
+            await reply.close()
+            if is_closed_before:
+                await transport.aclose()
+        assert len(closed) == (2 if is_closed_before else 0)
+        return asyncio.get_running_loop()
+
+    transport = OutboundTransport(ConnectionOptions(client=Watched, user_agent="tests"))
+    with answering(whole(b"{}")) as server:
+        loop = asyncio.run(ask(server.url))
+    assert closed == [loop] * (2 if is_closed_before else 1)
