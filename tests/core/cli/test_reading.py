@@ -1,5 +1,6 @@
 """Commands that only read write nothing, whatever state a run is in."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -19,6 +20,23 @@ from rolecall.storage.run_folder import RunFolder
 STATES = ("finished", "running", "interrupted")
 OPTIONS = {("files",): ["-o", "{out}"], ("report",): ["--csv"], ("runs", "list"): ["--json"]}
 CASSETTE = Path(__file__).parents[3] / "cassettes" / "demo.yaml"
+# Runs commands in one process, and prints how each ended.
+IN_TURN = """
+import json, sys
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
+from rolecall.cli.main import main
+
+ends = []
+for line in json.loads(sys.argv[1]):
+    sys.argv = ["rolecall", *line]
+    with redirect_stdout(StringIO()), redirect_stderr(StringIO()) as err:
+        try:
+            main()
+        except SystemExit as ended:
+            ends.append((ended.code, err.getvalue()))
+print(json.dumps(ends))
+"""
 Seen = dict[str, tuple[int, int, int, int, bytes]]
 
 
@@ -129,20 +147,22 @@ def test_what_may_not_be_written_is_read_all_the_same(shell: Shell, tmp_path: Pa
     for path in tree:
         if not path.is_symlink():
             path.chmod(0o500 if path.is_dir() else 0o400)
-    main = [sys.executable, "-c", "from rolecall.cli.main import main; main()"]
+    lines = [arguments(command, run) for command in reading_commands()]
     try:
-        for command in reading_commands():
-            ended = subprocess.run(
-                [*plain, *main, *arguments(command, run)],
-                cwd=shell.folder,
-                env=environment(tmp_path),
-                capture_output=True,
-                text=True,
-                timeout=60,
-                check=False,
-            )
-            assert ended.returncode in (0, 1), (command, ended.stderr)
-            assert "internal error" not in ended.stderr
+        ran = subprocess.run(
+            [*plain, sys.executable, "-c", IN_TURN, json.dumps(lines)],
+            cwd=shell.folder,
+            env=environment(tmp_path),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        ends = json.loads(ran.stdout)
+        assert len(ends) == len(lines)
+        for line, (code, err) in zip(lines, ends, strict=True):
+            assert code in (0, 1), (line, err)
+            assert "internal error" not in err
     finally:
         for path in tree:
             if not path.is_symlink():

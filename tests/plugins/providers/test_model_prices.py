@@ -1,6 +1,5 @@
 """What is known of models without importing litellm is what litellm itself makes of it."""
 
-import json
 import subprocess
 import sys
 
@@ -9,6 +8,7 @@ import pytest
 from rolecall import Usage
 from rolecall_plugins.providers.anthropic import CLAUDE
 from rolecall_plugins.providers.google import GEMINI
+from rolecall_plugins.providers.litellm_import import import_litellm
 from rolecall_plugins.providers.model_prices import known
 
 MODELS = [(vendor.prefix, vendor.model) for vendor in (CLAUDE, GEMINI)]
@@ -19,30 +19,20 @@ USAGES = [
     Usage(input=250_000, output=50_000),
     Usage(input=400_000, output=7, cache_read=300_000),
 ]
-# In a process of its own: litellm is slow to import, and changes the process that does.
-PRICING = """
-import json, os, sys
-os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
-import litellm
-print(json.dumps([
-    sum(litellm.cost_per_token(model=model, custom_llm_provider=prefix, prompt_tokens=read,
-        completion_tokens=written, cache_read_input_tokens=cached))
-    for prefix, model, read, written, cached in json.loads(sys.argv[1])
-]))
-"""
 
 
 def test_a_price_is_litellms() -> None:
-    cases = [(prefix, model, usage) for prefix, model in PRICED for usage in USAGES]
-    asked = [(prefix, model, u.input, u.output, u.cache_read) for prefix, model, u in cases]
-    ran = subprocess.run(
-        [sys.executable, "-c", PRICING, json.dumps(asked)],
-        capture_output=True,
-        check=True,
-        timeout=120,
-    )
-    ours = [known(prefix, model).price(usage) for prefix, model, usage in cases]
-    assert ours == pytest.approx(json.loads(ran.stdout.splitlines()[-1]))
+    litellm = import_litellm()
+    for prefix, model in PRICED:
+        for usage in USAGES:
+            theirs = litellm.cost_per_token(
+                model=model,
+                custom_llm_provider=prefix,
+                prompt_tokens=usage.input,
+                completion_tokens=usage.output,
+                cache_read_input_tokens=usage.cache_read,
+            )
+            assert known(prefix, model).price(usage) == pytest.approx(sum(theirs))
 
 
 @pytest.mark.parametrize(("prefix", "model"), MODELS)
