@@ -35,14 +35,17 @@ _log = logging.getLogger("rolecall")
 CHARACTERS_PER_TOKEN = 4
 
 
-def estimate(request: Request) -> int:
-    """Estimate a prompt's tokens; the vendor's own count corrects it afterwards."""
+def estimate(request: Request, more: int = 0) -> int:
+    """Estimate a prompt's tokens; the vendor's own count corrects it afterwards.
+
+    more: characters that come to it.
+    """
     characters = len(request.system) + sum(
         len(message.text) + size(message.parts) for message in request.messages
     )
     for tool in request.tools:
         characters += len(tool.description) + len(json.dumps(dict(tool.parameters)))
-    return characters // CHARACTERS_PER_TOKEN + 1
+    return (characters + more) // CHARACTERS_PER_TOKEN + 1
 
 
 @frozen

@@ -99,11 +99,11 @@ class Budget:
                 waiter.set_result(None)
 
 
-def worst_case(request: Request) -> Usage:
-    """Count the most tokens that a call may use."""
+def worst_case(request: Request, more: int = 0) -> Usage:
+    """Count the most tokens that a call may use; `more` bytes come to its prompt."""
     texts = [request.system, *(message.text for message in request.messages)]
     size = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
     size += sum(parts_size(message.parts) for message in request.messages)
     size += sum(len(repr(tool)) for tool in request.tools)
     size += len(repr(request.schema)) if request.schema else 0
-    return Usage(input=size // BYTES_PER_TOKEN + 1, output=request.max_output_tokens)
+    return Usage(input=(size + more) // BYTES_PER_TOKEN + 1, output=request.max_output_tokens)

@@ -207,7 +207,7 @@ def assemble(
     whole = TeamGraph(agents)
     chosen = meant(only, whole, f"{prefix}only") if only else whole.agents
     skipped = meant(skip, whole, f"{prefix}skip")
-    kept = [name for name in whole.agents if name in chosen and name not in skipped]
+    kept = {name: None for name in whole.agents if name in chosen and name not in skipped}
     left_out = {
         name: tuple(need for need in whole.needs(name) if need not in kept) for name in kept
     }

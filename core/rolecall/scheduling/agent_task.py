@@ -229,16 +229,13 @@ class AgentTask:
         }
         left_out = self.context.left_out.get(self.agent.name, ())
         template = self.context.settings.template
-        upstream = self.context.team.upstream(self.agent.name)
-        if self.agent.plan:
-            upstream |= {self.agent.name}  # for whom all was verified once more
         request = compose(
             self.agent,
             self.context.request,
             needs,
             left_out,
             template,
-            facts(self._verifications(upstream)),
+            facts(self._verifications_upstream()),
             describe_tools(toolbox.names, toolbox.left_out),
         )
         return self.revisions.revise(request, self.agent)
@@ -254,6 +251,14 @@ class AgentTask:
             why_not = "there is no sandbox to run checks in; the commands above run them"
         verified = self._verifications(self.context.team.agents)
         return write_head(verifier.registered, verified, tools.tree, why_not)
+
+    def _verifications_upstream(self) -> list[WorkspaceVerified]:
+        if not self.folder.store.tools.has_verifications:
+            return []  # in a large team, looking for who is upstream takes long
+        upstream = self.context.team.upstream(self.agent.name)
+        if self.agent.plan:
+            upstream |= {self.agent.name}  # for whom all was verified once more
+        return self._verifications(upstream)
 
     def _verifications(self, agents: Collection[str]) -> list[WorkspaceVerified]:
         return self.folder.store.tools.verifications(agents)

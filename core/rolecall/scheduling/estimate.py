@@ -12,9 +12,9 @@ from ..execution.pricing import Pricing
 from ..storage.history import AgentHistory, expected
 from ..types.agents import Agent, Route, TeamGraph
 from ..types.events import Forecast
-from ..types.messages import Request, context_window
+from ..types.messages import context_window
 from ..usage import Usage
-from .prompts import compose
+from .prompts import compose, material
 
 # Of an agent of which nothing is known.
 OUTPUT = 4000  # tokens
@@ -138,17 +138,24 @@ class _Estimator:
         outputs = {name: history.output for name, history in past.items() if history.output}
         usual = fmean(outputs.values()) if outputs else OUTPUT
         self.written = {name: outputs.get(name, usual) for name in team.agents}
+        # What a deliverable that is not written yet adds to each prompt that it is part of. They
+        # are added up, for the prompts of a large team are too long to be composed for this.
+        self._material = {
+            name: len(material("", {name: ("", MATERIAL * round(written))})) - len(material("", {}))
+            for name, written in self.written.items()
+        }
 
     def expect(self, agent: Agent) -> Expected:
         past = self._past.get(agent.name, AgentHistory())
         known = past.calls > 0
-        first = self._first_request(agent)
+        first = compose(agent, self._request, {}, (), self._settings.template)
+        more = sum(self._material[name] for name in self._team.needs(agent.name))
         calls = past.calls if known else float(ROUNDS if agent.tools else 1)
         growth = RESULTS * sum(range(round(calls))) if agent.tools else 0
-        read = past.input if known else calls * estimate(first) + growth
+        read = past.input if known else calls * estimate(first, more) + growth
         output = self.written[agent.name]
         routes = [self._pricing.resolve(route) for route in agent.routes]
-        most = self._most(first, calls)
+        most = self._most(worst_case(first, more), calls)
         windows = [context_window(route.provider, route.route.model) for route in routes]
         known_windows = [window for window in windows if window is not None]
         return Expected(
@@ -162,24 +169,15 @@ class _Estimator:
             cost=routes[0].cost(_usage(read, output)),
             most=max(filter(None, (route.cost(most) for route in routes)), default=None),
             known=known,
-            prompt=estimate(first),
+            prompt=estimate(first, more),
             window=max(known_windows) if len(known_windows) == len(windows) else None,
         )
 
-    def _first_request(self, agent: Agent) -> Request:
-        """Compose what an agent is asked, with material in place of what is not written yet."""
-        needs = {
-            name: ("", MATERIAL * round(self.written[name]))
-            for name in self._team.needs(agent.name)
-        }
-        return compose(agent, self._request, needs, (), self._settings.template)
-
-    def _most(self, first: Request, calls: float) -> Usage:
+    def _most(self, worst: Usage, calls: float) -> Usage:
         """Count the most tokens of so many answers, each as long as it may be, the last in pieces.
 
         An agent that has tools may be asked still more often: `max_rounds` and a budget bound that.
         """
-        worst = worst_case(first)
         pieces = max(1, round(calls)) + self._settings.continuations
         return Usage(
             # Each piece is asked for with all those before it.

@@ -207,10 +207,23 @@ class Scheduler:
         self._context.emit(
             AgentFailed(at=at, agent=agent.name, error=str(error), by_budget=by_budget)
         )
-        downstream = self._team.downstream(agent.name)
-        for name in self._team.order:
-            if name in downstream:
+        behind = self._behind(agent.name)
+        for name in self._team.order if behind else ():
+            if name in behind:
                 self._block(name, agent.name)
+
+    def _behind(self, failed: str) -> set[str]:
+        """List who waits for an agent, directly or through others, and is not blocked yet.
+
+        Behind one that is blocked already, everybody is.
+        """
+        behind: set[str] = set()
+        ahead = [failed]
+        for name in ahead:  # grows while it is read
+            new = set(self._team.dependants[name]) - behind - self._blocked.keys()
+            behind |= new
+            ahead.extend(new)
+        return behind
 
     def _block(self, name: str, by: str) -> None:
         if name not in self._blocked:

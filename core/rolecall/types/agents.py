@@ -196,8 +196,9 @@ class TeamGraph:
         kept = set(names)
         for name in kept - self.agents.keys():
             raise TeamError(f"no agent is called {name!r}{nearest(name, self.agents)}")
+        known = kept | {EVERYONE}
         return TeamGraph(
-            evolve(agent, needs=tuple(need for need in agent.needs if need in kept | {EVERYONE}))
+            evolve(agent, needs=tuple(need for need in agent.needs if need in known))
             for agent in self
             if agent.name in kept
         )
@@ -222,11 +223,10 @@ def _reverse(graph: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
 
 
 def _reach(start: str, graph: Mapping[str, Iterable[str]]) -> set[str]:
-    seen: set[str] = set()
+    seen = {start}
     ahead = [start]
-    while ahead:
-        name = ahead.pop()
-        if name not in seen:
-            seen.add(name)
-            ahead.extend(graph[name])
+    for name in ahead:  # grows while it is read
+        new = set(graph[name]) - seen
+        seen |= new
+        ahead.extend(new)
     return seen

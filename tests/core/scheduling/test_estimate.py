@@ -4,8 +4,10 @@ import pytest
 from building import agent
 
 from rolecall import Forecast, Price, Settings, Team
+from rolecall.execution.attempt import CHARACTERS_PER_TOKEN, estimate
 from rolecall.execution.pricing import Pricing
 from rolecall.scheduling.estimate import OUTPUT, Estimate, estimate_run
+from rolecall.scheduling.prompts import compose
 from rolecall.storage.history import USUAL, AgentHistory
 from rolecall.testing import FakeProvider
 
@@ -31,6 +33,12 @@ def test_without_past_runs_each_agent_is_taken_to_be_usual() -> None:
     assert last.input > 2 * OUTPUT  # it reads what two others wrote
 
 
+def test_a_prompt_is_as_long_as_that_which_is_composed_with_what_others_write() -> None:
+    needs = dict.fromkeys("bc", ("", "x" * CHARACTERS_PER_TOKEN * 700))
+    last = estimated(b=AgentHistory(1.0, 1.0, 1.0, 700.0)).agents[-1]
+    assert last.input == estimate(compose(last.agent, "Build it.", needs))
+
+
 def test_past_runs_tell_better_and_stand_in_for_agents_that_they_had_not() -> None:
     one, two, *_ = estimated(a=AgentHistory(12.0, 2.0, 300.0, 700.0, 0.5)).agents
     assert (one.calls, one.input, one.output, one.seconds, one.known) == (2, 300, 700, 12, True)
@@ -38,14 +46,14 @@ def test_past_runs_tell_better_and_stand_in_for_agents_that_they_had_not() -> No
 
 
 def test_the_longest_path_says_how_long_it_takes() -> None:
-    estimate = estimated(
+    expected = estimated(
         b=AgentHistory(5.0, 1.0),
         c=AgentHistory(50.0, 1.0),
         a=AgentHistory(1.0),
         d=AgentHistory(2.0),
     )
-    assert estimate.critical == ("a", "c", "d")
-    assert estimate.seconds == 53.0
+    assert expected.critical == ("a", "c", "d")
+    assert expected.seconds == 53.0
 
 
 def test_pacing_says_how_long_it_takes_where_calls_are_quick() -> None:
@@ -64,9 +72,10 @@ def test_a_cost_has_a_low_an_expected_and_a_most() -> None:
 
 
 def test_an_unknown_price_makes_the_costs_unknown() -> None:
-    estimate = estimated(Settings())
-    assert estimate.unpriced == ("one/m",)
-    assert (estimate.forecast.low, estimate.forecast.cost, estimate.forecast.most) == (None,) * 3
+    expected = estimated(Settings())
+    assert expected.unpriced == ("one/m",)
+    forecast = expected.forecast
+    assert (forecast.low, forecast.cost, forecast.most) == (None,) * 3
 
 
 def test_a_forecast_is_said_in_a_line() -> None:

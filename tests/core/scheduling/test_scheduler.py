@@ -138,6 +138,16 @@ def test_the_run_is_told_from_its_start_to_its_end(tmp_path: Path) -> None:
     assert done[0] == ("a", "for-a", "deliverables/01-a.md")
 
 
+def test_of_several_failures_the_first_blocks_and_later_ones_the_rest_behind_them(
+    tmp_path: Path,
+) -> None:
+    used = providers(b=failing("refusal"), c=[1.0, *failing("refusal")])
+    behind = [agent("e", "d", routes="for-d"), agent("f", "c", "e", routes="for-d")]
+    ran = run(tmp_path, [*DIAMOND, *behind, agent("g", "c", routes="for-d")], *used)
+    assert dict(ran.outcome.blocked) == {"d": "b", "e": "b", "f": "b", "g": "c"}
+    assert len(ran.events.of(AgentBlocked)) == 4
+
+
 def test_a_failure_blocks_only_what_depends_on_it_and_the_rest_is_kept(tmp_path: Path) -> None:
     used = providers(b=failing("refusal"))
     ran = run(tmp_path, [*DIAMOND, agent("e", "d", routes="for-d")], *used)

@@ -135,6 +135,10 @@ class ToolResults:
         """Return what these checks of a tree came to, or None where they were never run."""
         return self._verified.get((tree, commands))
 
+    @property
+    def has_verifications(self) -> bool:
+        return bool(self._verified)
+
     def verifications(self, agents: Collection[str]) -> list[WorkspaceVerified]:
         """List the verifications of what these agents left, in order; the present state's last."""
         found = [each for each in self._rounds if each.agent in agents]
