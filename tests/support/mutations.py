@@ -1,5 +1,6 @@
 """Changes to replies such as networks, gateways and vendors make, drawn by a seeded generator."""
 
+import gzip
 import json
 from collections.abc import Callable, Iterator, Mapping
 from random import Random
@@ -160,3 +161,47 @@ def _head(reply: Reply, random: Random) -> Reply:
 ANYWHERE: tuple[Mutation, ...] = (
     *(_flip, _insert, _drop, _double, _cut, _reframe, _shuffle, _retype, _retype, _head, followed),
 )
+
+
+def framed(reply: Reply, random: Random) -> bytes:
+    """Return a reply as bytes of HTTP: by length, in chunks or until the connection ends."""
+    body, headers = reply.body, dict(reply.headers)
+    for name in ("content-length", "transfer-encoding", "content-encoding", "connection"):
+        headers.pop(name, None)
+    if random.random() < 0.3:
+        body = gzip.compress(body, 1)
+        headers["content-encoding"] = "gzip"
+    match random.randrange(3):
+        case 0:
+            headers["content-length"] = str(len(body))
+        case 1:
+            headers["transfer-encoding"] = "chunked"
+            pieces = [*chunks(body, Random(1)), b""] if body else [b""]
+            body = b"".join(f"{len(piece):x}\r\n".encode() + piece + b"\r\n" for piece in pieces)
+        case _:
+            headers["connection"] = "close"
+    lines = [f"HTTP/1.1 {reply.status} Any", *(f"{name}: {headers[name]}" for name in headers)]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1", "replace") + body
+
+
+def misframed(data: bytes, random: Random) -> bytes:
+    """Damage the bytes of a connection, mostly in the head."""
+    head = data.find(b"\r\n\r\n") + 4
+    place = random.randrange(head if random.random() < 0.5 else len(data))
+    match random.randrange(5):
+        case 0:
+            return data[:place]
+        case 1:
+            return (
+                data[:place] + bytes([data[place] ^ 1 << random.randrange(8)]) + data[place + 1 :]
+            )
+        case 2:
+            return data[:place] + random.choice(RUBBISH) + data[place:]
+        case 3:
+            return data[:place] + data[place + random.choice((1, 2, 5, 50)) :]
+        case _:
+            line = random.choice(
+                (b"x" * 9000, b"a: b\r\n" * 200, b"content-length: -1\r\n", b":\r\n")
+            )
+            start = data.find(b"\r\n") + 2
+            return data[:start] + line + data[start:]

@@ -19,9 +19,9 @@ from attrs import evolve, field, frozen
 from rolecall import Cause, ProviderError
 
 from .decompression import Decompressor
+from .reading.error_bodies import bounded_message
 from .trace_headers import trace_headers
 
-LONGEST_MESSAGE = 200
 _CREDENTIALS = ("authorization", "x-api-key", "x-goog-api-key")
 _OF_THE_BODY = ("content-encoding", "content-length")  # of the compressed body
 _USERINFO = re.compile(r"(\w+://)?[^\s'\"]*@")
@@ -170,6 +170,9 @@ def _failure(error: Exception, request: OutgoingRequest) -> ProviderError:
 
 
 def described(text: str) -> str:
-    """Return a client's words in one line of bounded length, and nobody's user name or password."""
+    """Return a client's words in one line, and nobody's user name or password.
+
+    They stay whole, for the core masks all keys before it cuts.
+    """
     text = _USERINFO.sub(r"\1", _OBJECTS.sub("", " ".join(text.split())))
-    return text[:LONGEST_MESSAGE]
+    return bounded_message(text)

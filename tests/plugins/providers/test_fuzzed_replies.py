@@ -1,19 +1,24 @@
 """Replies that were changed at random are read, or have a cause; `--fuzz-rounds N` draws more.
 
-Each failure names its seed: `Random(seed)` draws the same again.
+Each failure names its seed: `Random(seed)` draws the same again. Opens ports on the loopback.
 """
 
+import asyncio
 import json
+import socket
+import struct
 import time
 from collections.abc import Iterable, Mapping
 from random import Random
 from typing import Any
 
 import pytest
-from attrs import frozen
-from mutations import Reply, chunks, followed, mutated
+from attrs import evolve, frozen
+from mutations import Reply, chunks, followed, framed, misframed, mutated
 from places import WIRE
-from replies import CLAUDE, GEMINI
+from raw_server import answering
+from replies import CLAUDE, GEMINI, TEXT
+from vendors import REQUEST, provider
 
 from rolecall import Cause, ProviderError, Response
 from rolecall.types.retry_after import LONGEST
@@ -147,3 +152,55 @@ def test_whatever_follows_a_whole_answer_leaves_it_as_it_is(
                 assert (result.text, result.usage, result.stop) == (own.text, own.usage, own.stop)
             except Exception as error:
                 raise AssertionError(seed) from error
+
+
+@BOTH
+@pytest.mark.parametrize("is_damaged", [True, False])
+def test_whatever_comes_over_a_connection_is_read_or_has_a_cause(
+    vendor: str, is_damaged: bool, rounds: int
+) -> None:
+    """Where the reply itself is not damaged, its answer is kept however the connection ends."""
+    for name, reply in handwritten(vendor).items():
+        for number in range(4 * rounds):
+            seed = f"connection {is_damaged} {name} {number}"
+            random = Random(seed)
+            changed = mutated(reply, random) if is_damaged else reply
+            data = framed(changed, random)
+            if is_damaged:
+                data = misframed(data, random)
+            elif b"chunked" in data:
+                data = data.removesuffix(random.choice((b"", b"\r\n", b"0\r\n\r\n")))
+            result = ask(vendor, data, random.random() < 0.3, stream=name != "plain")
+            if isinstance(result, ProviderError):
+                assert result.cause in set(Cause) - {Cause.PLUGIN_ERROR}, seed
+            if not is_damaged and name != "error":
+                assert isinstance(result, Response), (seed, result)
+                assert result.text == TEXT, seed
+
+
+def ask(vendor: str, data: bytes, is_reset: bool, stream: bool) -> Response | ProviderError:
+    """Call a provider that gets these bytes, and then the connection's end or a reset."""
+
+    def answer(connection: socket.socket) -> None:
+        connection.sendall(data)
+        if is_reset:
+            time.sleep(0.01)  # else it overtakes what was sent
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.close()
+
+    name = "claude" if vendor == "anthropic" else "gemini"
+    base = "ANTHROPIC_API_BASE" if vendor == "anthropic" else "GEMINI_API_BASE"
+    with answering(answer) as server:
+        made: Any = provider(name, **{base: server.url})
+
+        async def complete() -> Response | ProviderError:
+            try:
+                asked = evolve(REQUEST, model=made.model, stream=stream, timeout=5, idle_timeout=5)
+                response: Response = await made.complete(asked)
+                return response
+            except ProviderError as error:
+                return error
+            finally:
+                await made.aclose()
+
+        return asyncio.run(complete())
