@@ -210,7 +210,9 @@ class Reading:
             events = ServerSentEvents()
             payload = _first(*events.feed(self._body.beginning), *events.close())
         if self._status < 400:
-            text = f"redirected to {_host(self._headers.get('location', ''))}; {text}"
+            # Its page is left out, for it may repeat the whole address, with what is secret of it.
+            host = _host(self._headers.get("location", ""))
+            text = f"redirected to {host}; check the address that is set for this provider"
         return self._reply.error(self._status, self._headers, payload, text)
 
 
