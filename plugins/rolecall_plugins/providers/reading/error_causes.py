@@ -6,34 +6,12 @@ at length.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Final
 
 from attrs import field, frozen
 
-from rolecall import Cause
-
-# What statuses mean to both vendors and to whatever stands between them and us; of others, those
-# from 500 on mean server_error, and those below it invalid_request.
-BY_STATUS: Mapping[int, Cause] = {
-    400: Cause.INVALID_REQUEST,
-    401: Cause.AUTH,
-    402: Cause.QUOTA_EXHAUSTED,
-    403: Cause.FORBIDDEN,
-    404: Cause.UNKNOWN_MODEL,  # the one thing that our requests name is the model
-    407: Cause.AUTH,
-    408: Cause.TIMEOUT,
-    413: Cause.CONTEXT_OVERFLOW,
-    422: Cause.INVALID_REQUEST,
-    425: Cause.OVERLOADED,
-    429: Cause.RATE_LIMITED,
-    499: Cause.CONNECTION,
-    503: Cause.OVERLOADED,  # RFC 9110, section 15.6.4: a temporary overload
-    504: Cause.TIMEOUT,
-    522: Cause.TIMEOUT,  # of Cloudflare: the vendor did not answer it
-    524: Cause.TIMEOUT,
-    529: Cause.OVERLOADED,
-}
+from rolecall import Cause, provider_error
 
 # The causes that a status or type stands for where the message may know better.
 _REFUSED: Final = frozenset(
@@ -234,8 +212,7 @@ _AT_LENGTH = 60
 
 def by_status(status: int) -> Cause:
     """Return what a status means by itself."""
-    default = Cause.SERVER_ERROR if status >= 500 else Cause.INVALID_REQUEST
-    return BY_STATUS.get(status, default)
+    return Cause(provider_error(status, {}, "").cause)
 
 
 def classified(cause: Cause, message: str, rules: Iterable[Rule] = RULES) -> Cause:
