@@ -79,7 +79,8 @@ def verification(verified: Sequence[WorkspaceVerified]) -> str:
     if not verified:
         return ""
     failed = [f"  {check_line(check)}" for check in verified[-1].checks if not check.has_passed]
-    return "\n".join([f"Verified: {verdict(verified)}", *failed])
+    replayed = " Replayed, not run." if verified[-1].replayed else ""
+    return "\n".join([f"Verified: {verdict(verified)}{replayed}", *failed])
 
 
 def acts_json(ledger: Ledger) -> dict[str, Any]:
@@ -100,6 +101,7 @@ def acts_json(ledger: Ledger) -> dict[str, Any]:
         "verified": [
             {
                 "passed": each.has_passed,
+                "replayed": each.replayed,
                 "agent": each.agent,
                 "sandbox": each.sandbox,
                 "when": each.when,

@@ -59,12 +59,13 @@ class CheckRow:
 
 @frozen
 class Verified:
-    """A verification in words. agent: for whom the checks were run."""
+    """A verification in words. agent: for whom the checks were run, unless they were replayed."""
 
     agent: str
     words: str
     where: str
     has_passed: bool
+    replayed: bool
     checks: tuple[CheckRow, ...]
 
 
@@ -124,6 +125,7 @@ def describe_verified(verified: Sequence[VerificationRecord]) -> list[Verified]:
                 words=f"{passed} of {len(checks)} checks passed{round}",
                 where=f"{when}, {sandbox}, tree {event.tree[:TREE]}",
                 has_passed=event.has_passed,
+                replayed=event.replayed,
                 checks=tuple(checks),
             )
         )

@@ -206,6 +206,7 @@ class RunSpans:
                 "rolecall.tree": event.tree,
                 "rolecall.sandbox": event.sandbox,
                 "rolecall.passed": event.has_passed,
+                "rolecall.replayed": event.replayed,
             },
             start_time=began[0] if began else now,
         )

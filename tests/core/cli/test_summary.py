@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from building import TRUNCATED, Ran, agent, call_ended, failing, run
 
-from rolecall import CostsCompared, Ledger, Response, Team, Usage
-from rolecall.cli.summary import comparison, distribution, run_json, waiting
+from rolecall import Check, CostsCompared, Ledger, Response, Team, Usage, WorkspaceVerified
+from rolecall.cli.summary import comparison, distribution, run_json, verification, waiting
 from rolecall.testing import FakeProvider
 
 TEAM = [agent("a"), agent("b", "a", routes=["two", "one"]), agent("c", "b"), agent("d", "*")]
@@ -99,3 +99,19 @@ def test_what_the_calls_compare_to_is_said_of_all_that_the_run_made() -> None:
     ledger.notify(CostsCompared(at=1.0, elsewhere=(("two/n", 0.5),), cached=0.25, calls=22))
     said = "$0.5000 all on two/n, $0.2500 saved by prompt caches"
     assert comparison(ledger) == f"All 22 calls of the run: {said}"
+
+
+@pytest.mark.parametrize("replayed", [False, True])
+def test_what_was_verified_is_told_with_what_failed_of_it(replayed: bool) -> None:
+    checks = (
+        Check(command="true", code=0, output="", seconds=0.1),
+        Check(command="pytest", code=1, output="", seconds=0.1),
+    )
+    verified = WorkspaceVerified(
+        at=1.0, agent="a", tree="t", sandbox="box", when=0.0, checks=checks, replayed=replayed
+    )
+    first, second = verification([verified]).splitlines()
+    assert first.startswith("Verified: 1 of 2 checks passed, on a fresh copy of the workspace, in ")
+    assert first.endswith("Replayed, not run.") is replayed
+    assert second == "  `pytest`: FAILED (exit status 1)"
+    assert verification([]) == ""

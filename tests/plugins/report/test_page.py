@@ -267,6 +267,19 @@ def test_the_marks_around_rolecalls_own_words_in_a_plan_are_not_shown(tmp_path: 
         assert text == "Plan Plan Start here Now. More <!-- of it -->"
 
 
+def test_what_was_replayed_and_not_run_is_said_to_be_so(tmp_path: Path) -> None:
+    events = acting_run(tmp_path)
+    replayed = [
+        evolve(event, replayed=True) if isinstance(event, WorkspaceVerified) else event
+        for event in events
+    ]
+    told = [
+        section(render_page(recorded(each)), "verification").count("replayed from a recording")
+        for each in (events, replayed)
+    ]
+    assert told == [0, 1]
+
+
 def test_work_that_was_not_verified_is_said_to_be_so(tmp_path: Path) -> None:
     events = [event for event in acting_run(tmp_path) if not isinstance(event, WorkspaceVerified)]
     assert "no check was run on what the agents wrote" in section(
