@@ -55,12 +55,13 @@ SUMS = (
 
 
 def by_provider(run: RunRecord) -> Table:
-    """Sum up the calls by provider, by model and in all."""
+    """Sum up the calls by provider, by model, by quota where there are several, and in all."""
     rows = [
         (provider.name, (f"{provider.answered}", f"{provider.planned}"), provider.totals)
         for provider in run.providers
     ]
-    rows += [(name, ("", ""), totals) for name, totals in sorted(run.ledger.models.items())]
+    parts = (*sorted(run.ledger.models.items()), *sorted(run.ledger.quotas.items()))
+    rows += [(name, ("", ""), totals) for name, totals in parts]
     agents = (f"{len(run.ledger.answered)}", f"{len(run.agents)}")
     rows.append(("all", agents, run.ledger.total))
     names, sums = sum_up([totals for *_, totals in rows])

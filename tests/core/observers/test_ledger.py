@@ -138,3 +138,11 @@ def test_tool_calls_are_summed_up_by_tool_and_by_agent() -> None:
         "a": ToolTotals(calls=2, failed=1, changed=1, took=2.5),
         "b": ToolTotals(calls=2, failed=0, changed=1, took=1.0),
     }
+
+
+def test_calls_are_summed_by_quota_where_a_provider_has_several() -> None:
+    ledger = heard(*(call(quota=quota) for quota in ("one@A", "one@B", "one@A", "")))
+    assert {name: totals.calls for name, totals in ledger.quotas.items()} == {
+        "one@A": 2,
+        "one@B": 1,
+    }

@@ -177,3 +177,13 @@ keys = ["OPENING"]
     for path in shell.folder.rglob("*"):
         assert not path.is_file() or key.encode() not in path.read_bytes(), path
     assert key not in ended.out + ended.err + replayed.out + replayed.err
+
+
+def test_a_report_sums_up_what_each_quota_took(shell: Shell) -> None:
+    shell.configure(FAST + '[tool.rolecall.providers.claude]\nkeys = ["ONE", "TWO"]\n')
+    (shell.folder / ".env").write_text("ONE=first-first\nTWO=second-second\n", "utf-8")
+    assert shell("run", "Build it", "--offline", "--assign", "*=claude").code == 0
+    quotas = shell("report", "--json").json["quotas"]
+    assert sorted(quotas) == ["claude@ONE", "claude@TWO"]
+    assert min(each["calls"] for each in quotas.values()) > 2
+    assert "claude@TWO" in shell("report").out

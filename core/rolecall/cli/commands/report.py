@@ -95,6 +95,7 @@ def report_json(ledger: "Ledger", calls: "Sequence[CallEnded]") -> dict[str, Any
         "agents": by_name(ledger.agents),
         "providers": by_name(ledger.providers),
         "models": by_name(ledger.models),
+        **({"quotas": by_name(ledger.quotas)} if ledger.quotas else {}),
         "calls": [_row(call) for call in calls],
         "moves": moves_json(ledger),
         **acts_json(ledger),
@@ -103,13 +104,15 @@ def report_json(ledger: "Ledger", calls: "Sequence[CallEnded]") -> dict[str, Any
 
 
 def report_tables(ledger: "Ledger") -> list[Grid]:
-    """Show the sums by agent and by model; where agents called tools, by tool as well."""
+    """Show the sums by agent and by model; by quota and by tool where there are several."""
     columns = "calls> failed> in> cached> out> thought> cost_$> time_s> first_s> wait_s>"
     total = ("all", *_cells(ledger.total))
     tables = [
         grid("By agent", f"agent~ {columns}", _rows(ledger.agents.items())),
         grid("By model", f"model~ {columns}", _rows(ledger.models.items()), total),
     ]
+    if ledger.quotas:
+        tables.append(grid("By quota", f"quota~ {columns}", _rows(ledger.quotas.items())))
     return [*tables, *_tool_tables(ledger)] if ledger.tools else tables
 
 
