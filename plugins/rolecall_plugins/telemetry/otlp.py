@@ -53,21 +53,21 @@ def own_meters(telemetry: Telemetry) -> MeterProvider:
 def _without_values_logged() -> Iterator[None]:
     """Keep the SDK from logging what it cannot parse of the variables: it may be a token.
 
-    It reads them once more by itself, whatever it is given; we have warned of them already.
+    It reads them once more by itself, whatever it is given, and partly in threads of its own; we
+    have warned of them already.
     """
     loggers = [logging.getLogger(f"opentelemetry.{name}") for name in ("util.re", "sdk.resources")]
-    thread = threading.get_ident()
 
-    def is_of_others(record: logging.LogRecord) -> bool:
-        return record.thread != thread
+    def drop(record: logging.LogRecord) -> bool:
+        return False
 
     for logger in loggers:
-        logger.addFilter(is_of_others)
+        logger.addFilter(drop)
     try:
         yield
     finally:
         for logger in loggers:
-            logger.removeFilter(is_of_others)
+            logger.removeFilter(drop)
 
 
 def quieten_exporters() -> None:

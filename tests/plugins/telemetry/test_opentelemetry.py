@@ -623,6 +623,18 @@ def test_headers_that_are_malformed_are_never_shown(
         assert message.endswith("is not NAME=VALUE, and is left out")
 
 
+@pytest.mark.parametrize("attributes", [f"key:{TOKEN}", f"a=1,{TOKEN}"])
+def test_attributes_that_are_malformed_are_never_shown(
+    attributes: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    variable = "OTEL_RESOURCE_ATTRIBUTES"
+    monkeypatch.setenv(variable, attributes)
+    with caplog.at_level(logging.DEBUG):
+        otel.rolecall_observers(settings(**{ENDPOINT: NOWHERE, variable: attributes}))
+    assert TOKEN not in caplog.text
+    assert all(message.startswith(f"{variable}: item ") for message in caplog.messages)
+
+
 def test_a_malformed_variable_in_a_real_run_is_one_line_without_its_token(tmp_path: Path) -> None:
     environment = {**os.environ, ENDPOINT: NOWHERE, "OTEL_EXPORTER_OTLP_HEADERS": f"Bearer {TOKEN}"}
     code = "import sys; from rolecall.cli.main import main; sys.exit(main())"
