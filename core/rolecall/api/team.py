@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Collection, Generator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
+from itertools import count
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
@@ -28,7 +30,7 @@ from ..storage.origin import Signer
 from ..storage.run_folder import RunFolder
 from ..storage.run_toml import RunToml
 from ..types import agents
-from ..types.events import Event
+from ..types.events import CallText, Event
 from ..types.run_options import RunOptions
 from .loop_scope import LoopScope
 
@@ -236,7 +238,8 @@ class Run:
     """One run of a team: it begins when it is first awaited or iterated over.
 
     Awaiting gives the `Result`, iterating the events as they happen; each may be done once the run
-    is over, too, and a run goes on when its iteration is left.
+    is over, too, and a run goes on when its iteration is left. Pieces of text come only to those
+    who iterate meanwhile: nobody keeps them.
     """
 
     def __init__(
@@ -250,7 +253,9 @@ class Run:
         self._connections = connections
         self._open = open_folder
         self._prepare = prepare
-        self._events: list[Event] = []
+        self._events: list[Event] = []  # without pieces of text
+        self._ahead: dict[int, deque[Event]] = {}  # of each iteration, what it has not given yet
+        self._iterations = count()
         self._news = asyncio.Event()
         self._task: asyncio.Task[Result] | None = None
 
@@ -259,15 +264,18 @@ class Run:
 
     async def __aiter__(self) -> AsyncIterator[Event]:
         task = self._begun()
-        seen = 0
-        while True:
-            while seen < len(self._events):
-                seen += 1
-                yield self._events[seen - 1]
-            if task.done():
-                return
-            self._news.clear()
-            await self._news.wait()
+        number, ahead = next(self._iterations), deque(self._events)
+        self._ahead[number] = ahead
+        try:
+            while True:
+                while ahead:
+                    yield ahead.popleft()
+                if task.done():
+                    return
+                self._news.clear()
+                await self._news.wait()
+        finally:
+            del self._ahead[number]
 
     def cancel(self) -> None:
         """End the run as Ctrl-C does; what is answered is kept, and `resume` goes on."""
@@ -275,7 +283,10 @@ class Run:
 
     def notify(self, event: Event) -> None:
         """Hear an event; an observer's part."""
-        self._events.append(event)
+        if not isinstance(event, CallText):
+            self._events.append(event)
+        for ahead in self._ahead.values():
+            ahead.append(event)
         self._news.set()
 
     def _begun(self) -> asyncio.Task[Result]:

@@ -15,11 +15,14 @@ from rolecall import (
     AllRoutesFailed,
     BudgetReached,
     CallStarted,
+    CallText,
     ConsentAsked,
     Event,
     Host,
+    Request,
     Response,
     Result,
+    Run,
     RunBusy,
     RunEnded,
     RunStarted,
@@ -94,6 +97,34 @@ def test_iterating_over_a_run_gives_its_events_as_they_happen(settings: Settings
     assert isinstance(events[0], RunStarted)
     assert isinstance(events[-1], RunEnded)
     assert [event.agent for event in events if isinstance(event, AgentDone)] == ["a", "b", "c"]
+
+
+class Streaming:
+    name = "one"
+    model = "one-1"
+
+    async def complete(self, request: Request) -> Response:
+        for piece in ("Sa", "id"):
+            request.progress.text(piece)
+            await asyncio.sleep(0)
+        return Response("Said")
+
+
+def test_pieces_of_text_come_as_they_happen_and_are_not_kept(settings: Settings) -> None:
+    async def script() -> None:
+        team = Team.load(settings=settings, host=hosting(providers=lambda: [Streaming()]))
+        run = team.run("Build it.")
+        at_once, by_another = await asyncio.gather(everything(run), everything(run))
+        assert at_once == by_another
+        texts = [event.delta for event in at_once if isinstance(event, CallText)]
+        assert texts == ["Sa", "id"] * 3
+        later = await everything(run)
+        assert later == [event for event in at_once if not isinstance(event, CallText)]
+
+    async def everything(run: Run) -> list[Event]:
+        return [event async for event in run]
+
+    asyncio.run(script())
 
 
 def test_a_run_goes_on_where_its_iteration_is_left(settings: Settings) -> None:
