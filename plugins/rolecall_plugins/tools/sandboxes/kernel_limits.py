@@ -9,7 +9,7 @@ import asyncio
 import os
 import shutil
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -101,17 +101,27 @@ class ControlGroup:
                     await asyncio.sleep(PAUSE)
 
 
-def _make(place: Path, bounds: dict[str, int]) -> Path | None:
+def _make(place: Path, bounds: Mapping[str, int]) -> Path | None:
+    """Make a group with those of the bounds that the system has here; None where it has none."""
     folder = place / f"{PREFIX}{os.getpid()}-{uuid.uuid4().hex}"
     try:
         folder.mkdir()
-        for name, bound in bounds.items():
-            (folder / name).write_text(f"{bound}\n", "ascii")
     except OSError:
-        with suppress(OSError):
-            folder.rmdir()
         return None
-    return folder
+    are_set = [_is_set(folder / name, bound) for name, bound in bounds.items()]
+    if any(are_set):
+        return folder
+    with suppress(OSError):
+        folder.rmdir()
+    return None
+
+
+def _is_set(file: Path, bound: int) -> bool:
+    try:
+        file.write_text(f"{bound}\n", "ascii")
+    except OSError:
+        return False
+    return True
 
 
 def _sweep(place: Path) -> None:
