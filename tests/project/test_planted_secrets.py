@@ -619,11 +619,14 @@ def an_edit(world: World, plant: Plant) -> None:
 # What comes over a connection.
 
 
-def asking(world: World, vendor: str, plant: Plant, answer: bytes | RawAnswer) -> None:
+def asking(
+    world: World, vendor: str, plant: Plant, answer: bytes | RawAnswer, client: str = ""
+) -> None:
     """Have a vendor's provider ask a server, and record what goes out and comes back."""
     base = {"claude": "ANTHROPIC_API_BASE", "gemini": "GEMINI_API_BASE"}[vendor]
     with answering(answer) as server:
-        settings = world.settings.with_environment(**{base: server.url})
+        variables = {base: server.url, "DISABLE_AIOHTTP_TRANSPORT": client and "True"}
+        settings = world.settings.with_environment(**variables)
         (made,) = PLUGINS[vendor].rolecall_providers(settings)
         agents = [agent("a", routes=[vendor])]
         redact = Redactor.of(settings)
@@ -686,6 +689,23 @@ def test_a_secret_that_comes_over_a_connection_goes_no_further(
     name: str, vendor: str, planted: Planted
 ) -> None:
     planted(lambda world, plant: asking(world, vendor, plant, WIRE[name](vendor, plant)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["the status line", "a header", "an error in JSON"])
+def test_clients_log_no_secret_that_is_echoed(name: str, planted: Planted) -> None:
+    planted(lambda world, plant: asking(world, "claude", plant, WIRE[name]("", plant), "httpx"))
+
+
+def test_whoever_logs_meanwhile_logs_no_secret(planted: Planted) -> None:
+    def log(world: World, plant: Plant) -> None:
+        def answer(request: Request, number: int) -> Response:
+            logging.getLogger("some.client").debug("sent %r", {"x-api-key": plant.text})
+            return Response("fine", USAGE)
+
+        world.run(answer)
+
+    planted(log)
 
 
 # What the command line prints.

@@ -195,14 +195,22 @@ class SecretFilter(logging.Filter):
 
 @contextmanager
 def masked_log(redact: Redactor) -> Iterator[None]:
-    """Mask secrets meanwhile in what rolecall and its plugins log."""
+    """Mask secrets meanwhile in what rolecall logs, and in whatever comes to the root's handlers.
+
+    That is where the records of clients and of plugins mostly go.
+    """
     mask = SecretFilter(redact)
-    logger = logging.getLogger("rolecall")
-    logger.addFilter(mask)
+    filtered: list[logging.Filterer] = [
+        logging.getLogger("rolecall"),
+        *logging.getLogger().handlers,
+    ]
+    for each in filtered:
+        each.addFilter(mask)
     try:
         yield
     finally:
-        logger.removeFilter(mask)
+        for each in filtered:
+            each.removeFilter(mask)
 
 
 def _redacted_part(part: Part, redact: Redactor) -> Part:
