@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .providers.vendors import Vendor
 
 WIRES = ("anthropic", "gemini", "openai")
+OWN = ("claude", "gemini")  # that plugins of their own supply
 # Of litellm's parameters, those that other settings stand for.
 OURS = {
     "model": "model",
@@ -97,6 +98,11 @@ def _check(name: str, settings: "Settings") -> None:
 
     own = settings.provider(name)
     where = f"{settings.source}: tool.rolecall.providers.{name}"
+    if name in OWN and name not in settings.block:
+        raise SettingsError(
+            f"{where}: {name} is there without litellm or wire; take another name for yours, or "
+            f'leave ours out by block = ["{name}"]'
+        )
     if own.litellm and own.wire:
         raise SettingsError(
             f"{where}: has both litellm and wire; keep wire for an endpoint that speaks one of "

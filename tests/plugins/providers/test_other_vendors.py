@@ -572,3 +572,38 @@ def test_each_deployment_is_asked_at_its_own_address_for_its_own_model() -> None
             ask(provider, stream=False, deployment=name)
         assert [heard.body["model"] for heard in (*eu.heard, *us.heard)] == ["m", "m-us"]
         assert us.heard[0].body["top_k"] == 1
+
+
+@pytest.mark.parametrize("name", ["claude", "gemini"])
+def test_the_name_of_a_vendor_that_is_there_is_free_only_without_it(name: str) -> None:
+    own = ProviderSettings(wire="openai", model="m", api_base="http://localhost/v1")
+    with pytest.raises(SettingsError, match="take another name"):
+        rolecall_providers(Settings(providers={name: own}))
+    (provider,) = rolecall_providers(Settings(providers={name: own}, block=(name,)))
+    assert provider.name == name
+
+
+def test_mistral_gets_ids_of_calls_as_it_takes_them(server: SpeakingServer) -> None:
+    parts = (ToolCall("toolu_01abcdefghij", "look", {}), ToolCall("aB3dE6gH9", "look", {}))
+    results = (
+        ToolResult("One.", call="toolu_01abcdefghij", name="look"),
+        ToolResult("Two.", call="aB3dE6gH9", name="look"),
+    )
+    messages = (
+        Message("user", "Look"),
+        Message("assistant", "", parts),
+        Message("user", "", results),
+    )
+    ask(made("mistral", server), messages=messages, stream=False, tools=(LOOK,))
+    _, _, turn, first, second = server.heard[0].body["messages"]
+    ids = [call["id"] for call in turn["tool_calls"]]
+    assert ids == [first["tool_call_id"], second["tool_call_id"]]
+    assert ids[1] == "aB3dE6gH9"
+    assert len(ids[0]) == 9
+    assert ids[0].isalnum()
+
+
+def test_an_address_that_lacks_its_version_is_hinted_at(server: SpeakingServer) -> None:
+    server.says = [error(404, detail="Not Found")]
+    assert "end with /v1" in str(failure(made("wire", server, api_base="{}"), stream=False))
+    assert "/v1" not in str(failure(made("wire", server), stream=False))

@@ -149,7 +149,7 @@ class AnyVendorProvider:
         return reply.response(headers)
 
     def _arguments(self, request: Request, access: Access) -> dict[str, Any]:
-        from ..writing.openai_request import write
+        from ..writing.openai_request import nine_characters, write
 
         streams = request.stream and not (request.tools and self._facts.streams_no_tools)
         variables = self._facts.variables.items()
@@ -162,7 +162,7 @@ class AnyVendorProvider:
             **({"stream_options": {"include_usage": True}} if streams else {}),
             **({} if request.temperature is None else {"temperature": request.temperature}),
             **access.deployment.options,
-            **write(request, self.name),
+            **write(request, self.name, nine_characters if self._facts.short_ids else str),
             "model": request.model,
             "custom_llm_provider": self._vendor,
             "max_tokens": request.max_output_tokens,

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from attrs import evolve
 
-from rolecall import Deployment, Request, Response, Settings, Usage, __version__
+from rolecall import Deployment, ProviderError, Request, Response, Settings, Usage, __version__
 
 from ..model_prices import Model, known
 from ..writing.encoding import encoded
@@ -94,7 +94,12 @@ class ChatCompletionsProvider:
         reply = partial(OpenAIReply, self.name)
         async with aclosing(Exchange(request, lambda _: reply(), self._transport)) as exchange:
             await exchange.send(outgoing)
-            response = await exchange.response()
+            try:
+                response = await exchange.response()
+            except ProviderError as error:
+                if error.status == 404 and not urlsplit(access.base).path.strip("/"):
+                    error.args = (f"{error}; most such addresses end with /v1, and this has none",)
+                raise
         usage = response.usage
         return evolve(response, cost=None if usage is None else self.cost(request.model, usage))
 

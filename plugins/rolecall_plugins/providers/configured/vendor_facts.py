@@ -18,6 +18,7 @@ class VendorFacts:
     is_local: it runs on the user's own machine, for nothing.
     goes_past: litellm makes its calls over connections of its own.
     streams_no_tools: litellm loses something of a streamed turn with tool calls.
+    short_ids: it takes ids of tool calls only with nine letters and digits.
     """
 
     keys: tuple[str, ...] = ()
@@ -30,6 +31,7 @@ class VendorFacts:
     is_local: bool = False
     goes_past: bool = False
     streams_no_tools: bool = False
+    short_ids: bool = False
 
 
 _AWS = {
@@ -62,6 +64,7 @@ FACTS: Mapping[str, VendorFacts] = {
         distribution="rolecall[vertex]",
         goes_past=True,  # for its token
     ),
+    "mistral": VendorFacts(short_ids=True),
     "ollama": _OLLAMA,
     "ollama_chat": _OLLAMA,
     "lm_studio": VendorFacts(needs_key=False, needs_base=True, is_local=True),

@@ -5,8 +5,10 @@ litellm takes the same, whatever it makes of it for its vendors.
 Source: https://platform.openai.com/docs/api-reference/chat/create.
 """
 
+import hashlib
 import json
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from rolecall import (
@@ -28,13 +30,14 @@ from .turns import Block, own
 IMAGES = ("image/jpeg", "image/png", "image/gif", "image/webp")
 
 
-def write(request: Request, provider: str) -> dict[str, Any]:
+def write(request: Request, provider: str, rename: Callable[[str], str] = str) -> dict[str, Any]:
     """Return `messages`, and `tools` where some are offered.
 
     provider: the name of the provider that sends them; what any other wants back is left out.
+    rename: returns a call's id as the vendor takes it.
     """
     system: list[Block] = [{"role": "system", "content": request.system}] * bool(request.system)
-    messages = [*system, *_written(request.messages, provider)]
+    messages = [*system, *_written(request.messages, provider, rename)]
     if not request.tools:
         return {"messages": messages}
     return {"messages": messages, "tools": [_tool(tool) for tool in request.tools]}
@@ -49,15 +52,17 @@ def _tool(tool: ToolSpec) -> Block:
     return {"type": "function", "function": function}
 
 
-def _written(turns: Iterable[Message], provider: str) -> Iterator[Block]:
+def _written(
+    turns: Iterable[Message], provider: str, rename: Callable[[str], str]
+) -> Iterator[Block]:
     for turn in turns:
         if turn.role == "assistant":
-            yield _assistant(turn, provider)
+            yield _assistant(turn, provider, rename)
         else:
-            yield from _user(turn)
+            yield from _user(turn, rename)
 
 
-def _assistant(turn: Message, provider: str) -> Block:
+def _assistant(turn: Message, provider: str, rename: Callable[[str], str]) -> Block:
     message: Block = {"role": "assistant"}
     shown, calls = "", []
     for part in turn.content:
@@ -66,7 +71,7 @@ def _assistant(turn: Message, provider: str) -> Block:
                 shown += text
             case ToolCall(id, name, arguments, _, verbatim):
                 function = {"name": name, "arguments": json.dumps(dict(arguments))}
-                call = {"id": id, "type": "function", "function": function}
+                call = {"id": rename(id), "type": "function", "function": function}
                 calls.append({**call, **own(verbatim, provider)})
             case Verbatim():
                 message |= own(part, provider)
@@ -75,13 +80,13 @@ def _assistant(turn: Message, provider: str) -> Block:
     return message | {"content": shown or None} | ({"tool_calls": calls} if calls else {})
 
 
-def _user(turn: Message) -> Iterator[Block]:
+def _user(turn: Message, rename: Callable[[str], str]) -> Iterator[Block]:
     """Write results first: each is a message of its own, right behind the calls."""
     others = []
     for part in turn.content:
         if isinstance(part, ToolResult):
             text = f"Error: {part.text}" if part.is_error else part.text
-            yield {"role": "tool", "tool_call_id": part.call, "content": text}
+            yield {"role": "tool", "tool_call_id": rename(part.call), "content": text}
         else:
             others.append(part)
     if all(isinstance(part, Text) for part in others):
@@ -114,3 +119,13 @@ def _attached(attachment: Attachment) -> Block:
         name = attachment.name or "document.pdf"
         return {"type": "file", "file": {"filename": name, "file_data": address}}
     raise refused(attachment, "cannot be sent: chat completions take images, PDF and text")
+
+
+def nine_characters(id: str) -> str:
+    """Return a call's id as Mistral takes it: nine letters and digits, the same for the same id.
+
+    Other vendors' are longer, and a conversation may have begun with one of them.
+    """
+    if re.fullmatch(r"[a-zA-Z0-9]{9}", id):
+        return id
+    return hashlib.sha256(id.encode()).hexdigest()[:9]
