@@ -106,6 +106,8 @@ class AgentTask:
     async def _start_over(self, request: Request) -> None:
         """Take out what this agent, and those who need it, wrote in answer to another question."""
         context, name, store = self.context, self.agent.name, self.folder.store
+        if store.tools.is_empty:
+            return  # a long request, and who is downstream in a large team, take long to look at
         if self.revisions.is_revising(self.agent) or store.is_answered(step_key(name, 0, request)):
             return
         agents = [

@@ -98,6 +98,11 @@ class ToolResults:
         """List the calls that began and never ended."""
         return list(self._begun.values())
 
+    @property
+    def is_empty(self) -> bool:
+        """Check whether no agent has made any call."""
+        return not self._ended
+
     def changed_by(self, agent: str) -> bool:
         """Check whether an agent has made calls that may have changed the workspace."""
         return any(ended.agent == agent and ended.tree for ended in self._ended.values())
