@@ -28,7 +28,7 @@ from .configured.accesses import Access, Accesses
 from .litellm_import import import_litellm
 from .model_prices import Model, known
 from .vendors import Vendor
-from .writing.encoding import encoded
+from .writing.encoding import encoded, join
 
 if TYPE_CHECKING:
     from .litellm_doors import RequestBuilder
@@ -159,6 +159,7 @@ class LiteLLMProvider:
         except Exception as error:
             raise refused(error) from error
         self._vendor.amend(built.body, request, self.name)
+        join(built.body, access.deployment.options)
         return OutgoingRequest(
             self._vendor.address(access.base, request.model, request.stream),
             built.headers,
@@ -175,7 +176,9 @@ class LiteLLMProvider:
         chosen = {} if request.temperature is None else {"temperature": request.temperature}
         rejected = ""
         try:
-            transport = ExchangeTransport(exchange, lambda body: self._amended(body, request))
+            transport = ExchangeTransport(
+                exchange, lambda body: self._amended(body, request, access)
+            )
             answer = await litellm.acompletion(
                 model=request.model,
                 custom_llm_provider=self._vendor.prefix,
@@ -224,10 +227,11 @@ class LiteLLMProvider:
         kept = {"type": "ephemeral"}
         return [{"type": "text", "text": request.system, "cache_control": kept}]
 
-    def _amended(self, body: bytes, request: Request) -> bytes:
+    def _amended(self, body: bytes, request: Request, access: Access) -> bytes:
         """Return a body as it is to be sent; litellm's very bytes where they are to stay."""
         value = json.loads(body)
         self._vendor.amend(value, request, self.name)
+        join(value, access.deployment.options)
         return body if value == json.loads(body) else encoded(value)
 
     def _reply(self, address: str) -> "Reply":

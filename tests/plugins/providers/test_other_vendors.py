@@ -607,3 +607,25 @@ def test_an_address_that_lacks_its_version_is_hinted_at(server: SpeakingServer) 
     server.says = [error(404, detail="Not Found")]
     assert "end with /v1" in str(failure(made("wire", server, api_base="{}"), stream=False))
     assert "/v1" not in str(failure(made("wire", server), stream=False))
+
+
+@pytest.mark.parametrize(
+    ("wire", "options", "expected"),
+    [
+        ("anthropic", {"top_k": 3}, ("top_k", 3)),
+        (
+            "gemini",
+            {"generationConfig": {"topK": 3}},
+            ("generationConfig", {"max_output_tokens": 64, "topK": 3}),
+        ),
+    ],
+)
+def test_options_join_what_the_other_formats_send(
+    server: SpeakingServer, wire: str, options: dict[str, Any], expected: tuple[str, Any]
+) -> None:
+    own = ProviderSettings(wire=wire, model="m", api_base=server.url, options=options)
+    (provider,) = rolecall_providers(Settings(providers={"x": own}))
+    server.says = [error(429, **refused("slow"))]
+    failure(provider, stream=False)
+    name, value = expected
+    assert server.heard[0].body[name] == value

@@ -11,7 +11,7 @@ from attrs import evolve
 from rolecall import Deployment, ProviderError, Request, Response, Settings, Usage, __version__
 
 from ..model_prices import Model, known
-from ..writing.encoding import encoded
+from ..writing.encoding import encoded, join
 from .accesses import Access, Accesses
 
 if TYPE_CHECKING:
@@ -120,8 +120,8 @@ class ChatCompletionsProvider:
             "stream": request.stream,
             **({"stream_options": {"include_usage": True}} if request.stream else {}),
             **({} if request.temperature is None else {"temperature": request.temperature}),
-            **access.deployment.options,
         }
+        join(body, access.deployment.options)
         headers = {"content-type": "application/json"}
         if access.key:
             headers["authorization"] = f"Bearer {access.key}"
