@@ -37,6 +37,7 @@ from replies import CLAUDE, chunk, delta, event
 from vendors import PLUGINS
 
 from rolecall import (
+    CallText,
     Cause,
     CommandResult,
     Host,
@@ -148,6 +149,7 @@ class World:
             yield from leaks_of(error)
         out, err = self.capsys.readouterr()
         texts = {"events": repr(self.heard), "out": out, "err": err, "results": repr(self.shown)}
+        texts["stream"] = "".join(event.delta for event in self.heard.of(CallText))
         texts["spans"] = "".join(span.to_json() for span in self.spans.get_finished_spans())
         for where, text in texts.items():
             yield from (f"{variable} in {where}" for variable in shown(text))

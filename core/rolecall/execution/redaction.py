@@ -21,6 +21,7 @@ SHORTEST = 8
 # Characters of a message, as it is kept and shown. It is cut here, where it is masked already: of a
 # key that was cut first, the rest would not be known again.
 LONGEST_MESSAGE = 500
+CONTEXT = 32  # characters of a stream that are looked at again with what follows
 MOST_CAUSES = 32  # of an error that are looked at; those beyond are dropped
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
 _USERINFO = re.compile(r"(\w://)[^\s/?#@]+@")
@@ -55,12 +56,15 @@ class Redactor:
         masked = _USERINFO.sub(rf"\1{MASK}@", text) if "@" in text else text
         return self.known(masked)
 
-    def known(self, text: str) -> str:
-        """Mask the known secrets alone; what only looks like one stays."""
-        spans = self._finder.find(text)
+    def known(self, text: str, start: int = 0) -> str:
+        """Mask the known secrets alone; what only looks like one stays.
+
+        start: return what is from there on; what is before may hold the beginning of a secret.
+        """
+        spans = [(max(begin, start), end) for begin, end in self._finder.find(text) if end > start]
         if not spans:
-            return text
-        ends = [0, *(end for _, end in spans)]
+            return text[start:]
+        ends = [start, *(end for _, end in spans)]
         begins = [*(begin for begin, _ in spans), len(text)]
         return MASK.join(text[end:begin] for end, begin in zip(ends, begins, strict=True))
 
@@ -100,23 +104,31 @@ def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
 
 
 class RedactedStream:
-    """Masks secrets in a text that comes in pieces: what may be half of one is held back."""
+    """Masks secrets in a text that comes in pieces: what may be half of one is held back.
+
+    What was shown last is kept as well: the first letters of a secret tell nothing by themselves.
+    """
 
     def __init__(self, redact: Redactor) -> None:
         self._redact = redact
+        self._shown = ""
         self._held = ""
 
     def add(self, piece: str) -> str:
         """Return what can be shown of the text so far, beyond what was returned before."""
-        text = self._held + piece
-        begun = self._redact.begun(text)
-        self._held = text[len(text) - begun :]
-        return self._redact(text[: len(text) - begun])
+        text = self._shown + self._held + piece
+        return self._show(text, len(text) - self._redact.begun(text))
 
     def end(self) -> str:
         """Return the rest."""
-        rest, self._held = self._redact(self._held), ""
-        return rest
+        text = self._shown + self._held
+        return self._show(text, len(text))
+
+    def _show(self, text: str, until: int) -> str:
+        shown = len(self._shown)
+        until = max(until, shown)
+        self._shown, self._held = text[max(0, until - CONTEXT) : until], text[until:]
+        return self._redact.known(text[:until], shown)
 
 
 def redacted(response: Response, redact: Redactor) -> Response:

@@ -11,6 +11,7 @@ from attrs import frozen
 PIECE = 10  # characters at an end of a secret that give it away
 FRAGMENT = 2 * PIECE  # characters from anywhere within a secret that do
 GRAM = 4  # characters by which what comes in pieces may belong to a secret
+SMALL = 500  # characters of a text that is looked through at once
 DEPTH = 3  # escapes of escapes that are undone
 # Escapes of URLs, JSON, Python and HTML. An end of a line that is escaped means nothing here.
 _ESCAPE = re.compile(
@@ -113,6 +114,8 @@ class Finder:
         forms = {form for secret in secrets for form in encoded(secret)}
         forms = {form for form in forms if len(form) >= shortest}
         self._longest = max(map(len, forms), default=0)
+        # Of what comes letter by letter, the first ones.
+        self._beginnings = {form[:length] for form in forms for length in range(1, GRAM)}
         self._grams = {form[at : at + GRAM] for form in forms for at in range(len(form) - GRAM + 1)}
         # What gives a form away, and where in it that stands. Short forms are looked for whole;
         # long ones by their ends, and in samples of the text, as that costs the same for any
@@ -151,10 +154,12 @@ class Finder:
         if not self._longest:
             return 0
         tail = text[-8 * self._longest :]
-        unfinished = _UNFINISHED.search(tail)
-        whole = tail[: unfinished.start()] if unfinished else tail
-        layer = unescape(whole)
-        layers, plain = ([layer], layer.text) if layer else ([], whole)
+        layers, plain = list[Plain](), tail
+        if tail[-1:].isspace() or _ESCAPING.search(tail):
+            unfinished = _UNFINISHED.search(tail)
+            plain = tail[: unfinished.start()] if unfinished else tail
+            if layer := unescape(plain):
+                layers, plain = [layer], layer.text
         bare = "".join(plain.split())
         held = self._trailing(tail)
         if length := self._trailing(bare):
@@ -167,9 +172,16 @@ class Finder:
         end = len(text)
         while end >= GRAM and text[end - GRAM : end] in self._grams:
             end -= 1
-        return len(text) - end + GRAM - 1 if end < len(text) else 0
+        if end < len(text):
+            return len(text) - end + GRAM - 1
+        lengths = range(min(GRAM - 1, len(text)), 0, -1)
+        return next((each for each in lengths if text[-each:] in self._beginnings), 0)
 
     def _in_plain(self, text: str) -> Iterator[tuple[int, int]]:
+        if len(text) < SMALL and not any(
+            text[at : at + GRAM] in self._grams for at in range(0, len(text) - GRAM + 1, GRAM + 1)
+        ):
+            return  # eight letters of a secret would have been met
         for end, places in self._ends.items():
             found = text.find(end)
             while found >= 0:

@@ -271,3 +271,27 @@ def test_what_is_logged_is_masked_with_its_traceback(caplog: pytest.LogCaptureFi
     assert caplog.messages == [f"it broke: {MASK}"]
     assert f"ValueError: {MASK}" in caplog.text
     assert "planted" not in caplog.text
+
+
+@given(st.lists(st.sampled_from([KEY, "planted-a-key", "p", "sk-", "a b", "\n", "pl"]), max_size=6))
+def test_a_stream_that_comes_letter_by_letter_hides_what_the_whole_text_does(
+    pieces: list[str],
+) -> None:
+    redact = Redactor({"A_KEY": "planted-a-key", "B_KEY": KEY})
+    text = " x ".join(["postgres://app:app@db", *pieces])
+    stream = RedactedStream(redact)
+    told = "".join([*map(stream.add, text), stream.end()])
+    assert told == redacted(Response(text), redact).text
+    assert "planted" not in told
+
+
+@given(LONG, st.integers(0, 20), st.integers(1, 5))
+def test_of_a_part_that_comes_in_small_pieces_hardly_anything_is_shown(
+    key: str, start: int, size: int
+) -> None:
+    part = key[start : start + 30]
+    stream = RedactedStream(Redactor({"ONE_API_KEY": key}))
+    pieces = [part[at : at + size] for at in range(0, len(part), size)]
+    told = "".join([*map(stream.add, pieces), stream.end()])
+    assert MASK in told
+    assert len(told.replace(MASK, "")) <= 4 + size
