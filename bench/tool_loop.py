@@ -8,6 +8,7 @@ vendor does. Nothing of it depends on the machine; prices are those of litellm's
 """
 
 import asyncio
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -77,8 +78,6 @@ async def bill(route: str, parallel: int) -> Bill:
 
 
 def settings(simulator: Simulator, folder: str) -> Settings:
-    import os
-
     return Settings(
         interval=0,
         quiet=True,
