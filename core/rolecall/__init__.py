@@ -103,6 +103,7 @@ if TYPE_CHECKING:
         Closeable,
         Diagnosable,
         HasCeiling,
+        HasContextWindow,
         HasModel,
         HasPrices,
         KnownModel,
@@ -188,6 +189,7 @@ __all__ = [
     "Forecast",
     "ForecastLimiter",
     "HasCeiling",
+    "HasContextWindow",
     "HasDeployments",
     "HasModel",
     "HasPrices",
@@ -328,8 +330,8 @@ _NAMES = {
         "Repeatable Sandbox Tool ToolPlayer ToolRecorder Work Workspace"
     ),
     "types.messages": (
-        "CallProgress Closeable Diagnosable HasCeiling HasModel HasPrices KnownModel KnowsTools "
-        "Message NeedsSetup Preparable Provider Request Response Stop"
+        "CallProgress Closeable Diagnosable HasCeiling HasContextWindow HasModel HasPrices "
+        "KnownModel KnowsTools Message NeedsSetup Preparable Provider Request Response Stop"
     ),
     "usage": "Usage",
     "plugin.assignment": "current_team",
