@@ -14,7 +14,6 @@ from rolecall_plugins.cassettes import serializer
 from rolecall_plugins.cassettes.files.reader import load
 from rolecall_plugins.cassettes.pytest_plugin import MODES
 from rolecall_plugins.cassettes.runs import DEMO, find
-from rolecall_plugins.providers.litellm_import import import_litellm
 from rolecall_plugins.simulator.scenario import Scenario
 from rolecall_plugins.simulator.server import serve_in_thread
 from rolecall_plugins.team.roles import TABLE
@@ -32,20 +31,14 @@ def example(word: str) -> str:
     return str(code)
 
 
-def run(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
-    """Run a suite within this one, which forgets what it imported: litellm is loaded before."""
-    import_litellm()
-    return pytester.runpytest_inprocess("-p", "no:cacheprovider", *arguments)
-
-
 def test_the_example_of_a_provider_s_test(pytester: pytest.Pytester) -> None:
     code = example("test_claude_answers")
     with serve_in_thread(Scenario()) as served:
         more = f'"replayed", "ANTHROPIC_API_BASE": "{served.anthropic_base}"'
         pytester.makepyfile(test_example=code.replace('"replayed"', more))
-        run(pytester, "--record-mode=once").assert_outcomes(passed=1)
+        pytester.runpytest_subprocess("--record-mode=once").assert_outcomes(passed=1)
     pytester.makepyfile(test_example=code)
-    run(pytester).assert_outcomes(passed=1)
+    pytester.runpytest_subprocess().assert_outcomes(passed=1)
 
 
 def test_the_example_of_a_shared_file(pytester: pytest.Pytester) -> None:
@@ -60,7 +53,7 @@ def test_the_example_of_a_shared_file(pytester: pytest.Pytester) -> None:
     }
     exchange = {"request": request, "response": response}
     path.write_text(serializer.serialize({"version": 1, "interactions": [exchange]}), "utf-8")
-    run(pytester, "--strict-markers").assert_outcomes(passed=1)
+    pytester.runpytest_subprocess("--strict-markers").assert_outcomes(passed=1)
 
 
 def test_the_example_of_a_team_s_test(
@@ -69,7 +62,7 @@ def test_the_example_of_a_team_s_test(
     commands = str(Path(sys.executable).parent)
     monkeypatch.setenv("PATH", os.pathsep.join([commands, os.environ["PATH"]]))
     pytester.makepyfile(test_example=example("test_the_team_writes_a_plan"))
-    run(pytester).assert_outcomes(passed=1)
+    pytester.runpytest_subprocess().assert_outcomes(passed=1)
 
 
 def test_the_example_for_vcrpy() -> None:
