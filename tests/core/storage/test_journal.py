@@ -26,8 +26,8 @@ ANSWERS = st.builds(
     text=st.text(),
     stop=st.sampled_from(Stop),
     route=st.text(),
-    cost=st.none() | st.floats(allow_nan=False, allow_infinity=False),
-    call=st.integers(),
+    cost=st.none() | st.floats(0.0, 1e12),
+    call=st.integers(0, 10**9),
 )
 RECORDS = st.lists(ANSWERS, min_size=1, max_size=5)
 

@@ -99,7 +99,7 @@ def test_a_run_is_signed_before_it_has_a_journal(tmp_path: Path) -> None:
             super().sign(run, closed=closed)
 
     RunFolder.create(tmp_path / "run", "Build it.", {}, Watching(str(tmp_path / "state"))).close()
-    assert begun == [False, True]
+    assert begun == [False, True, True]  # and again once there is one, and as it is closed
 
 
 @pytest.mark.parametrize("take", [copy, unpack])
