@@ -67,10 +67,16 @@ def main() -> None:
 
             echo(masked("".join(format_exception(error))), file=sys.stderr)
         else:
-            message = f"internal error: {type(error).__name__}: {error} (--debug shows where)"
-            warn(masked(message))
+            warn(masked(_unexpected(error)))
         code = 1
     sys.exit(code)
+
+
+def _unexpected(error: Exception) -> str:
+    """Describe what nobody foresaw; of files and folders the system's own words say enough."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror} (--debug shows where)"
+    return f"internal error: {type(error).__name__}: {error} (--debug shows where)"
 
 
 def _main(arguments: Sequence[str]) -> int:

@@ -194,7 +194,11 @@ class SecretFilter(logging.Filter):
         self._redact = redact
 
     def filter(self, record: logging.LogRecord) -> bool:
-        message = record.getMessage()
+        try:
+            message = record.getMessage()
+        except Exception:  # arguments that do not fit the message: its text is shown as it stands
+            message, record.args = f"{record.msg} {record.args}", ()
+            record.msg = message
         masked = self._redact(message)
         if masked != message:
             record.msg, record.args = masked, ()

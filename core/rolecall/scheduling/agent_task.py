@@ -164,7 +164,7 @@ class AgentTask:
                 return written
             route = written.answer.route
             failures.append((route, ProviderError(Cause.BAD_SCHEMA, fault)))
-            routes = self._routes_after(route, routes)
+            routes = self._other_routes(route, routes)
             if not routes:
                 raise AllRoutesFailed(self.agent.name, failures)
             context, to = self.context, str(routes[0])
@@ -198,10 +198,10 @@ class AgentTask:
             answer = await self._ask(first + continuation.pieces, request, routes)
         return Written(continuation.text, answer, request, first + continuation.pieces)
 
-    def _routes_after(self, answered: str, routes: Sequence[Route]) -> Sequence[Route]:
-        """List the routes that come after the one that answered."""
-        resolved = [str(self.context.pricing.resolve(route)) for route in routes]
-        return routes[resolved.index(answered) + 1 :] if answered in resolved else ()
+    def _other_routes(self, answered: str, routes: Sequence[Route]) -> Sequence[Route]:
+        """List the routes but for the one that answered, which need not be the first."""
+        resolve = self.context.pricing.resolve
+        return tuple(route for route in routes if str(resolve(route)) != answered)
 
     async def _ask(self, ordinal: int, request: Request, routes: Sequence[Route]) -> Answer:
         context, name, store = self.context, self.agent.name, self.folder.store

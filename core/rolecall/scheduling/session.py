@@ -94,6 +94,10 @@ class Session:
         recorder: ToolRecorder | None = None,
     ) -> None:
         host.check()
+        for folder in settings.reuse:
+            if not Path(folder).is_dir():
+                where = settings.source_of("reuse")
+                raise UsageError(f"{where}: {folder} is no folder of runs; take it out")
         self.clock = clock or SystemClock()
         self.settings = settings
         self._options = options

@@ -291,6 +291,8 @@ class ToolExecutor:
         )
         try:
             result = await tool.call(begun.arguments, work)
+            if not isinstance(result, ToolResult):
+                raise TypeError(f"it returned {result!r}, not a ToolResult")
         except (Exception, asyncio.CancelledError) as error:
             task = asyncio.current_task()
             if isinstance(error, asyncio.CancelledError) and task and task.cancelling():

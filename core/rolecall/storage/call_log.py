@@ -8,6 +8,7 @@ from attrs import define, evolve
 from ..types.causes import Cause
 from ..types.charge import believable, charge
 from ..types.events import CallEnded, CallStarted, Rerouted, ToolEnded, WorkspaceVerified
+from .acting.tool_results import ToolResults
 from .journal import read_records
 from .records import ProcessRecord, Record
 
@@ -112,9 +113,17 @@ def past_calls(path: Path) -> list[CallEnded]:
 
 
 def past_acts(path: Path) -> list[ToolEnded | WorkspaceVerified]:
-    """Read from a run's folder the ends of all tool calls, and what was verified."""
-    kinds = (ToolEnded, WorkspaceVerified)
-    return [record for record in read_records(path) if isinstance(record, kinds)]
+    """Read from a run's folder the ends of all tool calls, and what was verified.
+
+    What was verified of the present state comes last: it is not verified again.
+    """
+    ended: list[ToolEnded | WorkspaceVerified] = []
+    results = ToolResults()
+    for record in read_records(path):
+        results.add(record)
+        if isinstance(record, ToolEnded):
+            ended.append(record)
+    return [*ended, *results.verifications()]
 
 
 def past_moves(path: Path) -> list[Rerouted]:

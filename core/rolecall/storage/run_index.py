@@ -154,9 +154,12 @@ def list_runs(runs: Path) -> list[tuple[Path, RunState]]:
 
 
 def _folders(runs: Path) -> list[Path]:
-    if not runs.is_dir():
+    try:
+        listed = [path for path in runs.iterdir() if not path.is_symlink()]
+    except FileNotFoundError:
         return []
-    listed = (path for path in runs.iterdir() if not path.is_symlink())
+    except OSError as error:
+        raise RunError(f"{runs}: cannot be read: {error.strerror}; set `runs` elsewhere") from error
     return [path for path in listed if path.name != LATEST and is_run(path)]
 
 
@@ -211,11 +214,16 @@ def last_change(path: Path) -> Iterator[str]:
 def remove(path: Path) -> None:
     """Delete a run, and let the newest of the others be the latest if it was that.
 
-    Raises RunBusy where a process is writing it.
+    Raises RunBusy where a process is writing it, and RunError where it must stay.
     """
     take_lock(path).release()
     was_latest = points_to(path)
-    shutil.rmtree(path)
+    try:
+        # Out of sight at once or not at all: what is left of a run is none.
+        doomed = path.rename(path.with_name(f".{path.name}.removed"))
+        shutil.rmtree(doomed)
+    except OSError as error:
+        raise RunError(f"{path}: cannot be removed: {error.strerror}") from error
     if was_latest:
         others = list_runs(path.parent)
         if others:

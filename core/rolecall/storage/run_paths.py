@@ -68,9 +68,12 @@ def points_to(path: Path) -> bool:
 
 
 def is_run(path: Path) -> bool:
-    """Check whether a folder holds a run."""
+    """Check whether a folder holds a run; one that cannot be looked into is taken for one."""
     journal = path / "journal.jsonl"
-    return journal.is_file() and not journal.is_symlink()
+    try:
+        return journal.is_file() and not journal.is_symlink()
+    except PermissionError:
+        return True
 
 
 def _led_to(latest: Path) -> Path:

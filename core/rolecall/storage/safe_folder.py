@@ -262,7 +262,7 @@ class SafeFolder:
             for path in (culprit, *culprit.parents):
                 if path == self.path and self._may_be_link:
                     break
-                if path.is_symlink():
+                if os.path.islink(path):  # False where it may not be looked at
                     culprit, why = path, "is a link, and links are not followed"
                 if path == self.path:
                     break

@@ -55,7 +55,12 @@ class StepCache:
 
     def _journals(self) -> Iterator[Path]:
         for folder in self._folders:
-            runs = [folder, *sorted(path for path in folder.iterdir() if not path.is_symlink())]
+            try:
+                inside = [path for path in folder.iterdir() if not path.is_symlink()]
+            except OSError as error:
+                _log.warning("nothing is reused of %s: %s", folder, error.strerror)
+                continue
+            runs = [folder, *sorted(inside)]
             for run in runs:
                 if is_run(run) and run.resolve() != self._own:
                     yield run.resolve()

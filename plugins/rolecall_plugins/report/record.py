@@ -261,10 +261,15 @@ class RunRecorder:
             tools=tuple(self._tool_records(origin)),
             verified=tuple(
                 VerificationRecord(each, each.at - origin - _seconds(each), each.at - origin)
-                for each in self._verified
+                for each in self._present_last()
             ),
             left=self._left,
         )
+
+    def _present_last(self) -> list[WorkspaceVerified]:
+        """List what was verified, last of all of the present state, which may be an earlier one."""
+        trees = [event.tree for event in self._tools if event.tree]
+        return sorted(self._verified, key=lambda each: each.tree in trees[-1:])
 
     def _tool_records(self, origin: float) -> Iterator[ToolRecord]:
         tree = ""

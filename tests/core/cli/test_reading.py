@@ -135,30 +135,78 @@ def test_completion_writes_nothing(shell: Shell, monkeypatch: pytest.MonkeyPatch
     assert look(shell.folder, Path.home()) == before
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
-def test_what_may_not_be_written_is_read_all_the_same(shell: Shell, tmp_path: Path) -> None:
-    run = prepare(shell)
+def end_without_rights(lines: list[list[str]], folder: Path, home: Path) -> list[tuple[int, str]]:
+    """Run commands as someone for whom modes count; return exit codes and errors."""
     plain: list[str] = []
     if os.geteuid() == 0:  # who may write everything; without its capabilities it may not
         setpriv = shutil.which("setpriv") or pytest.skip("root writes everywhere, without setpriv")
         plain = [setpriv, "--bounding-set=-all", "--inh-caps=-all"]
+    ran = subprocess.run(
+        [*plain, sys.executable, "-c", IN_TURN, json.dumps(lines)],
+        cwd=folder,
+        env=environment(home),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return [(code, err) for code, err in json.loads(ran.stdout)]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
+def test_a_run_that_cannot_be_read_hides_no_other_and_is_named(
+    shell: Shell, tmp_path: Path
+) -> None:
+    run = prepare(shell)
+    locked = run.parent / "locked"
+    shutil.copytree(run, locked)
+    locked.chmod(0)
+    lines = [
+        ["runs", "list"],
+        ["runs", "show", str(run)],
+        ["runs", "show", str(locked)],
+        ["runs", "rm", str(locked), "--yes"],
+    ]
+    try:
+        ends = end_without_rights(lines, shell.folder, tmp_path)
+    finally:
+        locked.chmod(0o700)
+    assert [code for code, _ in ends[:2]] == [0, 0]
+    for code, err in ends[2:]:
+        assert code in (1, 2)
+        assert "locked" in err
+        assert "internal error" not in err
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
+def test_a_run_that_cannot_be_removed_stays_whole(shell: Shell, tmp_path: Path) -> None:
+    run = prepare(shell)
+    before = look(run)
+    run.parent.chmod(0o500)
+    try:
+        ((code, err),) = end_without_rights(
+            [["runs", "rm", str(run), "--yes"]], shell.folder, tmp_path
+        )
+    finally:
+        run.parent.chmod(0o700)
+    assert code == 1
+    assert "cannot be removed: Permission denied" in err
+    assert look(run).keys() == before.keys()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
+def test_what_may_not_be_written_is_read_all_the_same(shell: Shell, tmp_path: Path) -> None:
+    run = prepare(shell)
     tree = [shell.folder, *shell.folder.rglob("*")]
     for path in tree:
         if not path.is_symlink():
             path.chmod(0o500 if path.is_dir() else 0o400)
     lines = [arguments(command, run) for command in reading_commands()]
     try:
-        ran = subprocess.run(
-            [*plain, sys.executable, "-c", IN_TURN, json.dumps(lines)],
-            cwd=shell.folder,
-            env=environment(tmp_path),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=True,
-        )
-        ends = json.loads(ran.stdout)
+        ends = end_without_rights(lines, shell.folder, tmp_path)
         assert len(ends) == len(lines)
         for line, (code, err) in zip(lines, ends, strict=True):
             assert code in (0, 1), (line, err)
@@ -173,3 +221,11 @@ def test_every_command_is_tried() -> None:
     assert {("runs", "show"), ("cassettes", "show"), ("agents",), ("resume",)} <= set(
         every_command()
     )
+
+
+def test_a_folder_of_reuse_that_is_none_is_named_before_the_run_begins(shell: Shell) -> None:
+    shell.configure('[tool.rolecall]\nreuse = ["nowhere"]\n')
+    ended = shell("run", "Build it.", "--offline")
+    assert ended.code == 2
+    assert "tool.rolecall.reuse: nowhere is no folder of runs; take it out" in ended.err
+    assert not (shell.folder / "runs").exists()

@@ -19,6 +19,7 @@ from rolecall.execution.redaction import (
     SHORTEST,
     RedactedStream,
     Redactor,
+    SecretFilter,
     masked_log,
     redact_error,
     redacted,
@@ -295,3 +296,9 @@ def test_of_a_part_that_comes_in_small_pieces_hardly_anything_is_shown(
     told = "".join([*map(stream.add, pieces), stream.end()])
     assert MASK in told
     assert len(told.replace(MASK, "")) <= 4 + size
+
+
+def test_a_log_call_whose_arguments_do_not_fit_breaks_nobody() -> None:
+    record = logging.LogRecord("client", logging.INFO, "f", 1, "%d sent", ("key-of-nobody",), None)
+    assert SecretFilter(Redactor.of(Settings())).filter(record)
+    assert record.getMessage() == "%d sent ('key-of-nobody',)"

@@ -6,7 +6,16 @@ from typing import Any
 import pytest
 from building import agent, run
 
-from rolecall import CallEnded, Cause, FellBack, Message, Settings, StepReused
+from rolecall import (
+    Balance,
+    CallEnded,
+    Cause,
+    FellBack,
+    Message,
+    Price,
+    Settings,
+    StepReused,
+)
 from rolecall.testing import FakeProvider
 
 SCHEMA = {
@@ -103,4 +112,13 @@ def test_what_is_done_about_it_is_a_setting(tmp_path: Path) -> None:
     settings = Settings(on={"bad_schema": "fallback"})  # type: ignore[dict-item]
     run(tmp_path / "r", team(), one, two, settings=settings)
     assert (len(one.requests), len(two.requests)) == (1, 1)
+    assert deliverable(tmp_path / "r") == GOOD
+
+
+def test_a_route_that_balancing_passed_over_is_asked_as_well(tmp_path: Path) -> None:
+    one, two = FakeProvider("one", [GOOD]), FakeProvider("two", default=BAD)
+    prices = {"one": Price(3.0, 3.0), "two": Price(1.0, 1.0)}
+    settings = Settings(repairs=0, balance=Balance.CHEAPEST, prices=prices)
+    run(tmp_path / "r", team(), one, two, settings=settings)
+    assert (len(two.requests), len(one.requests)) == (1, 1)
     assert deliverable(tmp_path / "r") == GOOD

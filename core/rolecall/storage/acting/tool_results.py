@@ -144,7 +144,10 @@ class ToolResults:
     def has_verifications(self) -> bool:
         return bool(self._verified)
 
-    def verifications(self, agents: Collection[str]) -> list[WorkspaceVerified]:
-        """List the verifications of what these agents left, in order; the present state's last."""
-        found = [each for each in self._rounds if each.agent in agents]
+    def verifications(self, agents: Collection[str] | None = None) -> list[WorkspaceVerified]:
+        """List the verifications of what these agents left, in order; the present state's last.
+
+        agents: None is all of them.
+        """
+        found = [each for each in self._rounds if agents is None or each.agent in agents]
         return sorted(found, key=lambda each: each.tree == self.tree)

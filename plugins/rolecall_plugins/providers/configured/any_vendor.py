@@ -211,8 +211,8 @@ class AnyVendorProvider:
         near = get_close_matches(model, models().get(self._facts.known_as or self._vendor, ()), 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         return (
-            f"litellm does not know {model!r} of {self._vendor}, so its price is unknown{hint} "
-            f'Spell it as the vendor does, or set tool.rolecall.prices."{model}"'
+            f"litellm does not know {model!r} of {self._vendor}, so its price is unknown{hint}; "
+            f'spell it as the vendor does, or set tool.rolecall.prices."{model}"'
         )
 
 

@@ -102,7 +102,7 @@ def request_id(headers: Mapping[str, str]) -> str | None:
 
 def scrub(text: str) -> str:
     """Mask what names an organization or looks like a key."""
-    text = re.sub(r"\b(sk|gsk|xai|pplx)-?[\w*.-]{8,}", "[key]", text)
+    text = re.sub(r"\b(sk|gsk|xai|pplx)[-_][\w*.-]{8,}", "[key]", text)
     return re.sub(r"\b(org|proj)-[A-Za-z0-9]{8,}", "[id]", text)
 
 

@@ -22,7 +22,7 @@ from rolecall import CommandLimits
 from .processes import SMALLEST
 
 ROOT = Path("/sys/fs/cgroup")
-JOIN = 'groups=$1; shift; for group in $groups; do echo $$ > "$group"; done; exec "$@"'
+JOIN = 'groups=$1; shift; for group in $groups; do echo $$ > "$group" || exit 125; done; exec "$@"'
 PREFIX = "rolecall-"
 ATTEMPTS, PAUSE = 40, 0.005  # to remove a group, and seconds between them
 
