@@ -129,7 +129,7 @@ class Team(agents.TeamGraph):
             return session.begin(request, folder=folder)
 
         session = self._session(self._options or RunOptions(prefix=""), self.settings)
-        return Run(session, begin, _everybody, self._connections)
+        return Run(session, begin, _none_frozen, self._connections)
 
     def resume(self, folder: str | Path, *, trust: bool = False) -> "Run":
         """Finish a run; what was answered is not asked again.
@@ -315,7 +315,7 @@ def _given(text: object, what: str) -> str:
     return text.strip()
 
 
-def _everybody(session: Session, folder: RunFolder) -> Collection[str]:
+def _none_frozen(session: Session, folder: RunFolder) -> Collection[str]:
     return ()
 
 

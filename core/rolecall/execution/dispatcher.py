@@ -268,7 +268,7 @@ class Dispatcher:
         return request, delay
 
     def _delay(self, error: ProviderError, attempt: int) -> float:
-        """Wait as the vendor says, else exponentially with full jitter.
+        """Return the seconds that the vendor says, else exponential backoff with full jitter.
 
         Source: Marc Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
         """

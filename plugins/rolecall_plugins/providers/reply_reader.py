@@ -239,7 +239,7 @@ class UnreadReply:
 
     @property
     def has_ended(self) -> bool:
-        """Whether what ends an answer has come; where nobody knows what does, whatever came."""
+        """Check whether what ends an answer has come; where nobody knows what does, it has."""
         return self._end in self._tail.replace(b" ", b"")
 
     @property

@@ -14,8 +14,8 @@ from .values import ActingRecord, ToolDescription
 class ToolCallRecorder:
     """Keeps tools, calls and verifications, without the secrets in them; a `ToolRecorder`.
 
-    before: what the cassette holds already. on_offer, on_call, on_verification: are told what is
-    kept, as it is kept.
+    before: what the cassette holds already. on_offer, on_record: are told what is kept, as it
+    is kept.
     """
 
     def __init__(
