@@ -202,7 +202,8 @@ def client_of_any(
     import httpx
     from openai import AsyncAzureOpenAI, AsyncOpenAI
 
-    http_client = httpx.AsyncClient(transport=transport)
+    # OpenAI's client is httpx's from 3.0 on under another name, and takes either.
+    http_client: Any = httpx.AsyncClient(transport=transport)
     if vendor in ("azure", "azure_text"):
         options = access.deployment.options
         return AsyncAzureOpenAI(
