@@ -8,7 +8,6 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from datetime import date
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, frozen
@@ -25,6 +24,7 @@ from rolecall import (
 )
 
 from .configured.accesses import Access, Accesses
+from .configured.once import Once
 from .litellm_import import import_litellm
 from .model_prices import Model, known
 from .vendors import Vendor
@@ -73,8 +73,7 @@ class LiteLLMProvider:
             needs_key=vendor.needs_key,
             needs_base=vendor.needs_base,
         )
-        self._prepared: _Prepared | None = None
-        self._preparing = Lock()
+        self._prepared = Once(self._prepare)
         self.name = vendor.name
         self.model = settings.provider(vendor.name).model or vendor.model
 
@@ -102,21 +101,14 @@ class LiteLLMProvider:
         return self._known(model).price(usage)
 
     def prepare(self) -> None:
-        """Import what the first call would wait for, and try whether litellm's doors are open.
-
-        Each run of a team asks for it, and all of them share the connections that it makes.
-        """
-        with self._preparing:
-            if self._prepared is None:
-                self._prepared = self._prepare()
+        """Import what the first call would wait for, and try whether litellm's doors are open."""
+        self._prepared.get()
 
     async def complete(self, request: Request) -> Response:
-        if self._prepared is None:
+        if (prepared := self._prepared.value) is None:
             from asyncio import to_thread
 
-            await to_thread(self.prepare)
-            assert self._prepared is not None
-        prepared = self._prepared
+            prepared = await to_thread(self._prepared.get)
         from .transport import Exchange
 
         access = self._accesses.of(request)
@@ -133,8 +125,8 @@ class LiteLLMProvider:
         return evolve(response, cost=None if usage is None else self.cost(priced, usage))
 
     async def aclose(self) -> None:
-        if self._prepared is not None:
-            await self._prepared.transport.aclose()
+        if self._prepared.value is not None:
+            await self._prepared.value.transport.aclose()
 
     def _build(
         self, prepared: _Prepared, request: Request, access: Access

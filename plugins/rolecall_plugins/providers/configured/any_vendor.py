@@ -13,6 +13,7 @@ from rolecall import Cause, Deployment, ProviderError, Request, Response, Settin
 from ..litellm_import import import_litellm
 from ..model_prices import Model, known, models
 from .accesses import Access, Accesses
+from .once import Once
 from .vendor_facts import FACTS, VendorFacts
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class AnyVendorProvider:
             needs_base=self._facts.needs_base,
             bearer=True,
         )
-        self._ready: _Ready | None = None
+        self._ready = Once(self._make_ready)
         self.name = name
         self.model = own.model
 
@@ -90,15 +91,13 @@ class AnyVendorProvider:
 
     def prepare(self) -> None:
         """Import what the first call would wait for."""
-        self._ready = self._make_ready()
+        self._ready.get()
 
     async def complete(self, request: Request) -> Response:
-        if self._ready is None:
+        if (ready := self._ready.value) is None:
             from asyncio import to_thread
 
-            await to_thread(self.prepare)
-            assert self._ready is not None
-        ready = self._ready
+            ready = await to_thread(self._ready.get)
         from ..transport import Exchange
 
         access = self._accesses.of(request)
@@ -109,8 +108,8 @@ class AnyVendorProvider:
         return evolve(response, cost=None if usage is None else self.cost(request.model, usage))
 
     async def aclose(self) -> None:
-        if self._ready is not None:
-            await self._ready.transport.aclose()
+        if self._ready.value is not None:
+            await self._ready.value.transport.aclose()
 
     async def _call(
         self, litellm: Any, request: Request, access: Access, exchange: "Exchange"

@@ -13,6 +13,7 @@ from rolecall import Deployment, ProviderError, Request, Response, Settings, Usa
 from ..model_prices import Model, known
 from ..writing.encoding import encoded, join
 from .accesses import Access, Accesses
+from .once import Once
 
 if TYPE_CHECKING:
     from ..outbound import OutboundTransport, OutgoingRequest
@@ -45,7 +46,7 @@ class ChatCompletionsProvider:
         self._accesses = Accesses(
             settings, name, keys=(), bases=(base,), needs_key=False, needs_base=True, bearer=True
         )
-        self._transport: OutboundTransport | None = None
+        self._transport = Once(self._connect)
         self.name = name
         self.model = own.model
 
@@ -73,6 +74,9 @@ class ChatCompletionsProvider:
 
     def prepare(self) -> None:
         """Import what the first call would wait for."""
+        self._transport.get()
+
+    def _connect(self) -> "OutboundTransport":
         from ..connections import AiohttpConnections, ConnectionOptions, HttpxConnections
         from ..outbound import OutboundTransport
         from ..reading.openai_reply import OpenAIReply
@@ -80,19 +84,18 @@ class ChatCompletionsProvider:
         OpenAIReply(self.name)
         switch = self._settings.variable("DISABLE_AIOHTTP_TRANSPORT").lower()
         client = HttpxConnections if switch == "true" else AiohttpConnections
-        self._transport = OutboundTransport(ConnectionOptions(client, f"rolecall/{__version__}"))
+        return OutboundTransport(ConnectionOptions(client, f"rolecall/{__version__}"))
 
     async def complete(self, request: Request) -> Response:
-        if self._transport is None:
-            self.prepare()
-            assert self._transport is not None
         from ..reading.openai_reply import OpenAIReply
         from ..transport import Exchange
 
         access = self._accesses.of(request)
         outgoing = self._build(evolve(request, model=self._accesses.model(request, access)), access)
         reply = partial(OpenAIReply, self.name)
-        async with aclosing(Exchange(request, lambda _: reply(), self._transport)) as exchange:
+        async with aclosing(
+            Exchange(request, lambda _: reply(), self._transport.get())
+        ) as exchange:
             await exchange.send(outgoing)
             try:
                 response = await exchange.response()
@@ -104,8 +107,8 @@ class ChatCompletionsProvider:
         return evolve(response, cost=None if usage is None else self.cost(request.model, usage))
 
     async def aclose(self) -> None:
-        if self._transport is not None:
-            await self._transport.aclose()
+        if self._transport.value is not None:
+            await self._transport.value.aclose()
 
     def _build(self, request: Request, access: Access) -> "OutgoingRequest":
         from ..outbound import OutgoingRequest
