@@ -73,7 +73,7 @@ class ToolExecutor:
         agents = [name for name in self._store.tools.discarded if name not in revising]
         if agents:
             tree, more = self._prepare(agents)
-            self._store.remember(WorkspaceRecord(tree=tree, without=tuple(agents)))
+            self._store.remember(WorkspaceRecord(tree=tree, without=tuple(agents)), wait=True)
             self._workspace.restore(tree, ignored=True)
             self._store.remember(WorkspaceRecord(tree=tree))
             lines += more
@@ -87,6 +87,7 @@ class ToolExecutor:
             tree, lines = await asyncio.to_thread(self._prepare, agents)
             # Twice on record: what is half done when the process dies is done again.
             self._store.remember(WorkspaceRecord(tree=tree, without=tuple(sorted(agents))))
+            await self._store.flush()
             await asyncio.to_thread(self._workspace.restore, tree, ignored=True)
             self._store.remember(WorkspaceRecord(tree=tree))
             for line in lines:

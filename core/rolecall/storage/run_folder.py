@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -44,8 +44,9 @@ class RunFolder:
         self.path = path
         self._signer = signer
         self._files = SafeFolder(path)
-        self._lock = take_lock(path)
-        try:
+        with ExitStack() as undone:
+            self._lock = take_lock(path)
+            undone.callback(self._lock.release)
             is_foreign = trust and bool(signer.doubt(path))
             signer.check(path, trust)
             if is_foreign:
@@ -54,13 +55,12 @@ class RunFolder:
             self._past = f"{HISTORY}/{len(self._files.folders(HISTORY)) + 1:03}"
             note_holder(path)
             self._journal = Journal(path / JOURNAL)
+            undone.callback(self._journal.close)
             self.store = StepStore(self._journal)
             if is_foreign:  # on record before it counts as one's own
                 self.store.trust(time.time())
             signer.sign(path)
-        except BaseException:
-            self._lock.release()
-            raise
+            undone.pop_all()
         self.torn = self._journal.torn
 
     @classmethod

@@ -177,9 +177,14 @@ class StepStore:
     def remember(
         self,
         record: ToolStarted | ToolEnded | ConsentDecided | WorkspaceRecord | WorkspaceVerified,
+        *,
+        wait: bool = False,
     ) -> None:
-        """Record what happened to the workspace; it is to be flushed before anyone relies on it."""
-        self._record(record, wait=False)
+        """Record what happened to the workspace; it is to be flushed before anyone relies on it.
+
+        wait: flush it at once, where no event loop runs.
+        """
+        self._record(record, wait=wait)
 
     def trust(self, when: float) -> None:
         """Record that a run of somebody else goes on as the user's own."""

@@ -1,5 +1,6 @@
 """A run is the user's own where it was made, and a copy of it as long as nobody changed it."""
 
+import gc
 import json
 import os
 import shutil
@@ -321,3 +322,14 @@ def test_what_its_operator_allowed_and_had_verified_counts_no_longer(
         with RunFolder(tmp_path / "run", signer, trust=trust) as folder:
             assert folder.store.tools.consent("s", "1", "send") is None
             assert not folder.store.tools.verifications(["a"])
+
+
+def test_a_run_that_cannot_be_signed_is_left_open_to_nobody(run: Path, signer: Signer) -> None:
+    class Failing(Signer):
+        def sign(self, run: Path, *, closed: bool = False) -> None:
+            raise RunError("no")
+
+    with pytest.raises(RunError, match="no"):
+        RunFolder(run, Failing(""))
+    gc.collect()  # a file left open would be a warning, and that an error here
+    RunFolder(run, signer, trust=True).close()
