@@ -31,8 +31,10 @@ def begun(
     app: App, options: "RunOptions", request: str, output: str | None
 ) -> "Iterator[tuple[Session, RunFolder]]":
     """Make a new run's session and folder."""
+    from ..execution.redaction import Redactor
     from ..plugin.run_setup import RunSetup
 
+    warn_of_logged(Redactor.of(app.settings))
     setup = RunSetup("run", app.host, app.settings, options, request, app.given)
     with prepared(app, setup) as ready:
         if not ready.request:
@@ -50,6 +52,7 @@ def reopened(
 
     trust: go on with it although somebody else may have prepared it.
     """
+    from ..execution.redaction import Redactor
     from ..plugin.run_setup import RunSetup
     from ..scheduling.run_description import started_with
     from ..storage.origin import Signer
@@ -57,7 +60,7 @@ def reopened(
     from ..storage.run_paths import find_run
     from ..storage.run_toml import RUN_TOML, RunToml
 
-    warn_of_logged()
+    warn_of_logged(Redactor.of(app.settings))
     path = find_run(Path(app.settings.runs), name)
     trust = is_trusted(app, path, trust)  # before anything of it counts
     started = RunToml.read(path)
@@ -79,11 +82,9 @@ def reopened(
 
 
 def _session(setup: "RunSetup") -> "Session":
-    from ..execution.redaction import Redactor
     from ..scheduling.session import Session
     from .consent_prompt import ConsentPrompt, is_somebody_there
 
-    warn_of_logged(Redactor.of(setup.settings))
     consent = ConsentPrompt(setup.settings) if is_somebody_there() else None
     with results_alone():
         session = Session(

@@ -2,14 +2,17 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
 from pathlib import Path
 
 import pytest
 from commands import arguments
-from installing import ECHO, Ended, Shell
+from installing import ECHO, Ended, Shell, environment
 
+FIRST = "operator-intent-interpreter"
 GOING_ON = [("resume",), ("rerun",), ("update",)]
 REASON = "was made by another user or on another machine, unless "
 
@@ -171,3 +174,27 @@ def test_rehearsed_runs_are_ones_own_as_well(shell: Shell) -> None:
     only = ("--only", "operator-intent-interpreter")
     assert shell("run", "--replay", "demo", *only, "-o", "mine").code == 0
     assert shell("resume", "mine").code == 0
+
+
+@pytest.mark.slow
+def test_what_is_logged_shows_no_secret_of_a_providers_table(shell: Shell, tmp_path: Path) -> None:
+    secret = "planted-in-a-table"
+    (shell.folder / secret).mkdir()
+    (shell.folder / secret / "journal.jsonl").touch()
+    shell.configure(
+        f'[tool.rolecall]\nreuse = ["{secret}"]\n'
+        f'[tool.rolecall.providers.claude.options]\nsession_token = "{secret}"\n'
+    )
+    # In processes of their own: in this one pytest takes what is logged.
+    for command in (("run", "Build it.", "--offline", "--only", FIRST), ("rerun", "--from", FIRST)):
+        ran = subprocess.run(
+            [sys.executable, "-c", "from rolecall.cli.main import main; main()", *command],
+            cwd=shell.folder,
+            env=environment(tmp_path),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert "nothing is reused of" in ran.stderr
+        assert secret not in ran.stderr

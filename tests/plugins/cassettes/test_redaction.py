@@ -167,7 +167,7 @@ def joined_texts(folder: Path) -> list[str]:
 
 
 def test_only_the_pieces_that_a_key_is_in_are_joined(folder: Path) -> None:
-    key = "sk-ant-api03-abcdefghijklmnop"
+    key = "sk-ant-fake-fake-fake-fake"
     pieces = ["It was ", "the best ", "of ", key[:9], key[9:20], key[20:], " and ", "the worst"]
     reply, kind = told_in_pieces(pieces, "events")
     text = file_of(
