@@ -54,7 +54,7 @@ def sent(name: str, plain_way: bool, **asked: Any) -> Any:
         made: Any = provider(name, **bases)
         made.prepare()
         if plain_way:
-            made._prepared = evolve(made._prepared, builders={})
+            made._prepared.value = evolve(made._prepared.get(), builders={})
 
         async def ask() -> ProviderError:
             try:
@@ -91,7 +91,7 @@ def test_a_request_that_is_built_is_the_one_that_litellm_sends(
 def test_requests_can_be_built(name: str) -> None:
     made: Any = provider(name)
     made.prepare()
-    assert made._prepared.builders
+    assert made._prepared.get().builders
 
 
 def test_an_address_of_gemini_is_litellms(litellm: Any) -> None:
